@@ -1,0 +1,352 @@
+//! The records everything is folded from.
+//!
+//! Per task one gapless sequence of [`Event`]s: journal, event stream and audit trail at once. The status of a task or a run is a
+//! fold of its events and is never written on its own.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::agent::{AgentName, InDoubtPolicy, Recovery};
+use super::chat::{StopReason, ToolCall};
+use super::id::{RunId, Step, TaskId};
+use super::run::{RunSpec, WaitReason};
+use super::task::{Attention, Sender, TaskDefinition};
+use super::time::Timestamp;
+use super::tool::EffectClass;
+use super::usage::Usage;
+
+/// An event's number in its task: 1, 2, 3 … without gaps.
+pub type Seq = u64;
+
+/// One record of a task's journal, as it is stored and published.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its number in the task.
+    pub id: Seq,
+    /// The task.
+    pub task_id: TaskId,
+    /// The run it belongs to, if it belongs to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<RunId>,
+    /// That run's agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentName>,
+    /// When it was written.
+    pub at: Timestamp,
+    /// The epoch of the run when it was written; 0 for events of the task.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub epoch: u64,
+    /// The event that led to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Seq>,
+    /// What happened.
+    #[serde(flatten)]
+    pub body: EventBody,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's skip_serializing_if hands over a reference"
+)]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// Text in a record: short ones as they are, long ones by the hash of their bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Content {
+    /// The text.
+    Inline(String),
+    /// Content-addressed, in the store's blobs.
+    Blob {
+        /// BLAKE3 of the text, in hex.
+        blob: String,
+        /// Its length.
+        bytes: u64,
+        /// Its beginning, for people.
+        preview: String,
+    },
+}
+
+/// How a tool call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It worked.
+    Ok,
+    /// It did not; the content says why.
+    Error,
+}
+
+/// What became of a call in doubt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "how", rename_all = "snake_case")]
+pub enum Resolution {
+    /// The model was told that the outcome is unknown.
+    ToldModel,
+    /// It is made again.
+    Retried,
+    /// The tool's compensation was run.
+    Compensated {
+        /// What the compensation said.
+        note: String,
+    },
+    /// Somebody found out, and this is the result.
+    Answered {
+        /// The result the model is given.
+        result: String,
+    },
+}
+
+/// What happened. The names are those of the event stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum EventBody {
+    /// A task was accepted.
+    TaskCreated {
+        /// Everything it depends on, pinned.
+        definition: Box<TaskDefinition>,
+    },
+    /// Somebody said something in the room.
+    TaskMessage {
+        /// Who.
+        from: Sender,
+        /// To whom alone, if not to the room.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<AgentName>,
+        /// What.
+        content: String,
+    },
+    /// A human has to decide.
+    TaskNeedsAttention {
+        /// What about.
+        #[serde(flatten)]
+        attention: Attention,
+    },
+    /// A human decided; the task goes on.
+    TaskResumed {
+        /// What was said.
+        answer: String,
+    },
+    /// The root run came to its result.
+    TaskCompleted {
+        /// The result.
+        result: Content,
+    },
+    /// The root run failed.
+    TaskFailed {
+        /// Why.
+        error: String,
+    },
+    /// Somebody cancelled the task.
+    TaskCancelled {
+        /// Why.
+        reason: String,
+    },
+    /// A run was accepted.
+    RunQueued {
+        /// What it is to do.
+        spec: Box<RunSpec>,
+    },
+    /// The run's first incarnation claimed it.
+    RunStarted,
+    /// A later incarnation claimed it: from here on it writes under a higher epoch.
+    RunRestarted {
+        /// How it goes on.
+        recovery: Recovery,
+        /// What ended the one before.
+        reason: String,
+    },
+    /// The run waits.
+    RunWaiting {
+        /// For what.
+        #[serde(flatten)]
+        reason: WaitReason,
+    },
+    /// A model call failed and is tried again after a while.
+    RunRetrying {
+        /// Which turn.
+        turn: u32,
+        /// Which try failed, from 1.
+        attempt: u32,
+        /// How.
+        error: String,
+        /// The wait before the next, in milliseconds.
+        delay_ms: u64,
+    },
+    /// The run has a result.
+    RunCompleted {
+        /// The result.
+        result: Content,
+        /// What it cost in all.
+        usage: Usage,
+    },
+    /// The run has none.
+    RunFailed {
+        /// Why.
+        error: String,
+        /// What it cost in all.
+        usage: Usage,
+    },
+    /// The run was cancelled.
+    RunCancelled {
+        /// Why.
+        reason: String,
+        /// What it cost in all.
+        usage: Usage,
+    },
+    /// The run crashes again and again at one point: it is left alone until somebody decides.
+    RunQuarantined {
+        /// Its last end.
+        reason: String,
+    },
+    /// A human released the run from quarantine.
+    RunReleased,
+    /// A message for this run alone.
+    Message {
+        /// Who sent it.
+        from: Sender,
+        /// What it says.
+        content: Content,
+        /// The delegated run whose end it reports.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        about: Option<RunId>,
+    },
+    /// A model call is made. Written without waiting: a repeated one costs money and nothing else.
+    ModelCallStarted {
+        /// The turn, from 0.
+        turn: u32,
+        /// Up to which event the room was shown to the model.
+        seen: Seq,
+    },
+    /// The model's answer; durable before any of its calls starts.
+    ModelCallCompleted {
+        /// The turn.
+        turn: u32,
+        /// Its text.
+        text: String,
+        /// Its calls.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        calls: Vec<ToolCall>,
+        /// What it cost.
+        usage: Usage,
+        /// Why it stopped.
+        stop: StopReason,
+        /// Blocks to be carried back verbatim.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        opaque: Vec<Value>,
+    },
+    /// A tool call is made. Durable before the call for every class whose start is recorded.
+    ToolCallStarted {
+        /// Which.
+        step: Step,
+        /// The tool.
+        tool: String,
+        /// What a crash may do to it.
+        class: EffectClass,
+    },
+    /// A tool call's result; durable before the next model call is built on it.
+    ToolCallCompleted {
+        /// Which.
+        step: Step,
+        /// Well or not.
+        outcome: Outcome,
+        /// The result.
+        content: Content,
+    },
+    /// A tool call was started and its outcome is unknown.
+    ToolCallInDoubt {
+        /// Which.
+        step: Step,
+        /// The tool.
+        tool: String,
+        /// Why it is unknown.
+        reason: String,
+        /// What will be done about it.
+        policy: InDoubtPolicy,
+    },
+    /// What became of a call in doubt.
+    ToolCallResolved {
+        /// Which.
+        step: Step,
+        /// Who decided.
+        by: Sender,
+        /// What.
+        #[serde(flatten)]
+        resolution: Resolution,
+    },
+    /// A result that came after its epoch: kept as evidence, not applied.
+    ToolCallLate {
+        /// Which.
+        step: Step,
+        /// The epoch it was started under.
+        started_epoch: u64,
+        /// Well or not.
+        outcome: Outcome,
+        /// The result.
+        content: Content,
+    },
+    /// An agent's actor changed its state.
+    AgentState {
+        /// Idle, processing, restarting, failed or terminated.
+        state: AgentState,
+        /// Why, where there is a reason.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+    },
+    /// A supervisor starts a child again.
+    SupervisorRestart {
+        /// The supervisor's path.
+        path: String,
+        /// The child.
+        child: String,
+        /// The child's new incarnation.
+        incarnation: u64,
+        /// How the one before ended.
+        reason: String,
+    },
+    /// A supervisor's restart intensity is exhausted.
+    SupervisorGaveUp {
+        /// The supervisor's path.
+        path: String,
+        /// The child that brought it there, and how it ended.
+        reason: String,
+    },
+    /// A limit of the tree refused something.
+    BudgetExceeded {
+        /// Which limit, its value, and what was refused.
+        limit: String,
+    },
+}
+
+/// The states of an agent's actor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentState {
+    /// Waits for work.
+    Idle,
+    /// A model call is under way.
+    Processing,
+    /// Crashed; its supervisor starts it again.
+    Restarting,
+    /// Crashed and is not started again.
+    Failed,
+    /// Stopped in an orderly way.
+    Terminated,
+}
+
+impl EventBody {
+    /// Whether it concerns one run's private conversation and is hidden from the room.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        matches!(
+            self,
+            Self::Message { .. }
+                | Self::ModelCallStarted { .. }
+                | Self::ModelCallCompleted { .. }
+                | Self::ToolCallCompleted { .. }
+                | Self::ToolCallLate { .. }
+        )
+    }
+}

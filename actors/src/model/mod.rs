@@ -1,0 +1,27 @@
+//! The nouns: plain data with serde, and the legal transitions between their states.
+//!
+//! Nothing here waits, spawns, reads a clock or knows an actor. Reading order: [`id`], [`agent`], [`team`], [`task`], [`run`],
+//! [`chat`], [`tool`], [`executor`], [`usage`], and last [`event`], the records that everything else is folded from.
+
+pub mod agent;
+pub mod chat;
+pub mod event;
+pub mod executor;
+pub mod id;
+pub mod run;
+pub mod task;
+pub mod team;
+pub mod time;
+pub mod tool;
+pub mod usage;
+
+pub use agent::{AgentName, AgentSpec, InDoubtPolicy, Recovery};
+pub use chat::{ChatMessage, ModelRequest, Reply, StopReason, ToolCall};
+pub use event::{Content, Event, EventBody, Seq};
+pub use id::{CallId, ExecutorId, RunId, Step, TaskId};
+pub use run::{ContextMode, Delegation, RunSpec, RunStatus, WaitReason};
+pub use task::{Attention, Limits, Sender, TaskDefinition, TaskStatus};
+pub use team::{TeamSpec, Topology};
+pub use time::Timestamp;
+pub use tool::{EffectClass, Place, ToolSpec};
+pub use usage::Usage;

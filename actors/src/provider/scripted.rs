@@ -1,0 +1,1 @@
+//! The scripted provider: deterministic, offline, for the first run, tests and experiments.

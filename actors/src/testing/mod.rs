@@ -1,0 +1,3 @@
+//! For tests of this crate and of everything that implements its traits: conformance suites and the simulation.
+
+pub mod conformance;

@@ -1,0 +1,1 @@
+//! An executor: the side that has a file system and a shell.

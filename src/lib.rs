@@ -1,0 +1,20 @@
+//! Impresario: a runtime in which AI agents are supervised actors, and the show goes on whatever crashes.
+//!
+//! This package is the node and the facade for embedding. The domain is [`actors`], the supervision under it [`supervision`];
+//! both are re-exported here. Everything else is an adapter to the outside world and stands behind the feature `node`.
+
+pub use actors;
+pub use supervision;
+
+#[cfg(feature = "node")]
+pub mod cli;
+#[cfg(feature = "node")]
+pub mod config;
+#[cfg(feature = "node")]
+pub mod executor;
+#[cfg(feature = "node")]
+pub mod provider;
+#[cfg(feature = "node")]
+pub mod store;
+#[cfg(feature = "node")]
+pub mod tool;

@@ -1,0 +1,1 @@
+//! Tests of `config` through its public boundary.

@@ -1,0 +1,1 @@
+//! Tests of `executor` through its public boundary.

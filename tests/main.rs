@@ -1,0 +1,7 @@
+//! All integration tests of the program, in one binary. A file that is not listed here fails `architecture::no_forgotten_file`.
+
+mod cli;
+mod config;
+mod executor;
+mod provider;
+mod store;

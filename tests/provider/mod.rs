@@ -1,0 +1,1 @@
+//! Tests of `provider` through its public boundary.
