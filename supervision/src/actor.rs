@@ -1,0 +1,162 @@
+//! What a child is to the person who writes one.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::exit::Exit;
+use crate::handle::Handle;
+use crate::inbox::Inbox;
+use crate::restart::Incarnation;
+
+/// An error that ends an incarnation.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// The behaviour of a child that handles messages, one after another.
+///
+/// Handlers are short and wait for nothing outside: what takes time is [attached](Context::attach), and its result comes back as
+/// a message, so that an actor always hears that it should stop.
+pub trait Actor: Send + 'static {
+    /// What it can be told.
+    type Message: Send + 'static;
+
+    /// Handles one message.
+    ///
+    /// # Errors
+    /// An error ends the incarnation as a failure; so does a panic.
+    fn handle(
+        &mut self,
+        message: Self::Message,
+        cx: &mut Context<Self::Message>,
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Cleans up. Called at every end but a kill, also after a failure or panic of the handler; the next incarnation is not
+    /// started before it has returned.
+    fn terminate(&mut self, exit: &Exit) -> impl Future<Output = ()> + Send {
+        let _ = exit;
+        async {}
+    }
+}
+
+/// One incarnation's place in the world.
+pub struct Context<M> {
+    pub(crate) path: Arc<str>,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) inbox: Inbox<M>,
+    pub(crate) own: OwnSender<M>,
+    pub(crate) attached: Attached,
+    pub(crate) stopping: CancellationToken,
+    pub(crate) exit: Option<Exit>,
+}
+
+impl<M> std::fmt::Debug for Context<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context")
+            .field("path", &self.path)
+            .field("incarnation", &self.incarnation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What comes back to an incarnation from what it attached.
+pub(crate) enum Own<M> {
+    Message(M),
+    Panicked(Arc<str>),
+}
+
+pub(crate) type OwnSender<M> = Arc<dyn Fn(Own<M>) + Send + Sync>;
+
+/// The futures of one incarnation. They end with it, and it counts as gone only when they are.
+#[derive(Clone, Default)]
+pub(crate) struct Attached(Arc<Mutex<Option<JoinSet<()>>>>);
+
+impl Attached {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an attached future belongs to its actor and ends with it"
+    )]
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let set = guard.get_or_insert_with(JoinSet::new);
+        while set.try_join_next().is_some() {}
+        set.spawn(future)
+    }
+
+    /// Aborts what is left and waits until nothing of it runs.
+    pub(crate) async fn end(&self) {
+        let set = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut set) = set {
+            set.shutdown().await;
+        }
+    }
+}
+
+impl<M: Send + 'static> Context<M> {
+    /// The child's path from the root.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Which life of the child this is.
+    #[must_use]
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    /// The child's own handle.
+    #[must_use]
+    pub fn handle(&self) -> Handle<M> {
+        self.inbox.handle()
+    }
+
+    /// Ends this incarnation when the current handler returns.
+    pub fn exit(&mut self, exit: Exit) {
+        self.exit = Some(exit);
+    }
+
+    /// Cancelled when the child has been asked to stop.
+    #[must_use]
+    pub fn stopping(&self) -> CancellationToken {
+        self.stopping.clone()
+    }
+
+    /// Runs a future beside the actor; its result comes back as a message to this incarnation, ahead of no other and outside the
+    /// inbox's limit. It ends with the incarnation. A panic in it is a panic of the actor.
+    pub fn attach(&self, future: impl Future<Output = M> + Send + 'static) {
+        self.attach_maybe(future.map(Some));
+    }
+
+    /// Like [`Context::attach`], for a future that may have nothing to say.
+    pub fn attach_maybe(&self, future: impl Future<Output = Option<M>> + Send + 'static) {
+        let own = self.own.clone();
+        self.attached.spawn(async move {
+            match AssertUnwindSafe(future).catch_unwind().await {
+                Ok(Some(message)) => own(Own::Message(message)),
+                Ok(None) => {}
+                Err(panic) => own(Own::Panicked(panic_message(&*panic))),
+            }
+        });
+    }
+
+    /// Sends `message` to this incarnation after a while.
+    pub fn after(&self, wait: Duration, message: M) {
+        self.attach(async move {
+            tokio::time::sleep(wait).await;
+            message
+        });
+    }
+}
+
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> Arc<str> {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without a message").into()
+}

@@ -1,0 +1,184 @@
+//! What the rest of the program holds of an actor.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::inbox::{Admission, Shared};
+
+/// The sending end of an actor's inbox. Stable: it means the actor, not one incarnation of it.
+///
+/// The message being handled when an actor crashes is lost and reported; it is never handed to the next incarnation. What still
+/// waited follows the inbox's [`AtRestart`](crate::AtRestart).
+pub struct Handle<M>(pub(crate) Arc<Shared<M>>);
+
+impl<M> Clone for Handle<M> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<M> PartialEq for Handle<M> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl<M> fmt::Debug for Handle<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("depth", &self.depth())
+            .field("capacity", &self.0.capacity)
+            .finish()
+    }
+}
+
+/// A message that was not sent, and why. The message comes back.
+#[derive(Clone, PartialEq, Eq)]
+pub enum SendError<M> {
+    /// The inbox holds as many messages as it may.
+    Full(M),
+    /// The actor is being restarted, and its inbox does not carry messages over.
+    Restarting(M),
+    /// The actor has ended and is not coming back by itself.
+    Stopped(M),
+}
+
+impl<M> SendError<M> {
+    /// The message.
+    pub fn into_message(self) -> M {
+        match self {
+            Self::Full(message) | Self::Restarting(message) | Self::Stopped(message) => message,
+        }
+    }
+}
+
+impl<M> fmt::Display for SendError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full(_) => "the inbox is full",
+            Self::Restarting(_) => "the actor is restarting",
+            Self::Stopped(_) => "the actor has stopped",
+        })
+    }
+}
+
+impl<M> fmt::Debug for SendError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<M> std::error::Error for SendError<M> {}
+
+/// Why a call has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The actor is being restarted, and its inbox does not carry messages over.
+    #[error("the actor is restarting")]
+    Restarting,
+    /// The actor has ended and is not coming back by itself.
+    #[error("the actor has stopped")]
+    Stopped,
+    /// There was no answer in time; the question may still be answered to nobody.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// The actor crashed over the question, or dropped it.
+    #[error("the actor ended without an answer")]
+    Lost,
+}
+
+/// Where an answer goes.
+#[derive(Debug)]
+pub struct Reply<R>(oneshot::Sender<R>);
+
+impl<R> Reply<R> {
+    /// Answers. Nobody may be waiting any more; that is no concern of the actor's.
+    pub fn send(self, answer: R) {
+        let _ = self.0.send(answer);
+    }
+
+    /// Whether whoever asked has gone away.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
+impl<M: Send + 'static> Handle<M> {
+    /// Sends at once or not at all.
+    ///
+    /// # Errors
+    /// The message with the reason.
+    pub fn try_send(&self, message: M) -> Result<(), SendError<M>> {
+        let mut state = self.0.lock();
+        match state.admission(&self.0) {
+            Admission::Open => Ok(state.push(message)),
+            Admission::Full => Err(SendError::Full(message)),
+            Admission::Restarting => Err(SendError::Restarting(message)),
+            Admission::Stopped => Err(SendError::Stopped(message)),
+        }
+    }
+
+    /// Sends, waiting for room. While the actor is down and its inbox carries messages over, a full inbox is waited for too.
+    ///
+    /// # Errors
+    /// [`SendError::Restarting`] or [`SendError::Stopped`], with the message; never [`SendError::Full`].
+    pub async fn send(&self, message: M) -> Result<(), SendError<M>> {
+        let mut message = message;
+        loop {
+            let room = self.0.room.notified();
+            tokio::pin!(room);
+            room.as_mut().enable();
+            match self.try_send(message) {
+                Err(SendError::Full(back)) => message = back,
+                result => return result,
+            }
+            room.await;
+        }
+    }
+
+    /// Asks and waits for the answer, `deadline` in all.
+    ///
+    /// # Errors
+    /// A [`CallError`] that says which way it went.
+    pub async fn call<R>(
+        &self,
+        question: impl FnOnce(Reply<R>) -> M,
+        deadline: Duration,
+    ) -> Result<R, CallError> {
+        let (reply, answer) = oneshot::channel();
+        let ask = async {
+            match self.send(question(Reply(reply))).await {
+                Ok(()) => answer.await.map_err(|_| CallError::Lost),
+                Err(SendError::Stopped(_)) => Err(CallError::Stopped),
+                Err(_) => Err(CallError::Restarting),
+            }
+        };
+        tokio::time::timeout(deadline, ask)
+            .await
+            .unwrap_or(Err(CallError::Timeout(deadline)))
+    }
+
+    /// Takes the messages that were given up, oldest first, to look at them or send them again.
+    #[must_use]
+    pub fn take_dead_letters(&self) -> Vec<M> {
+        self.0.take_dead()
+    }
+}
+
+impl<M> Handle<M> {
+    /// How many messages wait.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.0.lock().queue.len()
+    }
+
+    /// How many messages may wait.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.0.capacity
+    }
+}

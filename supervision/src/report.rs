@@ -1,0 +1,156 @@
+//! What a supervisor decided, one structured record a decision: for logs, for listeners, for tests.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::exit::Exit;
+use crate::restart::Incarnation;
+use crate::spec::{ChildId, Restart};
+use crate::strategy::Strategy;
+
+/// One decision of one supervisor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The supervisor's path, from the root.
+    pub path: Arc<str>,
+    /// The time since the root was started.
+    pub at: Duration,
+    /// What it was.
+    pub decision: Decision,
+}
+
+/// Which child a decision concerns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// Its name.
+    pub child: ChildId,
+    /// Its incarnation.
+    pub incarnation: Incarnation,
+    /// Its restart type.
+    pub restart: Restart,
+}
+
+/// What was decided or seen. The first five are OTP's report contexts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Progress: a child is up.
+    Started(About),
+    /// A child could not be started.
+    StartFailed(About, Arc<str>),
+    /// A child ended by itself in a way that counts as a failure.
+    Terminated(About, Exit),
+    /// A child did not stop as it was told to.
+    UncleanStop(About, Exit),
+    /// The restart intensity is exhausted: all children are stopped and the supervisor exits.
+    GaveUp(About, Exit),
+    /// A child declined to start.
+    Declined(About),
+    /// A child ended by itself in an orderly way.
+    Ended(About, Exit),
+    /// A child and those its strategy concerns are started again after this wait.
+    Restarting {
+        /// The child that ended.
+        about: About,
+        /// Whom the restart concerns.
+        strategy: Strategy,
+        /// The wait.
+        after: Duration,
+    },
+    /// A child was stopped because its supervisor wanted it so.
+    Stopped(About),
+    /// A significant child's end ends the supervisor.
+    AutoShutdown(About),
+    /// Messages were given up: their receiver ended.
+    DeadLetters {
+        /// The receiver.
+        about: About,
+        /// How many.
+        count: usize,
+        /// Why.
+        reason: DeadLetterReason,
+    },
+}
+
+/// Why a message was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeadLetterReason {
+    /// It was being handled when its receiver crashed. It is never redelivered silently.
+    InFlight,
+    /// It waited when its receiver was restarted, and the inbox does not carry messages over.
+    NotCarried,
+    /// It waited when its receiver was stopped for good.
+    ReceiverStopped,
+}
+
+impl Decision {
+    /// The child it concerns.
+    #[must_use]
+    pub fn about(&self) -> &About {
+        match self {
+            Self::Started(about)
+            | Self::StartFailed(about, _)
+            | Self::Terminated(about, _)
+            | Self::UncleanStop(about, _)
+            | Self::GaveUp(about, _)
+            | Self::Declined(about)
+            | Self::Ended(about, _)
+            | Self::Stopped(about)
+            | Self::AutoShutdown(about)
+            | Self::Restarting { about, .. }
+            | Self::DeadLetters { about, .. } => about,
+        }
+    }
+
+    /// Whether it is progress, or something somebody should look at.
+    #[must_use]
+    pub fn is_trouble(&self) -> bool {
+        matches!(
+            self,
+            Self::StartFailed(..)
+                | Self::Terminated(..)
+                | Self::UncleanStop(..)
+                | Self::GaveUp(..)
+                | Self::DeadLetters { .. }
+        )
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started(_) => f.write_str("started"),
+            Self::StartFailed(_, reason) => write!(f, "start failed: {reason}"),
+            Self::Terminated(_, exit) => write!(f, "terminated: {exit}"),
+            Self::UncleanStop(_, exit) => write!(f, "did not stop cleanly: {exit}"),
+            Self::GaveUp(_, exit) => write!(f, "restart intensity exhausted: {exit}"),
+            Self::Declined(_) => f.write_str("declined to start"),
+            Self::Ended(_, exit) => write!(f, "ended: {exit}"),
+            Self::Restarting {
+                strategy, after, ..
+            } => write!(f, "restarting {strategy:?} after {after:?}"),
+            Self::Stopped(_) => f.write_str("stopped"),
+            Self::AutoShutdown(_) => f.write_str("significant child ended: shutting down"),
+            Self::DeadLetters { count, reason, .. } => {
+                write!(f, "{count} dead letters: {reason:?}")
+            }
+        }
+    }
+}
+
+/// Somebody who wants to hear of every decision. Called on the supervisor's own thread: it must be quick and must not block.
+pub type Listener = Arc<dyn Fn(&Report) + Send + Sync>;
+
+impl Report {
+    pub(crate) fn publish(&self, listener: Option<&Listener>) {
+        let about = self.decision.about();
+        if self.decision.is_trouble() {
+            tracing::warn!(path = %self.path, child = %about.child, incarnation = about.incarnation.0, "{}", self.decision);
+        } else {
+            tracing::debug!(path = %self.path, child = %about.child, incarnation = about.incarnation.0, "{}", self.decision);
+        }
+        if let Some(listener) = listener {
+            listener(self);
+        }
+    }
+}

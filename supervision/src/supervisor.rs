@@ -1,0 +1,391 @@
+//! A supervisor of declared children, as the program sees it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+use crate::actor::Failure;
+use crate::backoff::Backoff;
+use crate::child::{Ambient, Extra, Fate, Launch, Launcher, Start, StartFailure};
+use crate::exit::Exit;
+use crate::report::{About, Listener};
+use crate::restart::{AdminError, ChildKey, Incarnation, Reply, Request, SupervisorCore, Target};
+use crate::shell::{AnyCore, Message, Seat, SupervisorLauncher, ask, port};
+use crate::spec::{ChildId, Kind, Plan, Restart, Shutdown};
+use crate::strategy::Flags;
+
+/// A child: what is said about it, and how it is started.
+#[derive(Debug, Clone)]
+pub struct ChildSpec {
+    /// What is said about it.
+    pub plan: Plan,
+    /// How it is started.
+    pub start: Start,
+}
+
+impl ChildSpec {
+    /// A worker with OTP's defaults: permanent, five seconds to stop.
+    #[must_use]
+    pub fn new(id: impl Into<ChildId>, start: Start) -> Self {
+        Self {
+            plan: Plan::new(id, Kind::Worker),
+            start,
+        }
+    }
+
+    /// A supervisor as a child, with OTP's defaults: permanent, no limit to its stop.
+    #[must_use]
+    pub fn supervisor(id: impl Into<ChildId>, start: Start) -> Self {
+        Self {
+            plan: Plan::new(id, Kind::Supervisor),
+            start,
+        }
+    }
+
+    /// The same with another restart type.
+    #[must_use]
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.plan.restart = restart;
+        self
+    }
+
+    /// The same with another way to stop.
+    #[must_use]
+    pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
+        self.plan.shutdown = shutdown;
+        self
+    }
+
+    /// The same, significant.
+    #[must_use]
+    pub fn significant(mut self) -> Self {
+        self.plan.significant = true;
+        self
+    }
+
+    /// The same with waits before restarts.
+    #[must_use]
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.plan.backoff = Some(backoff);
+        self
+    }
+}
+
+/// A supervisor's flags and its children in start order.
+#[derive(Debug, Clone, Default)]
+pub struct SupervisorSpec {
+    /// What is said about the supervisor.
+    pub flags: Flags,
+    /// Its children, in start order.
+    pub children: Vec<ChildSpec>,
+}
+
+impl SupervisorSpec {
+    /// A supervisor without children.
+    #[must_use]
+    pub fn new(flags: Flags) -> Self {
+        Self {
+            flags,
+            children: Vec::new(),
+        }
+    }
+
+    /// The same with one more child, started last.
+    #[must_use]
+    pub fn child(mut self, child: ChildSpec) -> Self {
+        self.children.push(child);
+        self
+    }
+
+    fn core(self) -> Result<AnyCore, Failure> {
+        let children = self
+            .children
+            .into_iter()
+            .map(|child| (child.plan, child.start))
+            .collect();
+        Ok(Box::new(SupervisorCore::new(self.flags, children)?))
+    }
+}
+
+/// What a supervisor's initialiser says: its spec, `None` to decline, or why not.
+pub type InitResult = Result<Option<SupervisorSpec>, Failure>;
+
+impl Start {
+    /// A supervisor as a child; `init` says at each start what it supervises, so children added at run time do not come back.
+    pub fn supervisor(init: impl Fn() -> InitResult + Send + Sync + 'static) -> Self {
+        Self::supervisor_at(&SupervisorHandle::default(), init)
+    }
+
+    /// Like [`Start::supervisor`], findable through `handle` for as long as it is up, whichever incarnation it is.
+    pub fn supervisor_at(
+        handle: &SupervisorHandle,
+        init: impl Fn() -> InitResult + Send + Sync + 'static,
+    ) -> Self {
+        let init = Arc::new(move || init()?.map(SupervisorSpec::core).transpose());
+        Self {
+            name: None,
+            launcher: Arc::new(SupervisorLauncher {
+                init,
+                seat: handle.seat.clone(),
+            }),
+        }
+    }
+}
+
+/// What is said about a whole tree: its name and who listens.
+#[derive(Clone)]
+pub struct Root {
+    name: Arc<str>,
+    listener: Option<Listener>,
+}
+
+impl Root {
+    /// A tree whose paths begin with `name`.
+    #[must_use]
+    pub fn new(name: impl AsRef<str>) -> Self {
+        Self {
+            name: name.as_ref().into(),
+            listener: None,
+        }
+    }
+
+    /// The same with a listener to every decision of every supervisor of the tree.
+    #[must_use]
+    pub fn listener(mut self, listener: Listener) -> Self {
+        self.listener = Some(listener);
+        self
+    }
+
+    /// Starts a supervisor of declared children; returns when all are up.
+    ///
+    /// # Errors
+    /// [`StartError`], and then nothing is left running.
+    pub async fn start(self, spec: SupervisorSpec) -> Result<SupervisorHandle, StartError> {
+        self.start_with(move || Ok(Some(spec.clone()))).await
+    }
+
+    /// Starts a supervisor that `init` describes.
+    ///
+    /// # Errors
+    /// [`StartError::Ignored`] if `init` declines, otherwise what went wrong; then nothing is left running.
+    pub async fn start_with(
+        self,
+        init: impl Fn() -> InitResult + Send + Sync + 'static,
+    ) -> Result<SupervisorHandle, StartError> {
+        let handle = SupervisorHandle::default();
+        let start = Start::supervisor_at(&handle, init);
+        let exited = self.launch(&*start.launcher).await?;
+        Ok(SupervisorHandle {
+            exited: Some(exited),
+            ..handle
+        })
+    }
+
+    pub(crate) async fn launch(
+        self,
+        launcher: &dyn Launcher,
+    ) -> Result<watch::Receiver<Option<Exit>>, StartError> {
+        let (begun, beginning) = oneshot::channel();
+        let begun = std::sync::Mutex::new(Some(begun));
+        let (ended, end) = watch::channel(None);
+        let fate = move |fate| match fate {
+            Fate::Exited(exit) => drop(ended.send_replace(Some(exit))),
+            fate => {
+                let begun = begun
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                    .take();
+                begun.map(|begun| begun.send(fate));
+            }
+        };
+        launcher.launch(Launch {
+            parent: None,
+            ambient: Ambient {
+                listener: self.listener,
+                origin: tokio::time::Instant::now(),
+            },
+            supervisor: self.name.clone(),
+            about: About {
+                child: (&*self.name).into(),
+                incarnation: Incarnation(1),
+                restart: Restart::Temporary,
+            },
+            path: self.name,
+            fate: Arc::new(fate),
+        });
+        match beginning.await {
+            Ok(Fate::Started(_)) => Ok(end),
+            Ok(Fate::Declined) => Err(StartError::Ignored),
+            Ok(Fate::StartFailed(failure)) => Err(StartError::Failed(failure)),
+            _ => Err(StartError::Failed(StartFailure::new(
+                "it ended while it started",
+            ))),
+        }
+    }
+}
+
+/// Why a supervisor is not up. Nothing of it is left.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// Its initialiser declined.
+    #[error("there is nothing to supervise")]
+    Ignored,
+    /// Something went wrong; names the child if it was one.
+    #[error(transparent)]
+    Failed(StartFailure),
+}
+
+/// A child that was started by hand.
+#[derive(Clone)]
+pub struct Added {
+    /// Its key.
+    pub key: ChildKey,
+    /// Which life of it this is.
+    pub incarnation: Incarnation,
+    /// What its start handed over.
+    pub extra: Option<Extra>,
+}
+
+impl std::fmt::Debug for Added {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Added")
+            .field("key", &self.key)
+            .field("incarnation", &self.incarnation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the program holds of a supervisor: it means the supervisor, not one incarnation of it.
+#[derive(Clone, Default)]
+pub struct SupervisorHandle {
+    pub(crate) seat: Seat,
+    pub(crate) exited: Option<watch::Receiver<Option<Exit>>>,
+}
+
+impl std::fmt::Debug for SupervisorHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SupervisorHandle").finish_non_exhaustive()
+    }
+}
+
+impl SupervisorHandle {
+    /// A handle for a supervisor that is yet to be started with [`Start::supervisor_at`].
+    #[must_use]
+    pub fn vacant() -> Self {
+        Self::default()
+    }
+
+    /// Adds a child and starts it; `None` if it declined.
+    ///
+    /// # Errors
+    /// An [`AdminError`]; the child is then not kept.
+    pub async fn start_child(&self, child: ChildSpec) -> Result<Option<Added>, AdminError> {
+        let answer = ask(&self.seat, Request::Add(child.plan, child.start)).await?;
+        added(answer.reply, answer.extra)
+    }
+
+    /// Stops a child. It stays known, stopped, unless it is temporary.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`].
+    pub async fn terminate_child(&self, id: impl Into<ChildId>) -> Result<(), AdminError> {
+        done(
+            ask(&self.seat, Request::Terminate(Target::Id(id.into())))
+                .await?
+                .reply,
+        )
+    }
+
+    /// Starts a stopped child; `None` if it declined.
+    ///
+    /// # Errors
+    /// An [`AdminError`]; there is no retry.
+    pub async fn restart_child(&self, id: impl Into<ChildId>) -> Result<Option<Added>, AdminError> {
+        let answer = ask(&self.seat, Request::Restart(Target::Id(id.into()))).await?;
+        added(answer.reply, answer.extra)
+    }
+
+    /// Forgets a stopped child.
+    ///
+    /// # Errors
+    /// An [`AdminError`].
+    pub async fn delete_child(&self, id: impl Into<ChildId>) -> Result<(), AdminError> {
+        done(
+            ask(&self.seat, Request::Delete(Target::Id(id.into())))
+                .await?
+                .reply,
+        )
+    }
+
+    /// Kills a child from outside, as a fault; its supervisor then does what it does. Whether there was one to kill.
+    pub async fn kill_child(&self, id: impl Into<ChildId>) -> bool {
+        let (reply, answer) = oneshot::channel();
+        let Some(port) = port(&self.seat) else {
+            return false;
+        };
+        port.tell(Message::Kill(Target::Id(id.into()), reply));
+        answer.await.unwrap_or(false)
+    }
+
+    /// Asks the supervisor to stop its children and itself, and waits for it. Only a root can be stopped so; others are stopped
+    /// by their supervisor.
+    pub async fn stop(&self) -> Exit {
+        if let Some(port) = port(&self.seat) {
+            port.stop();
+        }
+        self.wait().await
+    }
+
+    /// Kills the supervisor; its descendants die with it.
+    pub async fn kill(&self) -> Exit {
+        if let Some(port) = port(&self.seat) {
+            port.kill();
+        }
+        self.wait().await
+    }
+
+    /// Waits for the end of a root supervisor.
+    pub async fn wait(&self) -> Exit {
+        let Some(mut exited) = self.exited.clone() else {
+            return Exit::SHUTDOWN;
+        };
+        let exit = exited
+            .wait_for(Option::is_some)
+            .await
+            .map(|exit| exit.clone());
+        exit.ok().flatten().unwrap_or(Exit::Killed)
+    }
+
+    /// Waits for the end of a root supervisor, but not longer than this.
+    pub async fn wait_for(&self, limit: Duration) -> Option<Exit> {
+        tokio::time::timeout(limit, self.wait()).await.ok()
+    }
+
+    /// How the root supervisor ended, if it has.
+    #[must_use]
+    pub fn exit(&self) -> Option<Exit> {
+        self.exited
+            .as_ref()
+            .and_then(|exited| exited.borrow().clone())
+    }
+}
+
+pub(crate) fn added(reply: Reply, extra: Option<Extra>) -> Result<Option<Added>, AdminError> {
+    match reply {
+        Reply::Started(key, incarnation) => Ok(Some(Added {
+            key,
+            incarnation,
+            extra,
+        })),
+        Reply::Declined | Reply::Done => Ok(None),
+        Reply::Refused(error) => Err(error),
+    }
+}
+
+pub(crate) fn done(reply: Reply) -> Result<(), AdminError> {
+    match reply {
+        Reply::Refused(error) => Err(error),
+        _ => Ok(()),
+    }
+}
