@@ -127,13 +127,16 @@ impl<M: Send + 'static> Context<M> {
     }
 
     /// Runs a future beside the actor; its result comes back as a message to this incarnation, ahead of no other and outside the
-    /// inbox's limit. It ends with the incarnation. A panic in it is a panic of the actor.
-    pub fn attach(&self, future: impl Future<Output = M> + Send + 'static) {
-        self.attach_maybe(future.map(Some));
+    /// inbox's limit. It ends with the incarnation, or when the returned handle aborts it. A panic in it is a panic of the actor.
+    pub fn attach(&self, future: impl Future<Output = M> + Send + 'static) -> AbortHandle {
+        self.attach_maybe(future.map(Some))
     }
 
     /// Like [`Context::attach`], for a future that may have nothing to say.
-    pub fn attach_maybe(&self, future: impl Future<Output = Option<M>> + Send + 'static) {
+    pub fn attach_maybe(
+        &self,
+        future: impl Future<Output = Option<M>> + Send + 'static,
+    ) -> AbortHandle {
         let own = self.own.clone();
         self.attached.spawn(async move {
             match AssertUnwindSafe(future).catch_unwind().await {
@@ -141,15 +144,15 @@ impl<M: Send + 'static> Context<M> {
                 Ok(None) => {}
                 Err(panic) => own(Own::Panicked(panic_message(&*panic))),
             }
-        });
+        })
     }
 
     /// Sends `message` to this incarnation after a while.
-    pub fn after(&self, wait: Duration, message: M) {
+    pub fn after(&self, wait: Duration, message: M) -> AbortHandle {
         self.attach(async move {
             tokio::time::sleep(wait).await;
             message
-        });
+        })
     }
 }
 

@@ -78,7 +78,7 @@ impl Start {
         let (_, inbox) = crate::inbox::inbox(1, crate::AtRestart::Carry);
         Self::actor(inbox, move |cx| {
             let work = work();
-            cx.attach(work.map(WorkerEnd));
+            let _ = cx.attach(work.map(WorkerEnd));
             std::future::ready(Ok(Worker))
         })
     }

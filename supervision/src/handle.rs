@@ -176,6 +176,12 @@ impl<M> Handle<M> {
         self.0.lock().queue.len()
     }
 
+    /// Whether the actor has ended and is not coming back by itself.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        matches!(self.0.lock().admission(&self.0), Admission::Stopped)
+    }
+
     /// How many messages may wait.
     #[must_use]
     pub fn capacity(&self) -> usize {
