@@ -116,6 +116,9 @@ pub enum AdminError {
     /// The supervisor is stopping or gone.
     #[error("the supervisor is stopping")]
     Stopping,
+    /// Too many requests wait for the supervisor already.
+    #[error("too many requests wait for the supervisor: ask again later")]
+    Busy,
 }
 
 /// What is known about whether a child that is down comes back.
