@@ -115,7 +115,10 @@ impl<M: Send + 'static> Handle<M> {
     pub fn try_send(&self, message: M) -> Result<(), SendError<M>> {
         let mut state = self.0.lock();
         match state.admission(&self.0) {
-            Admission::Open => Ok(state.push(message)),
+            Admission::Open => {
+                state.push(message);
+                Ok(())
+            }
             Admission::Full => Err(SendError::Full(message)),
             Admission::Restarting => Err(SendError::Restarting(message)),
             Admission::Stopped => Err(SendError::Stopped(message)),

@@ -28,8 +28,20 @@ impl<P: Clone> SupervisorCore<P> {
         }
     }
 
+    /// What it is starting children for. Nothing if it was told to stop meanwhile: then a child that still starts is stopped when
+    /// its turn comes.
+    fn take_start(&mut self) -> Option<(VecDeque<ChildKey>, Why)> {
+        match mem::replace(&mut self.work, Work::Idle) {
+            Work::Starting { rest, why } => Some((rest, why)),
+            other => {
+                self.work = other;
+                None
+            }
+        }
+    }
+
     fn start_next(&mut self) {
-        if let Work::Starting { rest, why } = mem::replace(&mut self.work, Work::Idle) {
+        if let Some((rest, why)) = self.take_start() {
             self.start_all(rest, why);
         }
     }
@@ -101,14 +113,14 @@ impl<P: Clone> SupervisorCore<P> {
     }
 
     fn after_failure(&mut self, key: ChildKey, incarnation: Incarnation, reason: Arc<str>) {
-        let Work::Starting { why, .. } = mem::replace(&mut self.work, Work::Idle) else {
-            return;
+        let Some((_, why)) = self.take_start() else {
+            return self.take_down(key, Availability::Stopped);
         };
         match why {
             Why::Boot => {
                 let child = self.children[&key].plan.id.clone();
                 self.take_down(key, Availability::Stopped);
-                self.stop_all(self.keys(), Then::Unwind { child, reason });
+                self.end_with(Then::Unwind { child, reason });
             }
             Why::Asked { request, keep } => {
                 self.take_down(key, Availability::Stopped);

@@ -145,12 +145,17 @@ impl<P: Clone> SupervisorCore<P> {
     }
 
     pub(super) fn shut_down(&mut self, exit: Exit) {
+        self.end_with(Then::Exit(exit));
+    }
+
+    /// Stops everybody, and takes no more turns.
+    pub(super) fn end_with(&mut self, then: Then) {
         for pending in mem::take(&mut self.pending) {
             if let Pending::Request(request, _) = pending {
                 self.ledger.refuse(request, AdminError::Stopping);
             }
         }
         self.requests_waiting = 0;
-        self.stop_all(self.keys(), Then::Exit(exit));
+        self.stop_all(self.keys(), then);
     }
 }

@@ -15,12 +15,11 @@ impl<P: Clone> DynamicCore<P> {
         };
         let Some(instance) = self.instances.get_mut(&key) else {
             // An own instance that is already gone: that is what was asked for.
-            let was_ours = (self.first_key..self.next_key).contains(&key.0);
-            return if was_ours {
-                Ok(self.ledger.reply(request, Reply::Done))
-            } else {
-                Err(AdminError::NotFound)
-            };
+            if !(self.first_key..self.next_key).contains(&key.0) {
+                return Err(AdminError::NotFound);
+            }
+            self.ledger.reply(request, Reply::Done);
+            return Ok(());
         };
         instance.terminating.push(request);
         match instance.child.state {
