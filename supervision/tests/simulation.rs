@@ -13,11 +13,15 @@ use supervision::{
     AutoShutdown, Backoff, ChildId, Exit, Flags, Jitter, Kind, Plan, Restart, Shutdown, Strategy,
 };
 
-const SCHEDULES: u64 = 25_000;
+/// How many schedules each core goes through; `IMPRESARIO_TEST_SCHEDULES` asks for more.
+fn schedules() -> u64 {
+    let asked = std::env::var("IMPRESARIO_TEST_SCHEDULES");
+    asked.map_or(25_000, |count| count.parse().expect("a number"))
+}
 
 #[test]
 fn declared_children_keep_every_invariant() {
-    for seed in 0..SCHEDULES {
+    for seed in 0..schedules() {
         let mut random = fastrand::Rng::with_seed(seed);
         let (flags, plans) = declared(&mut random);
         let children = plans.into_iter().map(|plan| (plan, ())).collect();
@@ -28,7 +32,7 @@ fn declared_children_keep_every_invariant() {
 
 #[test]
 fn instances_keep_every_invariant() {
-    for seed in 0..SCHEDULES {
+    for seed in 0..schedules() {
         let mut random = fastrand::Rng::with_seed(seed);
         let flags = flags(&mut random);
         let template = plan(&mut random, "t", &flags);

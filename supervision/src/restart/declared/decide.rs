@@ -96,6 +96,11 @@ impl<P: Clone> SupervisorCore<P> {
             .filter(|(_, child)| is_down(child))
             .map(|(key, _)| *key)
             .collect();
+        // Whoever is not reached, because one before it fails, is down and no longer about to be restarted.
+        if let Some(child) = self.children.get_mut(&origin) {
+            child.state = ChildState::Stopped;
+            self.ledger.disarm(child.timer.take());
+        }
         self.start_all(group, Why::Restart);
     }
 
