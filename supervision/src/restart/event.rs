@@ -128,6 +128,8 @@ pub enum Availability {
     Restarting,
     /// It will not, unless somebody says so.
     Stopped,
+    /// Its supervisor ends too; whether that is started again is for those above it to say.
+    Undecided,
 }
 
 /// What a core wants done.

@@ -69,7 +69,7 @@ impl<P: Clone> SupervisorCore<P> {
         child.state = ChildState::Restarting;
         let Some(wait) = self.ledger.charge(key, child, self.flags.strategy) else {
             let exit = self.ledger.give_up(child);
-            self.take_down(key, Availability::Stopped);
+            self.take_down(key, Availability::Undecided);
             return self.shut_down(exit);
         };
         let concerned = |other: &ChildKey| match self.flags.strategy {

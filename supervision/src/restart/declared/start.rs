@@ -114,12 +114,12 @@ impl<P: Clone> SupervisorCore<P> {
 
     fn after_failure(&mut self, key: ChildKey, incarnation: Incarnation, reason: Arc<str>) {
         let Some((_, why)) = self.take_start() else {
-            return self.take_down(key, Availability::Stopped);
+            return self.take_down(key, Availability::Undecided);
         };
         match why {
             Why::Boot => {
                 let child = self.children[&key].plan.id.clone();
-                self.take_down(key, Availability::Stopped);
+                self.take_down(key, Availability::Undecided);
                 self.end_with(Then::Unwind { child, reason });
             }
             Why::Asked { request, keep } => {

@@ -74,6 +74,7 @@ impl<P: Clone> SupervisorCore<P> {
                 then: Then::Group { .. },
                 ..
             } => Availability::Restarting,
+            _ if self.is_ending() => Availability::Undecided,
             _ => Availability::Stopped,
         }
     }
@@ -106,10 +107,9 @@ impl<P: Clone> SupervisorCore<P> {
         self.ledger.disarm(child.timer.take());
         child.state = ChildState::Stopped;
         let is_temporary = child.is_temporary();
-        let outlook = if is_temporary {
-            Availability::Stopped
-        } else {
-            outlook
+        let outlook = match outlook {
+            Availability::Restarting if is_temporary => Availability::Stopped,
+            outlook => outlook,
         };
         self.ledger.push(Effect::Down(key, outlook));
         if is_temporary {
