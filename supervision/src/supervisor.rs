@@ -201,9 +201,9 @@ impl Root {
             Ok(Fate::Started(_)) => Ok(()),
             Ok(Fate::Declined) => Err(StartError::Ignored),
             Ok(Fate::StartFailed(failure)) => Err(StartError::Failed(failure)),
-            Ok(Fate::Exited(_)) | Err(_) => Err(StartError::Failed(StartFailure::new(
-                "it ended while it started",
-            ))),
+            Ok(Fate::Exited(_) | Fate::InboxTaken) | Err(_) => Err(StartError::Failed(
+                StartFailure::new("it ended while it started"),
+            )),
         }
     }
 }

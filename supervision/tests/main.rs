@@ -1,6 +1,7 @@
 //! All tests of the crate's public boundary, in one binary. A file that is not listed here fails `no_forgotten_file`.
 
 mod bed;
+mod handle;
 mod otp;
 mod recorded;
 mod simulation;

@@ -210,7 +210,7 @@ impl<A: Actor> ractor::Actor for Cell<A> {
             let _ = myself.cast(CellMessage::Wake);
         });
         self.inbox.attach(wake).map_err(|taken| {
-            self.slot.start_failed(StartFailure::new(taken.to_string()));
+            self.slot.inbox_taken();
             taken.into()
         })
     }

@@ -44,6 +44,8 @@ impl Ambient {
 pub(crate) enum Fate {
     Started(Option<Extra>),
     StartFailed(StartFailure),
+    /// It could not be started because another child reads from its inbox, which is therefore not its own to close.
+    InboxTaken,
     Declined,
     /// Also for one that was never up: killed, or stopped, while it started.
     Exited(Exit),
@@ -145,6 +147,7 @@ struct Note {
     up: bool,
     extra: Option<Extra>,
     declined: bool,
+    inbox_taken: bool,
     start_failed: Option<StartFailure>,
     exit: Option<Exit>,
 }
@@ -156,6 +159,10 @@ impl Slot {
 
     pub(crate) fn start_failed(&self, failure: StartFailure) {
         self.note(|note| note.start_failed = Some(failure));
+    }
+
+    pub(crate) fn inbox_taken(&self) {
+        self.note(|note| note.inbox_taken = true);
     }
 
     pub(crate) fn decline(&self) {
@@ -184,6 +191,7 @@ impl Slot {
     fn fate(&self) -> Fate {
         self.note(|note| match note.start_failed.take() {
             Some(failure) if !note.up => Fate::StartFailed(failure),
+            _ if note.inbox_taken => Fate::InboxTaken,
             _ if note.declined && !note.up => Fate::Declined,
             _ => Fate::Exited(note.exit.take().unwrap_or(Exit::Killed)),
         })

@@ -87,7 +87,7 @@ fn overheard(fate: FateSink) -> (FateSink, watch::Receiver<Option<Exit>>) {
     let overhear = move |told: Fate| {
         let exit = match &told {
             Fate::Started(_) => None,
-            Fate::Declined => Some(Exit::Normal),
+            Fate::Declined | Fate::InboxTaken => Some(Exit::Normal),
             Fate::StartFailed(failure) => Some(Exit::Failed(failure.reason.clone())),
             Fate::Exited(exit) => Some(exit.clone()),
         };

@@ -17,6 +17,7 @@ pub(crate) use self::actor::{Made, SupervisorLauncher};
 pub(crate) use self::estate::Estate;
 pub(crate) use self::seat::{Answer, Message, Port, Row, Seat, ask, port};
 use crate::child::{Extra, Fate, Launch, Live, Start, StartFailure};
+use crate::inbox::Taken;
 use crate::report::About;
 use crate::restart::{
     ChildKey, ChildRow, Core, Effect, Event, Incarnation, Reply, Request, RequestId, Target,
@@ -126,6 +127,10 @@ impl Shell {
                 return;
             }
             Fate::StartFailed(failure) => Event::StartFailed(key, incarnation, failure.reason),
+            Fate::InboxTaken => {
+                self.frame.inboxes.forget(key);
+                Event::StartFailed(key, incarnation, Taken.to_string().into())
+            }
             Fate::Declined => Event::Declined(key, incarnation),
             Fate::Exited(exit) => Event::Exited(key, incarnation, exit),
         };

@@ -1,11 +1,11 @@
 //! C. Administration.
 
 use supervision::{
-    AdminError, ChildKey, DynamicHandle, DynamicSpec, Exit, Flags, Restart, Strategy, template,
+    AdminError, ChildKey, DynamicHandle, DynamicSpec, Flags, Restart, Strategy, template,
 };
 
 use super::plays;
-use crate::bed::{Bed, Cue, Play, Player, children, patient, virtual_time};
+use crate::bed::{Bed, Play, Player, children, patient, virtual_time};
 
 /// A dynamic supervisor whose instances are these players.
 async fn pool(bed: &Bed) -> DynamicHandle<Player> {

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use supervision::{
-    Backoff, ChildState, DynamicSpec, Exit, Flags, Jitter, Strategy, SupervisorHandle, template,
+    Backoff, ChildState, DynamicSpec, Flags, Jitter, Strategy, SupervisorHandle, template,
 };
 
-use crate::bed::{Bed, Cue, Play, Player, children, timed, virtual_time};
+use crate::bed::{Bed, Play, Player, children, timed, virtual_time};
 
 const HOUR: Duration = Duration::from_secs(3600);
 

@@ -21,6 +21,15 @@ async fn worked<F: Future<Output = ()>>(work: F) -> Duration {
     begin.elapsed()
 }
 
+/// The fastest of several, which others on the machine disturbed least.
+async fn fastest<F: Future<Output = Duration>>(times: usize, work: impl Fn() -> F) -> Duration {
+    let mut best = Duration::MAX;
+    for _ in 0..times {
+        best = best.min(work().await);
+    }
+    best
+}
+
 fn idle() -> Start {
     Start::worker(std::future::pending)
 }
@@ -28,8 +37,8 @@ fn idle() -> Start {
 #[test]
 fn j1_stopping_ten_times_as_many_instances_one_by_one_costs_no_more_than_fifty_times_as_much() {
     virtual_time(|_| async {
-        let few = stop_one_by_one(400).await;
-        let many = stop_one_by_one(4_000).await;
+        let few = fastest(5, || stop_one_by_one(400)).await;
+        let many = fastest(2, || stop_one_by_one(4_000)).await;
         assert!(many < 50 * few, "{few:?} and {many:?}");
     });
 }
@@ -58,8 +67,8 @@ async fn stop_one_by_one(count: usize) -> Duration {
 #[test]
 fn j1_declared_children_come_and_go_in_linear_time() {
     virtual_time(|_| async {
-        let few = add_and_terminate(200).await;
-        let many = add_and_terminate(4_000).await;
+        let few = fastest(5, || add_and_terminate(200)).await;
+        let many = fastest(2, || add_and_terminate(4_000)).await;
         assert!(many < 10 * 20 * few, "{few:?} and {many:?}");
     });
 }
