@@ -11,7 +11,7 @@ use supervision::{
     inbox,
 };
 
-use crate::bed::{Bed, Cue, Play, Player, ms, on_threads, patient, timed, virtual_time};
+use crate::bed::{Bed, Cue, Play, Player, ms, on_threads, patient, quiet, timed, virtual_time};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -401,19 +401,6 @@ impl Actor for Clerk {
         self.fates.handled.lock().expect("the list").push(n);
         Ok(())
     }
-}
-
-/// Keeps the test's output free of the panics that are part of it.
-fn quiet() {
-    static QUIET: std::sync::Once = std::sync::Once::new();
-    QUIET.call_once(|| {
-        let default = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if info.payload().downcast_ref::<&str>() != Some(&"oh no") {
-                default(info);
-            }
-        }));
-    });
 }
 
 #[test]

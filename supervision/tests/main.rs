@@ -3,6 +3,7 @@
 mod bed;
 mod handle;
 mod otp;
+mod overlap;
 mod recorded;
 mod simulation;
 
