@@ -392,7 +392,7 @@ impl Actor for Clerk {
     type Message = u64;
 
     async fn handle(&mut self, n: u64, _: &mut Context<u64>) -> Result<(), Failure> {
-        if self.crashes && n % 997 == 0 {
+        if self.crashes && n.is_multiple_of(997) {
             return match n % 2 {
                 0 => Err("boom".into()),
                 _ => panic!("oh no"),

@@ -1,11 +1,15 @@
 //! All tests of the crate's public boundary, in one binary. A file that is not listed here fails `no_forgotten_file`.
 
+mod backoff;
 mod bed;
 mod handle;
+mod nesting;
 mod otp;
 mod overlap;
 mod recorded;
+mod reports;
 mod simulation;
+mod tree;
 
 #[test]
 fn no_forgotten_file() {
