@@ -193,7 +193,7 @@ impl Author {
             }
             if self.chance(55) {
                 self.fault();
-                if self.genre == Genre::Slow && self.chance(50) {
+                if self.genre == Genre::Slow && self.chance(50) && !self.is_over() {
                     self.request();
                 }
             } else {
@@ -202,6 +202,11 @@ impl Author {
             self.pause();
             self.look();
         }
+    }
+
+    /// Whether the supervisor comes to its end by what happened so far. The judge does not survive asking one that is just ending.
+    fn is_over(&self) -> bool {
+        ends(&format!("{}sleep 10000\nwhich\n", self.text))
     }
 
     fn fault(&mut self) {

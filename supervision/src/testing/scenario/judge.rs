@@ -15,9 +15,10 @@ const JUDGES: usize = 8;
 /// # Errors
 /// Whatever goes wrong with files and processes, or a judge that leaves out a trace.
 pub fn ask_judge(judge: &Path, scenarios: &[String]) -> io::Result<Vec<Vec<String>>> {
+    let judge = judge.canonicalize()?;
     let folder = std::env::temp_dir().join(format!("scenarios_{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    let traces = write(&folder, scenarios).and_then(|files| ask_about(judge, &files));
+    let traces = write(&folder, scenarios).and_then(|files| ask_about(&judge, &folder, &files));
     std::fs::remove_dir_all(&folder)?;
     let traces = traces?;
     if traces.len() != scenarios.len() {
@@ -37,10 +38,12 @@ fn write(folder: &Path, scenarios: &[String]) -> io::Result<Vec<PathBuf>> {
     scenarios.iter().enumerate().map(write).collect()
 }
 
-fn ask_about(judge: &Path, files: &[PathBuf]) -> io::Result<Vec<Vec<String>>> {
+fn ask_about(judge: &Path, folder: &Path, files: &[PathBuf]) -> io::Result<Vec<Vec<String>>> {
+    // What a judge leaves behind when it crashes goes with the folder.
     let ask = |files: &[PathBuf]| {
         let mut judge = Command::new(judge);
-        judge.args(files).stdout(Stdio::piped()).spawn()
+        let judge = judge.args(files).current_dir(folder);
+        judge.stdout(Stdio::piped()).spawn()
     };
     let share = files.len().div_ceil(JUDGES).max(1);
     let judges: Vec<_> = files.chunks(share).map(ask).collect::<Result<_, _>>()?;
