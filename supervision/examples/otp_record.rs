@@ -32,11 +32,12 @@ fn record(judge: &Path, first: &str, count: &str) -> Result<(), Box<dyn Error>> 
     let scenarios: Vec<_> = seeds.clone().map(generate).collect();
     let (once, again) = (ask_judge(judge, &scenarios)?, ask_judge(judge, &scenarios)?);
     for (((seed, scenario), trace), same) in seeds.zip(&scenarios).zip(&once).zip(&again) {
-        if trace == same {
-            println!("== {seed}\n{scenario}--");
-            trace.iter().for_each(|line| println!("{line}"));
-        } else {
-            eprintln!("{seed}: the judge was not of one mind");
+        match trace {
+            Some(trace) if Some(trace) == same.as_ref() => {
+                println!("== {seed}\n{scenario}--");
+                trace.iter().for_each(|line| println!("{line}"));
+            }
+            _ => eprintln!("{seed}: the judge was not of one mind"),
         }
     }
     Ok(())

@@ -91,14 +91,17 @@ fn fresh_scenarios_go_as_in_otp() {
     let first = number("IMPRESARIO_TEST_SEED", 1_000_000);
     let scenarios: Vec<_> = (first..first + count).map(generate).collect();
     let traces = ask_judge(judge.as_ref(), &scenarios).expect("the judge answers");
-    for ((seed, text), trace) in (first..).zip(&scenarios).zip(traces) {
+    let judged = (first..).zip(&scenarios).zip(traces);
+    let judged: Vec<_> = judged
+        .filter_map(|(asked, trace)| Some((asked, trace?)))
+        .collect();
+    for ((seed, text), trace) in &judged {
         let scenario = parse(text).expect("a scenario");
-        assert_eq!(
-            comparable(run_core(&scenario)),
-            trace,
-            "the rules, seed {seed}:\n{text}"
-        );
+        let ruled = comparable(run_core(&scenario));
+        assert_eq!(ruled, *trace, "the rules, seed {seed}:\n{text}");
         let played = comparable(in_virtual_time(&scenario));
-        assert_eq!(played, trace, "the real supervisor, seed {seed}:\n{text}");
+        assert_eq!(played, *trace, "the real supervisor, seed {seed}:\n{text}");
     }
+    eprintln!("{} of {count} scenarios were judged", judged.len());
+    assert!(judged.len() as u64 * 10 >= count * 9, "too few");
 }
