@@ -95,6 +95,13 @@ pub enum CallError {
 pub struct Reply<R>(oneshot::Sender<R>);
 
 impl<R> Reply<R> {
+    /// A place for an answer, and where it is waited for.
+    #[must_use]
+    pub fn channel() -> (Self, oneshot::Receiver<R>) {
+        let (reply, answer) = oneshot::channel();
+        (Self(reply), answer)
+    }
+
     /// Answers. Nobody may be waiting any more; that is no concern of the actor's.
     pub fn send(self, answer: R) {
         let _ = self.0.send(answer);
@@ -149,17 +156,22 @@ impl<M: Send + 'static> Handle<M> {
         question: impl FnOnce(Reply<R>) -> M,
         deadline: Duration,
     ) -> Result<R, CallError> {
-        let (reply, answer) = oneshot::channel();
-        let ask = async {
-            match self.send(question(Reply(reply))).await {
-                Ok(()) => answer.await.map_err(|_| CallError::Lost),
-                Err(SendError::Stopped(_)) => Err(CallError::Stopped),
-                Err(_) => Err(CallError::Restarting),
-            }
-        };
-        tokio::time::timeout(deadline, ask)
+        tokio::time::timeout(deadline, self.ask(question))
             .await
             .unwrap_or(Err(CallError::Timeout(deadline)))
+    }
+
+    /// Asks and waits for the answer as long as the actor lives. For questions that have a deadline of their own, or none.
+    ///
+    /// # Errors
+    /// A [`CallError`], never [`CallError::Timeout`].
+    pub async fn ask<R>(&self, question: impl FnOnce(Reply<R>) -> M) -> Result<R, CallError> {
+        let (reply, answer) = oneshot::channel();
+        match self.send(question(Reply(reply))).await {
+            Ok(()) => answer.await.map_err(|_| CallError::Lost),
+            Err(SendError::Stopped(_)) => Err(CallError::Stopped),
+            Err(_) => Err(CallError::Restarting),
+        }
     }
 
     /// Takes the messages that were given up, oldest first, to look at them or send them again.

@@ -69,6 +69,12 @@ pub enum Content {
     },
 }
 
+impl Default for Content {
+    fn default() -> Self {
+        Self::Inline(String::new())
+    }
+}
+
 /// How a tool call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -337,6 +343,21 @@ pub enum AgentState {
 }
 
 impl EventBody {
+    /// Whether it is the end of a run.
+    #[must_use]
+    pub fn is_run_end(&self) -> bool {
+        matches!(
+            self,
+            Self::RunCompleted { .. } | Self::RunFailed { .. } | Self::RunCancelled { .. }
+        )
+    }
+
+    /// Whether a run's new incarnation claims it: it and what follows stand under the next epoch.
+    #[must_use]
+    pub fn is_claim(&self) -> bool {
+        matches!(self, Self::RunStarted | Self::RunRestarted { .. })
+    }
+
     /// Whether it concerns one run's private conversation and is hidden from the room.
     #[must_use]
     pub fn is_private(&self) -> bool {

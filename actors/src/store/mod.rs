@@ -151,6 +151,17 @@ pub enum StoreError {
     Closed,
 }
 
+impl StoreError {
+    /// Whether the same batch may succeed a little later.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Full { .. } | Self::InUse { .. } | Self::Io { .. }
+        )
+    }
+}
+
 /// The events of each append of a batch, numbered, or why that append was refused.
 pub type Appended = Vec<Result<Vec<Event>, Rejected>>;
 
@@ -167,6 +178,34 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Corrupt`] at an event that cannot be read, naming it.
     fn events(&self, query: EventQuery) -> BoxFuture<'_, Result<Vec<Event>, StoreError>>;
+
+    /// The events of a task with these numbers, in order; those that are not there are left out.
+    ///
+    /// # Errors
+    /// As [`Store::events`].
+    fn events_at(
+        &self,
+        task: TaskId,
+        numbers: Vec<Seq>,
+    ) -> BoxFuture<'_, Result<Vec<Event>, StoreError>> {
+        Box::pin(async move {
+            let mut events = Vec::with_capacity(numbers.len());
+            for number in numbers {
+                let query = EventQuery {
+                    task,
+                    after: number.saturating_sub(1),
+                    limit: 1,
+                };
+                events.extend(
+                    self.events(query)
+                        .await?
+                        .into_iter()
+                        .filter(|event| event.id == number),
+                );
+            }
+            Ok(events)
+        })
+    }
 
     /// All tasks in order of creation; with `unfinished`, only those that have not ended.
     ///
