@@ -1,1 +1,3 @@
 //! Tests of `provider` through its public boundary.
+
+mod scripted;
