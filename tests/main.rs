@@ -5,3 +5,4 @@ mod config;
 mod executor;
 mod provider;
 mod store;
+mod support;
