@@ -15,7 +15,7 @@ use super::Settings;
 
 /// What the opener is told.
 #[derive(Debug)]
-pub enum OpenerMessage {
+pub(super) enum OpenerMessage {
     /// Open this task, if it is not open.
     Open(TaskId, Reply<Result<(), String>>),
     /// A task's tree is up, or why it is not.
@@ -182,7 +182,10 @@ async fn open(
             seat,
         })
         .await;
-    started.map(drop).map_err(|error| error.to_string())
+    started.map(drop).map_err(|error| {
+        seats.leave(id);
+        error.to_string()
+    })
 }
 
 /// The definition a task was created with.

@@ -1,3 +1,5 @@
 //! For tests of this crate and of everything that implements its traits: conformance suites and the simulation.
 
 pub mod conformance;
+pub mod outside;
+pub mod sim;

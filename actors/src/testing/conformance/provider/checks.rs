@@ -29,6 +29,7 @@ pub(super) struct Heard {
 pub(super) fn request(tools: &[Called]) -> ModelRequest {
     let names: BTreeSet<&str> = tools.iter().map(|(name, _)| name.as_str()).collect();
     ModelRequest {
+        brief: String::new(),
         run: RunId(Uuid::from_u128(0x0199_aaaa_bbbb_7000_8000_cccc_dddd_eeee)),
         agent: "conformance".into(),
         model: "model".into(),

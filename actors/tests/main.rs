@@ -1,0 +1,3 @@
+//! The domain through its public boundary, in virtual time.
+
+mod story;
