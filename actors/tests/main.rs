@@ -1,3 +1,4 @@
 //! The domain through its public boundary, in virtual time.
 
+mod crash;
 mod story;

@@ -27,7 +27,7 @@ async fn a_lead_delegates_and_comes_to_its_result() {
         })),
         1,
     );
-    let system = stage.open(&Moments::new(0, || {})).await;
+    let system = stage.open(&Moments::calm()).await;
     let task = system
         .create_task(stage.task(&["lead", "worker"]))
         .await

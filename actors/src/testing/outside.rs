@@ -9,6 +9,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use super::sim::Moments;
 use crate::executor::Link;
 use crate::model::executor::{
     CallError, CallErrorCode, CallOutcome, FromExecutor, PROTOCOL, ToExecutor,
@@ -30,9 +31,6 @@ struct Books {
     ledger: BTreeMap<CallId, Option<String>>,
 }
 
-/// Something that can go wrong around an effect, told by name of the tool and whether the effect has happened.
-pub type Accident = Arc<dyn Fn(&str, bool) + Send + Sync>;
-
 impl Outside {
     fn books(&self) -> MutexGuard<'_, Books> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -49,14 +47,14 @@ impl Outside {
         format!("paid {what}")
     }
 
-    /// A tool of this class that pays; `accident` is called right before and right after the effect.
+    /// A tool of this class that pays. A moment passes right before and right after the effect.
     #[must_use]
-    pub fn tool(&self, name: &str, effect: EffectClass, accident: Accident) -> Arc<dyn Tool> {
+    pub fn tool(&self, name: &str, effect: EffectClass, moments: Moments) -> Arc<dyn Tool> {
         Arc::new(Pay {
             name: name.to_owned(),
             effect,
             outside: self.clone(),
-            accident,
+            moments,
         })
     }
 
@@ -68,7 +66,7 @@ impl Outside {
 
     /// An executor with a ledger that pays, at the end of a link; the future is its life.
     #[must_use]
-    pub fn executor(&self, name: &str, accident: Accident) -> (Link, BoxFuture<'static, ()>) {
+    pub fn executor(&self, name: &str, moments: Moments) -> (Link, BoxFuture<'static, ()>) {
         let (to, mut hears) = mpsc::channel::<ToExecutor>(64);
         let (says, from) = mpsc::channel(64);
         let (outside, name) = (self.clone(), name.to_owned());
@@ -86,7 +84,7 @@ impl Outside {
             while let Some(frame) = hears.recv().await {
                 match frame {
                     ToExecutor::Call { call_id, args, .. } => {
-                        let outcome = outside.on_executor(&name, &call_id, &what(&args), &accident);
+                        let outcome = outside.on_executor(&call_id, &what(&args), &moments).await;
                         let _ = says.send(FromExecutor::Result { call_id, outcome }).await;
                     }
                     ToExecutor::Ack { call_id } => drop(outside.books().ledger.remove(&call_id)),
@@ -97,15 +95,10 @@ impl Outside {
         (Link { to, from }, life.boxed())
     }
 
-    fn on_executor(
-        &self,
-        name: &str,
-        call_id: &CallId,
-        what: &str,
-        accident: &Accident,
-    ) -> CallOutcome {
-        match self.books().ledger.get(call_id) {
-            Some(Some(text)) => return CallOutcome::Ok(text.clone()),
+    async fn on_executor(&self, call_id: &CallId, what: &str, moments: &Moments) -> CallOutcome {
+        let known = self.books().ledger.get(call_id).cloned();
+        match known {
+            Some(Some(text)) => return CallOutcome::Ok(text),
             Some(None) => {
                 let message = "the executor died in it".to_owned();
                 return CallOutcome::Error(CallError {
@@ -116,9 +109,9 @@ impl Outside {
             None => {}
         }
         self.books().ledger.insert(call_id.clone(), None);
-        accident(name, false);
+        moments.pass().await;
         let text = self.pay(what);
-        accident(name, true);
+        moments.pass().await;
         self.books()
             .ledger
             .insert(call_id.clone(), Some(text.clone()));
@@ -144,7 +137,7 @@ struct Pay {
     name: String,
     effect: EffectClass,
     outside: Outside,
-    accident: Accident,
+    moments: Moments,
 }
 
 impl Tool for Pay {
@@ -156,14 +149,14 @@ impl Tool for Pay {
         async move {
             // Somebody else may get a turn in between, as it would be with a real endpoint.
             tokio::task::yield_now().await;
-            (self.accident)(&self.name, false);
+            self.moments.pass().await;
             let what = what(&call.args);
             let text = match self.effect {
                 EffectClass::Pure => format!("{what} costs 5"),
                 EffectClass::Keyed => self.pay_once_by(call.call_id.to_string(), &what),
                 _ => self.outside.pay(&what),
             };
-            (self.accident)(&self.name, true);
+            self.moments.pass().await;
             tokio::task::yield_now().await;
             Ok(text)
         }

@@ -3,13 +3,15 @@
 //! On a current-thread runtime with a paused clock the same seed gives the same journal.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
+use tokio::sync::Notify;
 
-use crate::clock::{Clock, SeededIds, TokioClock};
+use crate::clock::{SeededIds, TokioClock};
 use crate::model::event::Seq;
 use crate::model::{
     AgentSpec, EffectClass, Event, RunId, TaskDefinition, TaskId, TaskStatus, Timestamp,
@@ -26,45 +28,66 @@ use super::outside::Outside;
 /// When simulated time begins: 2026-01-01.
 pub const EPOCH: Timestamp = Timestamp(1_767_225_600_000);
 
-/// Counts moments, and acts at the one that was chosen.
-#[derive(Clone)]
-pub struct Moments {
-    passed: Arc<AtomicU64>,
-    chosen: Arc<AtomicU64>,
-    act: Arc<dyn Fn() + Send + Sync>,
+/// What happens at a chosen moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accident {
+    /// Whoever is at work panics.
+    Crash,
+    /// Nothing moves any more, as if the process had been killed: [`Moments::power_off`] tells when.
+    PowerOff,
 }
 
-impl std::fmt::Debug for Moments {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Moments")
-            .field("passed", &self.passed)
-            .field("chosen", &self.chosen)
-            .finish_non_exhaustive()
-    }
+/// Counts the moments before and after every append and every effect; accidents happen at the chosen ones.
+#[derive(Debug, Clone, Default)]
+pub struct Moments(Arc<Plan>);
+
+#[derive(Debug, Default)]
+struct Plan {
+    passed: AtomicU64,
+    accidents: BTreeMap<u64, Accident>,
+    off: Notify,
 }
 
 impl Moments {
-    /// Acts at the moment `chosen`, from 1; never at 0.
-    pub fn new(chosen: u64, act: impl Fn() + Send + Sync + 'static) -> Self {
-        Self {
-            passed: Arc::default(),
-            chosen: Arc::new(AtomicU64::new(chosen)),
-            act: Arc::new(act),
-        }
+    /// Nothing happens.
+    #[must_use]
+    pub fn calm() -> Self {
+        Self::default()
+    }
+
+    /// These accidents happen at these moments, from 1.
+    pub fn with(accidents: impl IntoIterator<Item = (u64, Accident)>) -> Self {
+        Self(Arc::new(Plan {
+            accidents: accidents.into_iter().collect(),
+            ..Plan::default()
+        }))
     }
 
     /// One more moment passes.
-    pub fn pass(&self) {
-        let now = self.passed.fetch_add(1, Ordering::SeqCst) + 1;
-        if now == self.chosen.load(Ordering::SeqCst) {
-            (self.act)();
+    ///
+    /// # Panics
+    /// At a moment for which a crash was chosen.
+    pub async fn pass(&self) {
+        let now = self.0.passed.fetch_add(1, Ordering::SeqCst) + 1;
+        match self.0.accidents.get(&now) {
+            None => {}
+            Some(Accident::Crash) => panic!("an accident at moment {now}"),
+            Some(Accident::PowerOff) => {
+                self.0.off.notify_one();
+                std::future::pending::<()>().await;
+            }
         }
+    }
+
+    /// Waits until the power is off.
+    pub async fn power_off(&self) {
+        self.0.off.notified().await;
     }
 
     /// How many have passed.
     #[must_use]
     pub fn passed(&self) -> u64 {
-        self.passed.load(Ordering::SeqCst)
+        self.0.passed.load(Ordering::SeqCst)
     }
 }
 
@@ -86,9 +109,9 @@ impl<S: Store> Watched<S> {
 impl<S: Store> Store for Watched<S> {
     fn append(&self, batch: Vec<Append>) -> BoxFuture<'_, Result<Appended, StoreError>> {
         async move {
-            self.moments.pass();
+            self.moments.pass().await;
             let appended = self.inner.append(batch).await;
-            self.moments.pass();
+            self.moments.pass().await;
             appended
         }
         .boxed()
@@ -160,10 +183,6 @@ impl Stage {
         let provider = Arc::new(Scripted::new(&self.scripts).expect("the scripts are well-formed"));
         deps.providers
             .insert("stage".to_owned(), (provider, RetryPolicy::default()));
-        let accident: super::outside::Accident = {
-            let moments = moments.clone();
-            Arc::new(move |_, _| moments.pass())
-        };
         let classes = [
             ("pay_pure", EffectClass::Pure),
             ("pay_keyed", EffectClass::Keyed),
@@ -171,22 +190,32 @@ impl Stage {
             ("pay_once", EffectClass::Once),
         ];
         deps.tools = classes
-            .map(|(name, class)| self.outside.tool(name, class, accident.clone()))
+            .map(|(name, class)| self.outside.tool(name, class, moments.clone()))
             .into();
         deps.executor_tools = vec![Outside::executor_tool("pay_ledgered")];
-        debug_assert!(clock.now() >= EPOCH);
         let system = System::start(deps).await.expect("the system starts");
-        let (link, life) = self.outside.executor("pay_ledgered", accident);
+        self.serve(system.clone(), moments.clone());
+        system
+    }
+
+    /// An executor that is started again when it dies, as its operator would.
+    fn serve(&self, system: System, moments: Moments) {
+        let outside = self.outside.clone();
+        let life = async move {
+            loop {
+                let (link, life) = outside.executor("pay_ledgered", moments.clone());
+                if system.attach_executor("default", link).await.is_err() {
+                    return;
+                }
+                let _ = AssertUnwindSafe(life).catch_unwind().await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
         #[expect(
             clippy::disallowed_methods,
             reason = "the executor is outside the system's tree, as a real one is"
         )]
         tokio::spawn(life);
-        system
-            .attach_executor("default", link)
-            .await
-            .expect("the system takes an executor");
-        system
     }
 
     /// A task for `agents`, the first of which gets it. All of them have all tools.
@@ -222,6 +251,19 @@ impl Stage {
             limits: crate::model::Limits::default(),
             source: serde_json::Value::Null,
         }
+    }
+
+    /// The first task there is.
+    ///
+    /// # Panics
+    /// Never: the store is in memory.
+    pub async fn store_task(&self) -> Option<TaskId> {
+        self.store
+            .tasks(false)
+            .await
+            .expect("memory can be read")
+            .first()
+            .map(|row| row.id)
     }
 
     /// All events of a task.
