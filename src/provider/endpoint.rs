@@ -196,8 +196,9 @@ fn fault(body: &[u8]) -> Fault {
 fn unsent(error: &reqwest::Error) -> ProviderError {
     let cause = cause(error);
     if error.is_connect() {
-        let message =
-            format!("nobody answers ({cause}): is the server running, and is `base_url` right");
+        let message = format!(
+            "no connection can be made ({cause}): is the server running, and is `base_url` right"
+        );
         return ProviderError::new(ProviderErrorKind::Unreachable, message);
     }
     let message = format!("the connection broke before an answer came ({cause})");

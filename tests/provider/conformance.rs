@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actors::model::{ModelRequest, Reply, StopReason, Usage};
 use actors::provider::scripted::{
     Entry, Failure, Script, Scripted, ScriptedCall, ScriptedSettings,
 };
-use actors::provider::{Provider, ProviderErrorKind};
+use actors::provider::{DeltaSink, Provider, ProviderError, ProviderErrorKind};
 use actors::testing::conformance::provider::{Break, Called, Case, Harness, Play, run};
 use futures_util::future::{BoxFuture, FutureExt};
 use impresario::provider::openai::{OpenAiCompatible, Settings};
@@ -18,14 +19,15 @@ use crate::support::fake_model::FakeModel;
 struct OpenAi {
     fake: FakeModel,
     here: Arc<dyn Provider>,
+    impatient: Arc<dyn Provider>,
     nowhere: Arc<dyn Provider>,
 }
 
-fn openai(base_url: String) -> Arc<dyn Provider> {
+fn openai(base_url: String, patience: Duration) -> Arc<dyn Provider> {
     let settings = Settings {
         base_url,
         api_key_env: Some("FAKE_KEY".into()),
-        silence_timeout: Duration::from_millis(300),
+        silence_timeout: patience,
         ..Settings::default()
     };
     let env = |name: &str| (name == "FAKE_KEY").then(|| KEY.to_owned());
@@ -40,14 +42,15 @@ fn nowhere() -> String {
 
 impl Harness for OpenAi {
     fn stage(&self, play: Play) -> BoxFuture<'_, Arc<dyn Provider>> {
-        async {
-            if matches!(play, Play::Nobody) {
-                return self.nowhere.clone();
-            }
+        let provider = match play {
+            Play::Nobody => &self.nowhere,
+            Play::Hold(_) => &self.impatient,
+            _ => &self.here,
+        };
+        if !matches!(play, Play::Nobody) {
             self.fake.answer(steps(play));
-            self.here.clone()
         }
-        .boxed()
+        async { provider.clone() }.boxed()
     }
 
     fn called(&self) -> BoxFuture<'_, ()> {
@@ -71,8 +74,9 @@ impl Harness for OpenAi {
 async fn openai_compatible_keeps_the_contract() {
     let fake = FakeModel::start();
     let harness = OpenAi {
-        here: openai(fake.base_url()),
-        nowhere: openai(nowhere()),
+        here: openai(fake.base_url(), Duration::from_secs(10)),
+        impatient: openai(fake.base_url(), Duration::from_millis(300)),
+        nowhere: openai(nowhere(), Duration::from_secs(10)),
         fake,
     };
     let report = run(&harness).await;
@@ -80,7 +84,83 @@ async fn openai_compatible_keeps_the_contract() {
     assert_eq!(report.0.len(), Case::ALL.len());
 }
 
-struct Stage;
+/// A provider that forgives what it must not, and talks too much.
+struct Careless(Arc<dyn Provider>);
+
+impl Provider for Careless {
+    fn kind(&self) -> &'static str {
+        "careless"
+    }
+
+    fn call<'a>(
+        &'a self,
+        request: &'a ModelRequest,
+        deltas: DeltaSink<'a>,
+    ) -> BoxFuture<'a, Result<Reply, ProviderError>> {
+        async {
+            let mut last = None;
+            let outcome = self.0.call(request, &mut |delta| last = Some(delta)).await;
+            last.into_iter().for_each(deltas);
+            match outcome {
+                Ok(reply) => Ok(reply),
+                Err(error) if error.kind == ProviderErrorKind::Cut => Ok(nothing()),
+                Err(error) => Err(ProviderError::new(error.kind, format!("{error} {KEY}"))),
+            }
+        }
+        .boxed()
+    }
+}
+
+fn nothing() -> Reply {
+    Reply {
+        text: String::new(),
+        calls: Vec::new(),
+        usage: Usage::default(),
+        stop: StopReason::End,
+        opaque: Vec::new(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_suite_finds_a_careless_provider() {
+    let report = run(&Stage { careless: true }).await;
+    assert_snapshot!(report, @r#"
+    BROKEN    PlainText: streamed text: "\0", expected "Grüße, 漢字 and a 🎭 — “quoted”, \\ and \0"
+    declared  SplitUnicode: a script has no bytes and no connection
+    declared  SlowStream: a script's replies are whole from the start
+    BROKEN    ParallelCalls: streamed text: "", expected "On it."
+    declared  FragmentedArguments: a script's replies are whole from the start
+    kept      EmptyArguments
+    declared  OutputLimit: a script's replies are whole from the start
+    declared  OutputLimitInArguments: a script's replies are whole from the start
+    BROKEN    RateLimited: a message that tells a secret
+    declared  RetryAfter: a script has no such failure
+    BROKEN    Overloaded: a message that tells a secret
+    declared  InternalError: a script has no such failure
+    BROKEN    BadRequest: a message that tells a secret
+    declared  BadCredentials: a script has no such failure
+    declared  ContextTooLong: a script has no such failure
+    declared  ContentFilter: a script has no such failure
+    BROKEN    CutInText: streamed text: "\0", expected "Grüße, 漢字 and a 🎭 — “quoted”, \\ and \0"
+    declared  CutInArguments: a script's replies are whole from the start
+    declared  ResetInText: a script has no bytes and no connection
+    declared  ResetInArguments: a script has no bytes and no connection
+    declared  OverloadedInStream: a script has no such failure
+    declared  RateLimitedInStream: a script has no such failure
+    BROKEN    Silence: a message that tells a secret
+    declared  SilenceInText: a script has no such failure
+    declared  Garbage: a script has no bytes and no connection
+    declared  GarbledArguments: a script has no bytes and no connection
+    declared  Unreachable: a script has no bytes and no connection
+    declared  CallerGone: a script has no bytes and no connection
+    declared  CallerGoneEarly: a script has no bytes and no connection
+    "#);
+}
+
+/// Scripts, played by the provider they are made for or by a careless one.
+struct Stage {
+    careless: bool,
+}
 
 fn calls(calls: Vec<Called>) -> Vec<ScriptedCall> {
     let scripted = calls.into_iter().map(|(tool, args)| ScriptedCall {
@@ -146,9 +226,12 @@ impl Harness for Stage {
             scripts: [("conformance".to_owned(), script)].into(),
             ..ScriptedSettings::default()
         };
-        let provider: Arc<dyn Provider> =
+        let scripted: Arc<dyn Provider> =
             Arc::new(Scripted::new(&settings).expect("a good script"));
-        async { provider }.boxed()
+        let careless = self
+            .careless
+            .then(|| Arc::new(Careless(scripted.clone())) as Arc<dyn Provider>);
+        async { careless.unwrap_or(scripted) }.boxed()
     }
 
     fn called(&self) -> BoxFuture<'_, ()> {
@@ -157,6 +240,10 @@ impl Harness for Stage {
 
     fn caller_gone(&self) -> BoxFuture<'_, ()> {
         std::future::pending().boxed()
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        vec![KEY.to_owned()]
     }
 
     fn cannot(&self) -> Vec<(Case, &'static str)> {
@@ -192,7 +279,7 @@ impl Harness for Stage {
 
 #[tokio::test(start_paused = true)]
 async fn scripted_keeps_the_contract_as_far_as_a_script_can() {
-    assert_snapshot!(run(&Stage).await.to_string(), @r"
+    assert_snapshot!(run(&Stage { careless: false }).await.to_string(), @r"
     kept      PlainText
     declared  SplitUnicode: a script has no bytes and no connection
     declared  SlowStream: a script's replies are whole from the start

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actors::model::{ChatMessage, ModelRequest, Reply, RunId};
 use actors::provider::scripted::{Scripted, ScriptedSettings};
-use actors::provider::{Delta, Provider, ProviderError};
+use actors::provider::{Delta, Provider, ProviderError, ProviderErrorKind};
 use insta::assert_snapshot;
 use proptest::prelude::*;
 use serde_json::Map;
@@ -212,6 +212,20 @@ async fn an_attempt_that_is_dropped_uses_up_no_failure() {
     assert!(early.is_err());
     assert!(call(&provider, &request).await.0.is_err());
     assert!(call(&provider, &request).await.0.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_of_a_turn_that_went_on_elsewhere_are_forgotten() {
+    let script = "[scripts]\na = [ { fail = 'overloaded' }, { say = 'one' }, { fail = 'timeout' }, { say = 'two' } ]";
+    let (here, elsewhere) = (provider(script), provider(script));
+    let mut request = request("a", "go");
+    let failed = call(&here, &request).await.0.unwrap_err();
+    assert_eq!(failed.kind, ProviderErrorKind::Overloaded);
+    assert!(call(&elsewhere, &request).await.0.is_err());
+    let reply = call(&elsewhere, &request).await.0.unwrap();
+    go_on(&mut request, &reply, "on");
+    let failed = call(&here, &request).await.0.unwrap_err();
+    assert_eq!(failed.kind, ProviderErrorKind::Timeout);
 }
 
 #[tokio::test(start_paused = true)]

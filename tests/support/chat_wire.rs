@@ -31,6 +31,8 @@ pub(crate) fn steps(play: Play) -> Vec<Step> {
         Play::Refuse { kind, retry_after } => refusal(kind, retry_after),
         Play::Hold(text) if text.is_empty() => vec![Step::Hold],
         Play::Hold(said) => [begun(vec![text(&said)]), vec![Step::Hold]].concat(),
+        Play::Endless(text) if text.is_empty() => vec![Step::Hold],
+        Play::Endless(said) => [begun(Vec::new()), vec![Step::Repeat(text(&said))]].concat(),
         Play::Garbage => begun(vec!["data: <not json>\n\n".into()]),
         Play::GarbledCall(name, args) => whole(
             vec![call(0, "call_a", &name), arguments(0, &args)],

@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actors::testing::conformance::provider::Gate;
 use serde_json::Value;
@@ -13,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// One thing the server does with a connection.
@@ -30,6 +32,8 @@ pub(crate) enum Step {
     Until(Gate),
     /// Waits until the caller is gone.
     Hold,
+    /// Writes this chunk again and again until the caller is gone.
+    Repeat(Vec<u8>),
     /// Resets the connection.
     Reset,
 }
@@ -233,6 +237,7 @@ async fn act(stream: &mut TcpStream, step: Step) -> std::io::Result<()> {
             }
         }
         Step::Hold => Err(gone(stream).await),
+        Step::Repeat(bytes) => Err(repeat(stream, &chunk(&bytes)).await),
         Step::Reset => stream.set_zero_linger(),
     }
 }
@@ -250,6 +255,17 @@ fn head(status: u16, headers: &[(&'static str, String)]) -> String {
 fn chunk(bytes: &[u8]) -> Vec<u8> {
     let size = format!("{:x}\r\n", bytes.len());
     [size.as_bytes(), bytes, b"\r\n"].concat()
+}
+
+async fn repeat(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Error {
+    loop {
+        if let Err(error) = stream.write_all(bytes).await {
+            return error;
+        }
+        if let Ok(error) = timeout(Duration::from_millis(5), gone(stream)).await {
+            return error;
+        }
+    }
 }
 
 /// Waits until the caller closes or resets the connection.

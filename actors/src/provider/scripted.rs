@@ -21,6 +21,7 @@
 //! other pair of braces stands for itself.
 
 mod choose;
+mod decide;
 mod fill;
 mod ready;
 mod script;
@@ -33,12 +34,10 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use self::fill::Filler;
-use self::ready::{Ready, ReadyEntry, prepare};
-use super::{
-    Delta, DeltaSink, Provider, ProviderError, ProviderErrorKind, estimate, minted_call_id, turn,
-};
-use crate::model::{ModelRequest, Reply, RunId, StopReason, ToolCall, Usage};
+use self::decide::{Decision, bad_request, decide};
+use self::ready::{Ready, prepare};
+use super::{Delta, DeltaSink, Provider, ProviderError, turn};
+use crate::model::{ModelRequest, Reply, RunId, ToolCall};
 
 pub use self::script::{
     Entry, Failure, MAX_ENTRIES, MAX_LATENCY, Script, ScriptError, ScriptErrors, ScriptedCall,
@@ -63,12 +62,6 @@ pub struct Scripted {
 struct Failing {
     turn: usize,
     times: usize,
-}
-
-/// What a call comes to.
-enum Decision {
-    Answer(Reply),
-    Failure { said: String, error: ProviderError },
 }
 
 impl Scripted {
@@ -181,93 +174,4 @@ fn pieces(text: &str) -> Vec<&str> {
     }
     pieces.extend(Some(&text[start..]).filter(|rest| !rest.is_empty()));
     pieces
-}
-
-/// What `script` does with `request` when its newest turn has failed `failed` times.
-fn decide(
-    script: &Ready,
-    request: &ModelRequest,
-    failed: usize,
-) -> Result<Decision, ProviderError> {
-    let Some(place) = choose::choose(script, &request.messages, failed) else {
-        return used_up(script, request).map(Decision::Answer);
-    };
-    let entry = &script.0[place];
-    let reply = answer(entry, request).map_err(|problem| at_entry(request, place, &problem))?;
-    Ok(match entry.fail {
-        None => Decision::Answer(reply),
-        Some(failure) => Decision::Failure {
-            said: reply.text,
-            error: ProviderError::new(failure.kind(), as_written(request, place)),
-        },
-    })
-}
-
-fn as_written(request: &ModelRequest, place: usize) -> String {
-    format!(
-        "the script of `{}` fails this call, as its entry {} says",
-        request.agent,
-        place + 1
-    )
-}
-
-fn at_entry(request: &ModelRequest, place: usize, problem: &str) -> ProviderError {
-    bad_request(format!(
-        "script of `{}`, entry {}: {problem}",
-        request.agent,
-        place + 1
-    ))
-}
-
-fn bad_request(message: String) -> ProviderError {
-    ProviderError::new(ProviderErrorKind::BadRequest, message)
-}
-
-fn used_up(script: &Ready, request: &ModelRequest) -> Result<Reply, ProviderError> {
-    let Some(place) = choose::last_say(script) else {
-        let text = format!("The script of {} is used up.", request.agent);
-        return Ok(reply(request, text, Vec::new(), None));
-    };
-    let say = script.0[place].say.as_deref().unwrap_or_default();
-    let text = Filler::new(&request.messages).text(say);
-    let text = text.map_err(|problem| at_entry(request, place, &problem))?;
-    Ok(reply(request, text, Vec::new(), None))
-}
-
-fn answer(entry: &ReadyEntry, request: &ModelRequest) -> Result<Reply, String> {
-    let mut filler = Filler::new(&request.messages);
-    let text = filler.text(entry.say.as_deref().unwrap_or_default())?;
-    let mut calls = Vec::with_capacity(entry.calls.len());
-    for (index, call) in entry.calls.iter().enumerate() {
-        calls.push(ToolCall {
-            id: minted_call_id(request, index),
-            name: call.tool.clone(),
-            args: filler.args(&call.args)?.into(),
-        });
-    }
-    let usage = entry.usage.map(|usage| Usage {
-        input_tokens: usage.input,
-        output_tokens: usage.output,
-        ..Usage::default()
-    });
-    Ok(reply(request, text, calls, usage))
-}
-
-fn reply(
-    request: &ModelRequest,
-    text: String,
-    calls: Vec<ToolCall>,
-    usage: Option<Usage>,
-) -> Reply {
-    Reply {
-        usage: usage.unwrap_or_else(|| estimate(request, &text, &calls)),
-        stop: if calls.is_empty() {
-            StopReason::End
-        } else {
-            StopReason::ToolCalls
-        },
-        text,
-        calls,
-        opaque: Vec::new(),
-    }
 }

@@ -78,12 +78,14 @@ pub(super) fn client(url: &Url, connect_timeout: Duration) -> Result<Client, Bui
     } else {
         client
     };
-    client.build().map_err(|error| {
-        setting(
-            "base_url",
-            format!("no HTTP client can be made: {}", cause(&error)),
-        )
-    })
+    client.build().map_err(|error| no_client(&cause(&error)))
+}
+
+fn no_client(cause: &str) -> BuildError {
+    let problem = format!(
+        "gives no client ({cause}): `https` needs certificates, as in the package `ca-certificates`"
+    );
+    setting("base_url", problem)
 }
 
 fn is_loopback(url: &Url) -> bool {

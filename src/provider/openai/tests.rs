@@ -1,5 +1,6 @@
-//! Streams as different servers write them: whole, cut at every byte, in pieces of any size, and full of nonsense.
+//! Streams as different servers write them: whole, cut at every byte, slow, and full of mistakes.
 
+mod properties;
 mod servers;
 
 use std::time::Duration;
@@ -8,7 +9,6 @@ use actors::model::{ChatMessage, ModelRequest, Reply, ToolCall, Usage};
 use actors::provider::{Delta, ProviderError, ProviderErrorKind};
 use futures_util::stream::{self, Stream, StreamExt};
 use insta::assert_snapshot;
-use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -111,8 +111,8 @@ fn every_server_is_understood() {
       End "Grüße" [7 in, 2 out, 0 cached, 123 µ$]
       [Thinking("hm"), Text("Grüße")]
     ollama: every call whole and of index 0, says `stop`, no usage
-      ToolCalls "", call_x add{"a":1}, call_y add{"a":2} [1 in, 5 out, 0 cached, 0 µ$]
-      [ToolCall("add"), ToolCall("add")]
+      ToolCalls "", call_x add{"a":1}, call_y add{"a":2}, call_v now{}, call_w now{} [1 in, 8 out, 0 cached, 0 µ$]
+      [ToolCall("add"), ToolCall("add"), ToolCall("now"), ToolCall("now")]
     vllm: usage in every chunk, thinking under two names, id and name repeated in every piece
       ToolCalls "", chatcmpl-tool-1 go{"n":1} [5 in, 4 out, 0 cached, 0 µ$]
       [Thinking("so"), ToolCall("go")]
@@ -364,133 +364,4 @@ async fn silence_is_measured_between_pieces_and_hardly_borne_after_the_end() {
     ("Cut: the connection broke in the answer: reset by peer", 27)
     ("End \"a\" [1 in, 1 out, 0 cached, 0 µ$]", 3)
     "#);
-}
-
-fn noise() -> impl Strategy<Value = Vec<u8>> {
-    let key = prop::sample::select(vec![
-        "choices",
-        "delta",
-        "message",
-        "content",
-        "tool_calls",
-        "index",
-        "id",
-        "function",
-        "name",
-        "arguments",
-        "finish_reason",
-        "usage",
-        "error",
-        "code",
-        "prompt_tokens",
-        "cost",
-    ]);
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
-        prop::sample::select(vec![
-            "",
-            "stop",
-            "length",
-            "tool_calls",
-            "{",
-            "{}",
-            "{\"a\":1}",
-            "é"
-        ])
-        .prop_map(Value::from),
-    ];
-    let document = leaf.prop_recursive(6, 40, 4, move |inner| {
-        let object =
-            prop::collection::btree_map(key.clone().prop_map(str::to_owned), inner.clone(), 0..5);
-        prop_oneof![
-            3 => object.prop_map(|map| map.into_iter().collect::<Value>()),
-            2 => prop::collection::vec(inner, 0..3).prop_map(Value::from),
-        ]
-    });
-    prop_oneof![
-        8 => document.prop_map(|document| events(&[document]).into_bytes()),
-        1 => prop::collection::vec(any::<u8>(), 0..20),
-        1 => Just(b"data: [DONE]\n\n".to_vec()),
-    ]
-}
-
-/// Likely chunks: fragments of calls with and without indexes, ids, names and arguments, in any order.
-fn chunk() -> impl Strategy<Value = Vec<u8>> {
-    let maybe = |values: Vec<Value>| prop::sample::select(values);
-    let index = maybe(vec![Value::Null, 0.into(), 1.into(), 7.into()]);
-    let id = maybe(vec![
-        Value::Null,
-        "".into(),
-        "x".into(),
-        "y".into(),
-        "call_0".into(),
-    ]);
-    let name = maybe(vec![Value::Null, "".into(), "a".into(), "b".into()]);
-    let args = maybe(vec![
-        Value::Null,
-        "".into(),
-        "{".into(),
-        "}".into(),
-        "{\"k\":".into(),
-        "1}".into(),
-        json!({"o": 1}),
-    ]);
-    let finish = maybe(vec![
-        Value::Null,
-        Value::Null,
-        Value::Null,
-        "stop".into(),
-        "tool_calls".into(),
-        "length".into(),
-    ]);
-    (index, id, name, args, finish).prop_map(|(index, id, name, args, finish)| {
-        let call = json!({"index": index, "id": id, "function": {"name": name, "arguments": args}});
-        let choice = json!({"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": finish});
-        events(&[json!({"choices": [choice]})]).into_bytes()
-    })
-}
-
-fn is_sound(outcome: Result<Reply, ProviderError>) -> Result<(), TestCaseError> {
-    let Ok(reply) = outcome else { return Ok(()) };
-    let ids: std::collections::HashSet<_> = reply.calls.iter().map(|call| &call.id).collect();
-    prop_assert_eq!(ids.len(), reply.calls.len(), "ids are distinct");
-    for call in &reply.calls {
-        prop_assert!(
-            call.args.is_object()
-                && !call.name.is_empty()
-                && !call.id.is_empty()
-                && call.id != "call_0"
-        );
-    }
-    Ok(())
-}
-
-proptest! {
-    #[test]
-    fn noise_is_an_error_or_a_sound_reply(pieces in prop::collection::vec(noise(), 0..6)) {
-        is_sound(read_pieces([pieces.concat().as_slice()]).0)?;
-    }
-
-    #[test]
-    fn any_order_of_fragments_is_an_error_or_a_sound_reply(pieces in prop::collection::vec(chunk(), 0..8)) {
-        is_sound(read_pieces([pieces.concat().as_slice()]).0)?;
-    }
-
-    #[test]
-    fn a_reply_does_not_depend_on_how_its_bytes_are_cut(
-        (_, stream) in prop::sample::select(STREAMS),
-        sizes in prop::collection::vec(1..200usize, 1..20),
-    ) {
-        let mut rest = stream.as_bytes();
-        let mut sizes = sizes.iter().cycle();
-        let mut pieces = Vec::new();
-        while let Some(size) = sizes.next().filter(|_| !rest.is_empty()) {
-            let (piece, after) = rest.split_at((*size).min(rest.len()));
-            pieces.push(piece);
-            rest = after;
-        }
-        prop_assert_eq!(read_pieces(pieces), read_whole(stream));
-    }
 }

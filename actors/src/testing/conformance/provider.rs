@@ -69,6 +69,9 @@ pub enum Play {
     },
     /// Says the text and then nothing, but keeps the line open. The provider's patience is to be short.
     Hold(String),
+    /// Says the text again and again, at short intervals, until the caller is gone; takes the request and says nothing
+    /// where it is empty.
+    Endless(String),
     /// Answers something its protocol does not know.
     Garbage,
     /// Calls the tool with arguments that are not JSON, and ends as it should.

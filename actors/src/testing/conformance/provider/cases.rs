@@ -101,8 +101,10 @@ impl Case {
             }
             Self::OutputLimit => runs_out(harness, None).boxed(),
             Self::OutputLimitInArguments => runs_out(harness, Some(long_call())).boxed(),
-            Self::CallerGone => caller_gone(harness, TEXT).boxed(),
-            Self::CallerGoneEarly => caller_gone(harness, "").boxed(),
+            Self::CallerGone => caller_gone(harness, Play::Endless(TEXT.into()), false).boxed(),
+            Self::CallerGoneEarly => {
+                caller_gone(harness, Play::Endless(String::new()), true).boxed()
+            }
             other => fails(harness, other).boxed(),
         }
     }
@@ -239,13 +241,12 @@ async fn slow_stream(harness: &dyn Harness) -> Verdict {
     }
 }
 
-async fn caller_gone(harness: &dyn Harness, text: &str) -> Verdict {
-    let provider = harness.stage(Play::Hold(text.into())).await;
+async fn caller_gone(harness: &dyn Harness, play: Play, early: bool) -> Verdict {
+    let provider = harness.stage(play).await;
     let request = request(&[]);
     let begun = Gate::new();
     let mut tell = |_: Delta| begun.open();
     let call = provider.call(&request, &mut tell);
-    let early = text.is_empty();
     tokio::select! {
         outcome = call => return Err(format!("over before its caller left: {outcome:?}")),
         () = begun.opened(), if !early => {}
