@@ -4,7 +4,7 @@ use actors::model::team::TeamBackoff;
 use actors::model::{AgentName, AgentSpec, Limits, TaskDefinition, TeamSpec, Topology};
 
 use super::defaults::PROJECT;
-use super::file::{AgentConfig, Config, NameOr, TeamConfig, TopologyName};
+use super::file::{Config, NameOr, TeamConfig, TopologyName};
 use super::nearest::suggestion;
 use super::source::{quoted, shortened};
 
@@ -43,6 +43,12 @@ pub enum ConfigError {
     #[error("unknown agent {}", quoted(name))]
     UnknownAgent {
         /// The agent.
+        name: String,
+    },
+    /// A provider does not exist; again the data came from elsewhere.
+    #[error("unknown provider {}", quoted(name))]
+    UnknownProvider {
+        /// The provider.
         name: String,
     },
     /// The data asks for something this version does not do; files that do are not loaded, so it came from elsewhere.
@@ -146,20 +152,20 @@ impl Config {
     }
 
     fn agent_spec(&self, name: &str) -> Result<AgentSpec, ConfigError> {
-        let unknown = || ConfigError::UnknownAgent {
-            name: name.to_owned(),
-        };
-        let agent: &AgentConfig = self.agents.get(name).ok_or_else(unknown)?;
-        let provider = self
-            .providers
-            .get(&agent.provider)
-            .cloned()
-            .unwrap_or_default();
+        let found = self.agents.get(name);
+        let agent = found.ok_or_else(|| ConfigError::UnknownAgent { name: name.into() })?;
+        let name = &agent.provider;
+        let found = self.providers.get(name);
+        let provider = found.ok_or_else(|| ConfigError::UnknownProvider { name: name.into() })?;
         Ok(AgentSpec {
             description: agent.description.clone(),
             instructions: agent.instructions.clone(),
             provider: agent.provider.clone(),
-            model: agent.model.clone().or(provider.model).unwrap_or_default(),
+            model: agent
+                .model
+                .clone()
+                .or_else(|| provider.model.clone())
+                .unwrap_or_default(),
             tools: agent.tools.clone(),
             effects: agent.effects.clone(),
             in_doubt: agent.in_doubt,

@@ -78,25 +78,30 @@ fn instructions(
     base_dir: &FilePath,
     report: &mut Report<'_>,
 ) {
-    let Some(file) = agent
-        .instructions_file
-        .as_ref()
-        .filter(|_| !report.is_spoiled(path))
-    else {
+    let Some(file) = &agent.instructions_file else {
         return;
     };
-    let read = read_limited(&base_dir.join(file))
-        .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
-    match read {
+    if report.is_spoiled(path) {
+        return;
+    }
+    match instructions_text(&base_dir.join(file)) {
         Ok(text) => agent.instructions = text,
         Err(error) => {
             let message = format!("cannot read {}: {}", quoted(file), reason(&error));
-            report.at(
-                path,
-                Complaint::new(message).help("the path is relative to the folder of this file"),
-            );
+            let help = "the path is relative to the folder of this file";
+            report.at(path, Complaint::new(message).help(help));
         }
     }
+}
+
+fn instructions_text(path: &FilePath) -> io::Result<String> {
+    let metadata = std::fs::metadata(path)?;
+    // Opening a pipe would wait for somebody to write to it.
+    if !metadata.is_file() && !metadata.is_dir() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let bytes = read_limited(path)?;
+    String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 fn read_limited(path: &FilePath) -> io::Result<Vec<u8>> {
@@ -119,7 +124,8 @@ fn reason(error: &io::Error) -> String {
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
         io::ErrorKind::FileTooLarge => format!("it is larger than {MAX_FILE_BYTES} bytes"),
-        io::ErrorKind::Other => "it is not UTF-8 text".to_owned(),
+        io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
+        io::ErrorKind::InvalidInput => "it is not a regular file".to_owned(),
         kind => kind.to_string(),
     }
 }
@@ -143,22 +149,20 @@ fn not_text(name: &str, bytes: &[u8], error: Utf8Error) -> Problems {
 
 /// One problem a line: what follows the first mistake in a line is mostly its echo.
 fn syntax_problems(mut findings: Findings, errors: Vec<SyntaxError>) -> Problems {
-    let mut last_line = 0;
     let mut errors: Vec<_> = errors
         .into_iter()
         .map(|e| (e.span().unwrap_or_default(), e))
         .collect();
     errors.sort_by_key(|(span, _)| span.start);
+    let mut last = None;
     for (span, error) in errors {
-        let (line, _) = findings.position(span.start);
-        if line != last_line {
+        let start = span.start;
+        if last.is_none_or(|last| findings.line_ends_between(last, start)) {
             let complaint = Complaint::new(format!("not TOML: {}", error.message()));
-            findings.add(
-                span,
-                complaint.help("the other checks are made once the syntax is right"),
-            );
+            let help = "the other checks are made once the syntax is right";
+            findings.add(span, complaint.help(help));
         }
-        last_line = line;
+        last = Some(start);
     }
     findings.into_problems()
 }

@@ -4,6 +4,8 @@ use super::source::quoted;
 
 /// How many known names a message lists.
 const LISTED: usize = 12;
+/// How many known names one name is compared with.
+const COMPARED: usize = 1_000;
 
 /// The known name nearest to `name`, if one is near enough to be a slip of the hand.
 pub(crate) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
@@ -11,6 +13,7 @@ pub(crate) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) 
     let allowed = (name.chars().count() / 3).clamp(1, 4);
     known
         .into_iter()
+        .take(COMPARED)
         .map(|candidate| (strsim::osa_distance(&name, &folded(candidate)), candidate))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)

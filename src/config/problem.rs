@@ -164,11 +164,20 @@ impl Findings {
     }
 
     pub(crate) fn add(&mut self, span: Range<usize>, complaint: Complaint) {
-        if self.list.len() < MAX_PROBLEMS {
-            self.list.push((span, complaint));
+        if self.is_full() {
+            self.omit();
         } else {
-            self.omitted += 1;
+            self.list.push((span, complaint));
         }
+    }
+
+    /// Whether further problems are only counted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() >= MAX_PROBLEMS
+    }
+
+    pub(crate) fn omit(&mut self) {
+        self.omitted += 1;
     }
 
     /// Keeps a part of the file out of everything that is shown.
@@ -176,9 +185,11 @@ impl Findings {
         self.source.mask(span);
     }
 
-    /// Line and column of a byte.
-    pub(crate) fn position(&self, offset: usize) -> (usize, usize) {
-        self.source.position(offset)
+    /// Whether a line ends between two bytes.
+    pub(crate) fn line_ends_between(&self, start: usize, end: usize) -> bool {
+        let text = self.source.text().as_bytes();
+        let end = end.min(text.len());
+        text[start.min(end)..end].contains(&b'\n')
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -128,6 +128,17 @@ fn files_that_cannot_be_read() {
 }
 
 #[test]
+fn a_file_of_nothing_but_mistakes_is_not_waited_for() {
+    let shells = format!("agents.a = {{ tools = [{}] }}", "'shel',".repeat(20_000));
+    let syntax = "= \n".repeat(20_000);
+    let keys: String = (0..20_000).map(|i| format!("k{i} = 1\n")).collect();
+    for text in [shells, syntax, keys] {
+        let problems = config::parse("f", &text, Path::new("")).expect_err("mistakes");
+        assert!(problems.omitted() >= 19_000);
+    }
+}
+
+#[test]
 fn nesting_has_a_limit() {
     let deep = format!("x = {}1", "[".repeat(50_000));
     let keys = format!("{}x = 1", "a.".repeat(50_000));

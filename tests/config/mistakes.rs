@@ -444,6 +444,13 @@ fn instructions() {
             ),
         ),
         (
+            "[agents.c]\nprovider = 'local'\ninstructions_file = «'/dev/null'»",
+            (
+                "cannot read `/dev/null`: it is not a regular file",
+                "the path",
+            ),
+        ),
+        (
             "[agents.c]\nprovider = 'local'\ninstructions_file = «'instructions'»",
             ("cannot read `instructions`: it is a folder", "the path"),
         ),

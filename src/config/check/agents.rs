@@ -1,5 +1,7 @@
 //! `[agents.NAME]`
 
+use std::collections::BTreeSet;
+
 use super::Names;
 use crate::config::catalog::tool_names;
 use crate::config::file::{AgentConfig, Config, ProviderConfig, ProviderKind};
@@ -34,7 +36,7 @@ fn tools(agent: &AgentConfig, path: &Path, report: &mut Report<'_>) {
     let names = Names {
         one: "tool",
         all: "tools",
-        known: tool_names(),
+        known: tool_names().into_iter().collect(),
     };
     for (i, tool) in agent.tools.iter().enumerate() {
         if tool.contains(['*', '?', '[']) {
@@ -55,21 +57,21 @@ fn effects(agent: &AgentConfig, path: &Path, report: &mut Report<'_>) {
     if report.is_spoiled(&path.then("tools")) {
         return;
     }
-    let tools: Vec<_> = agent.tools.iter().map(String::as_str).collect();
-    for tool in agent
-        .effects
-        .keys()
-        .filter(|tool| !tools.contains(&tool.as_str()))
-    {
-        let complaint = Complaint::new(format!(
-            "an effect for {}, which is not among the agent's tools",
-            quoted(tool)
-        ));
-        report.at_key(
-            &path.then("effects").then(tool),
-            complaint.help(suggestion(tool, "tools of the agent", &tools)),
-        );
+    let tools: BTreeSet<_> = agent.tools.iter().map(String::as_str).collect();
+    for tool in agent.effects.keys() {
+        if !tools.contains(tool.as_str()) && report.has_room() {
+            report.at_key(&path.then("effects").then(tool), idle_effect(tool, &tools));
+        }
     }
+}
+
+fn idle_effect(tool: &str, tools: &BTreeSet<&str>) -> Complaint {
+    let tools: Vec<_> = tools.iter().copied().collect();
+    let message = format!(
+        "an effect for {}, which is not among the agent's tools",
+        quoted(tool)
+    );
+    Complaint::new(message).help(suggestion(tool, "tools of the agent", &tools))
 }
 
 fn settings(agent: &AgentConfig, path: &Path, report: &mut Report<'_>) {

@@ -6,7 +6,7 @@ mod providers;
 mod scripts;
 mod teams;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::file::Config;
 use super::nearest::suggestion;
@@ -30,22 +30,18 @@ pub(crate) fn check(config: &Config, report: &mut Report<'_>) {
 struct Names<'c> {
     one: &'static str,
     all: &'static str,
-    known: Vec<&'c str>,
+    known: BTreeSet<&'c str>,
 }
 
 impl<'c> Names<'c> {
-    fn of<T>(
-        one: &'static str,
-        all: &'static str,
-        section: &'c std::collections::BTreeMap<String, T>,
-    ) -> Self {
+    fn of<T>(one: &'static str, all: &'static str, section: &'c BTreeMap<String, T>) -> Self {
         let known = section.keys().map(String::as_str).collect();
         Self { one, all, known }
     }
 
     /// Reports a name that leads nowhere.
     fn check(&self, name: &str, path: &Path, report: &mut Report<'_>) {
-        if !self.known.contains(&name) {
+        if !self.known.contains(name) && report.has_room() {
             report.at(path, self.unknown(name));
         }
     }
@@ -63,7 +59,8 @@ impl<'c> Names<'c> {
 
     fn unknown(&self, name: &str) -> Complaint {
         let message = format!("unknown {} {}", self.one, quoted(name));
-        Complaint::new(message).help(suggestion(name, self.all, &self.known))
+        let known: Vec<_> = self.known.iter().copied().collect();
+        Complaint::new(message).help(suggestion(name, self.all, &known))
     }
 
     fn twice(&self, name: &str) -> Complaint {

@@ -18,7 +18,7 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) {
     for (provider, declared) in &config.providers {
         for (agent, script) in &declared.scripts {
             let path = setting!["providers", provider, "scripts", agent];
-            if !agents.known.contains(&agent.as_str()) {
+            if !agents.known.contains(agent.as_str()) && report.has_room() {
                 report.at_key(&path, agents.unknown(agent));
             }
             if script.is_empty() {
@@ -43,7 +43,7 @@ fn check_reply(reply: &ScriptedReply, path: &Path, report: &mut Report<'_>) {
     let tools = Names {
         one: "tool",
         all: "tools",
-        known: tool_names(),
+        known: tool_names().into_iter().collect(),
     };
     if let Some(tool) = &reply.call {
         tools.check(tool, &path.then("call"), report);

@@ -103,6 +103,15 @@ impl<'d> Report<'d> {
         }
     }
 
+    /// Whether one more complaint will be heard; if not, it is counted. For complaints that take time to make.
+    pub(crate) fn has_room(&mut self) -> bool {
+        let room = !self.findings.is_full();
+        if !room {
+            self.findings.omit();
+        }
+        room
+    }
+
     /// Keeps a value out of everything that is shown.
     pub(crate) fn mask(&mut self, span: Range<usize>) {
         self.findings.mask(span);

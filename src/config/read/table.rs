@@ -79,7 +79,7 @@ impl<'d> TableReader<'d> {
     fn report_unknown(&self, known: &[&str], report: &mut Report<'_>) {
         for (key, value) in self.table {
             let name = key.get_ref().as_ref();
-            if known.contains(&name) {
+            if known.contains(&name) || !report.has_room() {
                 continue;
             }
             let complaint = if looks_secret(name) {
