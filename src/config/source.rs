@@ -13,6 +13,10 @@ static SECRET: LazyLock<Regex> = LazyLock::new(|| {
     .expect("the pattern is a constant")
 });
 
+/// A user and a password in an address.
+static CREDENTIALS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#"://([^\s'"/]*:[^\s'"]*)@"#).expect("the pattern is a constant"));
+
 /// A file's name and its text, byte for byte as long as what was read, with secrets and control characters overwritten.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Source {
@@ -26,7 +30,10 @@ impl Source {
             name: name.to_owned(),
             text: without_controls(text),
         };
-        for found in SECRET.captures_iter(text).filter_map(|c| c.get(1)) {
+        let secrets = SECRET
+            .captures_iter(text)
+            .chain(CREDENTIALS.captures_iter(text));
+        for found in secrets.filter_map(|c| c.get(1)) {
             source.mask(found.range());
         }
         source
@@ -95,9 +102,12 @@ fn without_controls(text: &str) -> String {
         .collect()
 }
 
-/// A name from a file for a message: in backticks, control characters escaped, not too long.
+/// A name from a file for a message: in backticks, control characters escaped, not too long, without a password.
 pub(crate) fn quoted(name: &str) -> String {
-    format!("`{}`", shortened(name, 60))
+    format!(
+        "`{}`",
+        shortened(&CREDENTIALS.replace_all(name, "://***@"), 60)
+    )
 }
 
 /// At most `limit` characters of a text, on one line.
@@ -139,6 +149,7 @@ mod tests {
     #[test]
     fn names_in_messages_are_short_and_harmless() {
         assert_eq!(quoted("a\u{1b}[31m"), "`a\\u{1b}[31m`");
+        assert_eq!(quoted("db://me:p@w@host/x"), "`db://***@host/x`");
         assert_eq!(shortened("abcdef", 3), "abc…");
     }
 }

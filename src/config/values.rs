@@ -8,8 +8,10 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::problem::Complaint;
 use super::read::plain::whole_number;
 use super::read::{Node, Read, Report};
+use super::source::quoted;
 
 /// The longest duration that can be written; timers reach no further.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -72,8 +74,6 @@ pub(crate) fn read<T: Notation>(node: &Node<'_>, report: &mut Report<'_>) -> T {
         return T::default();
     };
     text.parse().unwrap_or_else(|error: NotationError| {
-        use super::problem::Complaint;
-        use super::source::quoted;
         let message = format!("{} is not {}", quoted(text), T::WHAT);
         report.spoil(
             &node.path,

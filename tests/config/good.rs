@@ -49,12 +49,15 @@ fn problems_for_programs() {
 }
 
 #[test]
-fn a_secret_in_a_file_with_bad_syntax_is_not_shown() {
+fn a_secret_is_not_shown_whatever_is_wrong() {
     for text in [
         "api_key = sk-live-1",
         "[a]\nx = { token = sk-live-1 }\n",
         "password = \"sk-live-1",
         "x = [ # secret = sk-live-1\n",
+        "[node]\nstore = \"postgres://me:sk-live-1@host/db\"",
+        "[node]\nstore = \"mysql://me:sk-live-1@host/db\"",
+        "providers.p = { kind = 'openai-compatible', base_url = 'ftp://me:sk-live-1@host' }",
     ] {
         let problems = config::parse("f", text, Path::new("")).expect_err("syntax");
         let all = [Rendering::Plain, Rendering::Fancy { color: false }]
