@@ -158,6 +158,7 @@ fn asking(text: &str) -> ModelRequest {
         place: Place::Node,
     };
     ModelRequest {
+        brief: String::new(),
         run: "run_0199000000007000800000000000abcd"
             .parse()
             .expect("an id"),

@@ -30,6 +30,7 @@ fn object(value: Value) -> Map<String, Value> {
 
 fn request(messages: Vec<ChatMessage>) -> ModelRequest {
     ModelRequest {
+        brief: String::new(),
         run: "run_0199000000007000800000000000abcd"
             .parse()
             .expect("an id"),

@@ -26,6 +26,7 @@ fn run(end: &str) -> RunId {
 
 fn request(agent: &str, brief: &str) -> ModelRequest {
     ModelRequest {
+        brief: brief.to_owned(),
         run: run("aa"),
         agent: agent.into(),
         model: String::new(),

@@ -16,7 +16,7 @@
 //! meets each of them once more, those of earlier turns not. An attempt that is dropped before it has failed uses up nothing.
 //!
 //! # What is filled in
-//! In `say` and in all strings of `args`: `{{input}}`, the run's brief (the first user message); `{{last}}`, the newest
+//! In `say` and in all strings of `args`: `{{input}}`, the run's brief, as it was delegated; `{{last}}`, the newest
 //! message; `{{result.N}}`, the N-th tool result of the conversation, from 0. A result that is not there is an error; any
 //! other pair of braces stands for itself.
 

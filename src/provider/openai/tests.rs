@@ -28,6 +28,7 @@ fn request() -> ModelRequest {
     };
     let run = "run_0199000000007000800000000000abcd";
     ModelRequest {
+        brief: String::new(),
         run: run.parse().expect("an id"),
         agent: "a".into(),
         model: String::new(),

@@ -33,6 +33,7 @@ fn long_conversation() -> ModelRequest {
         opaque: Vec::new(),
     };
     ModelRequest {
+        brief: String::new(),
         model: "large".into(),
         tools: vec![
             tool(

@@ -58,13 +58,13 @@ fn used_up(script: &Ready, request: &ModelRequest) -> Result<Reply, ProviderErro
         return Ok(reply(request, text, Vec::new(), None));
     };
     let say = script.0[place].say.as_deref().unwrap_or_default();
-    let text = Filler::new(&request.messages).text(say);
+    let text = Filler::new(&request.brief, &request.messages).text(say);
     let text = text.map_err(|problem| at_entry(request, place, &problem))?;
     Ok(reply(request, text, Vec::new(), None))
 }
 
 fn answer(entry: &ReadyEntry, request: &ModelRequest) -> Result<Reply, String> {
-    let mut filler = Filler::new(&request.messages);
+    let mut filler = Filler::new(&request.brief, &request.messages);
     let text = filler.text(entry.say.as_deref().unwrap_or_default())?;
     let mut calls = Vec::with_capacity(entry.calls.len());
     for (index, call) in entry.calls.iter().enumerate() {

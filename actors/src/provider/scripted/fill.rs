@@ -17,11 +17,10 @@ pub(super) struct Filler<'a> {
 }
 
 impl<'a> Filler<'a> {
-    pub(super) fn new(messages: &'a [ChatMessage]) -> Self {
-        let first = |m: &&ChatMessage| matches!(m, ChatMessage::User { .. });
+    pub(super) fn new(brief: &'a str, messages: &'a [ChatMessage]) -> Self {
         let result = |m: &&ChatMessage| matches!(m, ChatMessage::Tool { .. });
         Self {
-            input: messages.iter().find(first).map_or("", text),
+            input: brief,
             last: newest(messages),
             results: messages.iter().filter(result).map(text).collect(),
             left: MAX_REPLY_BYTES,

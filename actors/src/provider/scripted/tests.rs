@@ -25,7 +25,7 @@ fn placeholders_are_filled_in_once_and_other_braces_stand_for_themselves() {
         result("one"),
         user("newest"),
     ];
-    let fill = |template: &str| Filler::new(&messages).text(template);
+    let fill = |template: &str| Filler::new("a {{last}} brief", &messages).text(template);
     assert_eq!(
         fill("{{input}}|{{last}}|{{result.1}}").unwrap(),
         "a {{last}} brief|newest|one"
@@ -51,8 +51,9 @@ fn placeholders_are_filled_in_once_and_other_braces_stand_for_themselves() {
 
 #[test]
 fn a_filled_reply_has_a_limit() {
-    let messages = [user(&"x".repeat(MAX_REPLY_BYTES / 2 + 1))];
-    let mut filler = Filler::new(&messages);
+    let brief = "x".repeat(MAX_REPLY_BYTES / 2 + 1);
+    let messages = [user(&brief)];
+    let mut filler = Filler::new(&brief, &messages);
     assert!(filler.text("{{input}}").is_ok());
     assert!(
         filler
@@ -74,6 +75,6 @@ proptest! {
     #[test]
     fn any_template_can_be_filled(template in "[{}a-z0-9. é]{0,60}") {
         let messages = [user("in"), result("r")];
-        let _ = Filler::new(&messages).text(&template);
+        let _ = Filler::new("in", &messages).text(&template);
     }
 }
