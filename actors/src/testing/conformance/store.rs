@@ -6,11 +6,11 @@
 
 mod appends;
 mod bodies;
-mod draft;
+pub mod draft;
 mod histories;
 mod lifecycle;
 mod reading;
-mod state;
+pub mod state;
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
 

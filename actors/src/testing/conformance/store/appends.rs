@@ -122,7 +122,7 @@ pub(super) async fn writes_an_append_whole_or_not_at_all(store: &dyn Store) {
         runs: vec![run(1), run(2)],
         blobs: vec![blob(b"a trace").hash],
     };
-    let before = of(store, &names, 100).await;
+    let before = of(store, &names, 100).await.expect("the state");
     let unknown = of_run(run(9), 1, EventBody::RunReleased);
     for (task, mut drafts) in [
         (task(1), vec![note("a trace"), queued(run(2))]),
@@ -135,7 +135,7 @@ pub(super) async fn writes_an_append_whole_or_not_at_all(store: &dyn Store) {
             ..append(task, drafts)
         };
         refused(store, append).await;
-        assert_eq!(of(store, &names, 100).await, before);
+        assert_eq!(of(store, &names, 100).await.expect("the state"), before);
     }
 }
 

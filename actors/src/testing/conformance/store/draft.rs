@@ -1,4 +1,4 @@
-//! Short words for what the cases write.
+//! Short words for what tests of stores write.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,21 @@ use crate::model::{
 };
 use crate::store::{Append, Blob, Draft, EventQuery, Rejected, Store};
 
-pub(super) fn task(n: u128) -> TaskId {
+/// The `n`-th task.
+#[must_use]
+pub fn task(n: u128) -> TaskId {
     TaskId(Uuid::from_u128(n))
 }
 
-pub(super) fn run(n: u128) -> RunId {
+/// The `n`-th run.
+#[must_use]
+pub fn run(n: u128) -> RunId {
     RunId(Uuid::from_u128(n))
 }
 
-pub(super) fn append(task: TaskId, drafts: Vec<Draft>) -> Append {
+/// Some events of a task, unfenced.
+#[must_use]
+pub fn append(task: TaskId, drafts: Vec<Draft>) -> Append {
     Append {
         task,
         fence: None,
@@ -27,21 +33,27 @@ pub(super) fn append(task: TaskId, drafts: Vec<Draft>) -> Append {
     }
 }
 
-pub(super) fn fenced(task: TaskId, fence: (RunId, u64), drafts: Vec<Draft>) -> Append {
+/// Some events of a task, under a run's epoch.
+#[must_use]
+pub fn fenced(task: TaskId, fence: (RunId, u64), drafts: Vec<Draft>) -> Append {
     Append {
         fence: Some(fence),
         ..append(task, drafts)
     }
 }
 
-pub(super) fn blob(bytes: &[u8]) -> Blob {
+/// Bytes under their hash.
+#[must_use]
+pub fn blob(bytes: &[u8]) -> Blob {
     Blob {
         hash: blake3::hash(bytes).to_hex().to_string(),
         bytes: bytes.to_vec(),
     }
 }
 
-pub(super) fn of_task(body: EventBody) -> Draft {
+/// An event of a task.
+#[must_use]
+pub fn of_task(body: EventBody) -> Draft {
     Draft {
         run: None,
         agent: None,
@@ -52,7 +64,9 @@ pub(super) fn of_task(body: EventBody) -> Draft {
     }
 }
 
-pub(super) fn of_run(run: RunId, epoch: u64, body: EventBody) -> Draft {
+/// An event of a run.
+#[must_use]
+pub fn of_run(run: RunId, epoch: u64, body: EventBody) -> Draft {
     Draft {
         run: Some(run),
         agent: Some("writer".into()),
@@ -61,13 +75,17 @@ pub(super) fn of_run(run: RunId, epoch: u64, body: EventBody) -> Draft {
     }
 }
 
-pub(super) fn created() -> Draft {
+/// The creation of a task.
+#[must_use]
+pub fn created() -> Draft {
     of_task(EventBody::TaskCreated {
         definition: Box::new(definition("a task")),
     })
 }
 
-pub(super) fn definition(name: &str) -> TaskDefinition {
+/// A task with one agent, `writer`.
+#[must_use]
+pub fn definition(name: &str) -> TaskDefinition {
     TaskDefinition {
         name: name.to_owned(),
         description: "what is to be done".to_owned(),
@@ -81,7 +99,9 @@ pub(super) fn definition(name: &str) -> TaskDefinition {
     }
 }
 
-pub(super) fn spec(agent: AgentName) -> RunSpec {
+/// A root run of an agent.
+#[must_use]
+pub fn spec(agent: AgentName) -> RunSpec {
     RunSpec {
         agent,
         title: "a run".to_owned(),
@@ -93,16 +113,22 @@ pub(super) fn spec(agent: AgentName) -> RunSpec {
     }
 }
 
-pub(super) fn queued(run: RunId) -> Draft {
+/// The creation of a root run.
+#[must_use]
+pub fn queued(run: RunId) -> Draft {
     let spec = Box::new(spec("writer".into()));
     of_run(run, 0, EventBody::RunQueued { spec })
 }
 
-pub(super) fn started(run: RunId, epoch: u64) -> Draft {
+/// The first claim of a run.
+#[must_use]
+pub fn started(run: RunId, epoch: u64) -> Draft {
     of_run(run, epoch, EventBody::RunStarted)
 }
 
-pub(super) fn restarted(run: RunId, epoch: u64) -> Draft {
+/// A later claim of a run.
+#[must_use]
+pub fn restarted(run: RunId, epoch: u64) -> Draft {
     let body = EventBody::RunRestarted {
         recovery: Recovery::Resume,
         reason: "it crashed".to_owned(),
@@ -110,7 +136,9 @@ pub(super) fn restarted(run: RunId, epoch: u64) -> Draft {
     of_run(run, epoch, body)
 }
 
-pub(super) fn completed(run: RunId, epoch: u64) -> Draft {
+/// The end of a run.
+#[must_use]
+pub fn completed(run: RunId, epoch: u64) -> Draft {
     let body = EventBody::RunCompleted {
         result: Content::Inline("done".to_owned()),
         usage: Usage {
@@ -121,7 +149,9 @@ pub(super) fn completed(run: RunId, epoch: u64) -> Draft {
     of_run(run, epoch, body)
 }
 
-pub(super) fn note(text: &str) -> Draft {
+/// A message in the room.
+#[must_use]
+pub fn note(text: &str) -> Draft {
     of_task(EventBody::TaskMessage {
         from: crate::model::Sender::Human,
         to: None,
@@ -130,14 +160,20 @@ pub(super) fn note(text: &str) -> Draft {
 }
 
 /// Writes one append that must be accepted.
-pub(super) async fn write(store: &dyn Store, append: Append) -> Vec<Event> {
+///
+/// # Panics
+/// When it is not.
+pub async fn write(store: &dyn Store, append: Append) -> Vec<Event> {
     one(store, append)
         .await
         .expect("this append fits and must be accepted")
 }
 
 /// Writes one append that must be refused.
-pub(super) async fn refused(store: &dyn Store, append: Append) -> Rejected {
+///
+/// # Panics
+/// When it is not.
+pub async fn refused(store: &dyn Store, append: Append) -> Rejected {
     one(store, append)
         .await
         .expect_err("this append does not fit and must be refused")
@@ -152,7 +188,11 @@ async fn one(store: &dyn Store, append: Append) -> Result<Vec<Event>, Rejected> 
     answers.remove(0)
 }
 
-pub(super) async fn events(store: &dyn Store, task: TaskId) -> Vec<Event> {
+/// All events of a task.
+///
+/// # Panics
+/// When the store cannot read them.
+pub async fn events(store: &dyn Store, task: TaskId) -> Vec<Event> {
     let query = EventQuery {
         task,
         after: 0,
@@ -165,7 +205,10 @@ pub(super) async fn events(store: &dyn Store, task: TaskId) -> Vec<Event> {
 }
 
 /// A task that was created, whose root run was queued and claimed at epoch 1.
-pub(super) async fn working(store: &dyn Store, task: TaskId, run: RunId) {
+///
+/// # Panics
+/// When the store does not accept that.
+pub async fn working(store: &dyn Store, task: TaskId, run: RunId) {
     let drafts = vec![created(), queued(run), started(run, 1)];
     write(store, append(task, drafts)).await;
 }
