@@ -21,8 +21,14 @@ pub(super) fn check(table: &str, row: &Row<'_>, columns: usize) -> Result<(), Fa
     if row.get::<_, i64>(last)? == sum(table, values.into_iter()) {
         return Ok(());
     }
+    let key: Value = row.get(0)?;
+    let key = match key {
+        Value::Integer(key) => key.to_string(),
+        Value::Text(key) => key,
+        _ => "?".to_owned(),
+    };
     Err(Failure::damage(format!(
-        "a row of `{table}` is not as it was written"
+        "row {key} of `{table}` is not as it was written"
     )))
 }
 
