@@ -8,6 +8,7 @@ pub mod chat;
 pub mod event;
 pub mod executor;
 pub mod id;
+mod kind;
 pub mod run;
 pub mod task;
 pub mod team;

@@ -167,7 +167,8 @@ pub type Appended = Vec<Result<Vec<Event>, Rejected>>;
 
 /// Something that remembers.
 pub trait Store: Send + Sync + 'static {
-    /// Writes a batch in one transaction. When it returns `Ok`, every accepted append is as durable as the store promises.
+    /// Writes a batch in one transaction. When it returns `Ok`, every accepted append is as durable as the store promises. Dropping
+    /// the future takes nothing back: the batch may still be written.
     ///
     /// # Errors
     /// On an error nothing of the batch was written.
@@ -225,13 +226,14 @@ pub trait Store: Send + Sync + 'static {
     /// When the store cannot be read.
     fn runs(&self, task: TaskId) -> BoxFuture<'_, Result<Vec<RunRow>, StoreError>>;
 
-    /// The bytes stored under a hash.
+    /// The bytes stored under a hash; `None` if none were ever stored.
     ///
     /// # Errors
     /// When the store cannot be read.
     fn blob(&self, hash: String) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>>;
 
-    /// Keeps a run's newest snapshot; an older one is forgotten.
+    /// Keeps a run's newest snapshot: an older one is forgotten, and one that comes after a newer one is not kept. Losing a snapshot
+    /// costs time and nothing else.
     ///
     /// # Errors
     /// When the store cannot be written.
