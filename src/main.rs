@@ -1,3 +1,5 @@
 //! The program.
 
-fn main() {}
+fn main() {
+    impresario::executor::main_hook();
+}
