@@ -145,7 +145,11 @@ impl<'a> Link<'a> {
             }
             ToExecutor::Ack { call_id } => {
                 let ledger = Arc::clone(&self.executor.ledger);
-                self.aside(async move { Ok(in_a_thread(move || ledger.forget(&call_id)).await?) });
+                if ledger.forget(&call_id) {
+                    self.aside(async move {
+                        Ok(in_a_thread(move || ledger.record_forgotten(call_id)).await?)
+                    });
+                }
             }
         }
     }
@@ -261,12 +265,12 @@ impl<'a> Link<'a> {
             }
             Ok(())
         });
-        let ended = ended.await;
-        ended.unwrap_or_else(|_| {
-            Err(ServeError::Stuck {
+        match ended.await {
+            Ok(ended) => ended,
+            Err(_) => Err(ServeError::Stuck {
                 calls: self.running.len(),
-            })
-        })
+            }),
+        }
     }
 }
 

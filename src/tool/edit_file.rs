@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::file_tool::{FileTool, Stop};
 use super::lines::is_binary;
-use super::workspace::Workspace;
+use super::workspace::{Workspace, plain};
 use super::{LocalTool, bad_arguments, failed};
 
 const DESCRIPTION: &str = "Replaces a text in a file. The old text must stand in the file exactly as given, white space included \
@@ -73,7 +73,7 @@ fn read(workspace: &Workspace, path: &Path) -> Result<String, CallError> {
     let mut bytes = Vec::new();
     file.take(most + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| failed(format!("cannot read {name}: {error}")))?;
+        .map_err(|error| failed(format!("cannot read {name}: {}", plain(&error))))?;
     if bytes.len() as u64 > most {
         let message =
             format!("{name} is too large to edit ({size} bytes, at most {most}): use the shell");

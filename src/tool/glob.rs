@@ -46,16 +46,13 @@ pub(super) fn tool(workspace: &Arc<Workspace>) -> Box<dyn LocalTool> {
 fn run(workspace: &Workspace, args: &Args, stop: &Stop) -> Result<String, CallError> {
     let base = workspace.locate(args.path.as_deref().unwrap_or("."))?;
     let pattern = Pattern::new(&args.pattern)?;
-    let page = Page {
-        offset: args.offset.unwrap_or(0),
-        limit: args.limit.unwrap_or(FILES).max(1),
-    };
+    let page = Page::of(args.offset, args.limit, FILES);
     let mut listing = Listing::new(page, workspace.limits().result_bytes);
     let walked = walk(workspace, &base, stop, |visit| {
         let below = visit.path.strip_prefix(&base).unwrap_or(visit.path);
         let found = matches!(visit.kind, Kind::File | Kind::Link) && pattern.matches(below);
         Ok(match found {
-            true => listing.push(&visit.path.display().to_string()),
+            true => listing.push(|| visit.path.display().to_string()),
             false => std::ops::ControlFlow::Continue(()),
         })
     })?;

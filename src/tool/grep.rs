@@ -16,8 +16,8 @@ use super::lines::{Lines, cut};
 use super::listing::{Listing, Page};
 use super::pattern::Pattern;
 use super::walk::{Walked, note, walk};
-use super::workspace::{Kind, Workspace};
-use super::{LocalTool, bad_arguments};
+use super::workspace::{Kind, Workspace, plain};
+use super::{LocalTool, bad_arguments, count};
 
 const DESCRIPTION: &str = "Finds lines by a regular expression, shown as `path:line:text` in a fixed order. \
     Binary files, very large files, folders that are symbolic links and `.git` are passed over.";
@@ -59,10 +59,7 @@ pub(super) fn tool(workspace: &Arc<Workspace>) -> Box<dyn LocalTool> {
 
 fn run(workspace: &Workspace, args: &Args, stop: &Stop) -> Result<String, CallError> {
     let base = workspace.locate(args.path.as_deref().unwrap_or("."))?;
-    let page = Page {
-        offset: args.offset.unwrap_or(0),
-        limit: args.limit.unwrap_or(LINES).max(1),
-    };
+    let page = Page::of(args.offset, args.limit, LINES);
     let mut search = Search {
         workspace,
         stop,
@@ -122,7 +119,7 @@ impl Search<'_> {
             return Ok(ControlFlow::Continue(()));
         }
         let unreadable = |error: std::io::Error| {
-            super::failed(format!("cannot read {}: {error}", path.display()))
+            super::failed(format!("cannot read {}: {}", path.display(), plain(&error)))
         };
         let mut lines = Lines::new(BufReader::new(file), SEARCHED);
         if lines.is_binary().map_err(unreadable)? {
@@ -131,7 +128,7 @@ impl Search<'_> {
         let mut number = 0usize;
         while let Some(line) = lines.next().map_err(unreadable)? {
             number += 1;
-            if number % 1024 == 0 {
+            if number.is_multiple_of(1024) {
                 self.stop.check()?;
             }
             if self.take(path, number, &line.text()).is_break() {
@@ -152,15 +149,15 @@ impl Search<'_> {
             ""
         };
         self.found
-            .push(&format!("{}:{number}:{shown}{rest}", path.display()))
+            .push(|| format!("{}:{number}:{shown}{rest}", path.display()))
     }
 
     fn finish(self, walked: &Walked) -> String {
         let mut text = self.found.finish("[no line matches]\n");
         if self.too_large > 0 {
             text += &format!(
-                "[{} files larger than {} bytes were passed over: search them with the shell]\n",
-                self.too_large,
+                "[{} larger than {} bytes passed over: search there with the shell]\n",
+                count(self.too_large, "file"),
                 self.workspace.limits().file_bytes
             );
         }

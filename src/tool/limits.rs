@@ -39,6 +39,8 @@ pub struct ShellLimits {
     pub live_bytes: usize,
     /// How long what is to end may take to tidy up, between SIGTERM and SIGKILL.
     pub grace: Duration,
+    /// How long a supervisor may take to do what it is told, before the tree is ended without it.
+    pub patience: Duration,
 }
 
 impl Default for ShellLimits {
@@ -49,6 +51,7 @@ impl Default for ShellLimits {
             command_bytes: 100_000,
             live_bytes: 256 * 1024,
             grace: Duration::from_millis(300),
+            patience: Duration::from_secs(10),
         }
     }
 }

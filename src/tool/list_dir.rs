@@ -42,14 +42,14 @@ pub(super) fn tool(workspace: &Arc<Workspace>) -> Box<dyn LocalTool> {
 
 fn run(workspace: &Workspace, args: &Args, stop: &Stop) -> Result<String, CallError> {
     let folder = workspace.locate(args.path.as_deref().unwrap_or("."))?;
-    let page = Page {
-        offset: args.offset.unwrap_or(0),
-        limit: args.limit.unwrap_or(ENTRIES).max(1),
-    };
+    let page = Page::of(args.offset, args.limit, ENTRIES);
     let mut listing = Listing::new(page, workspace.limits().result_bytes);
     for entry in workspace.entries(&folder)? {
         stop.check()?;
-        if listing.push(&shown(workspace, &folder, &entry)).is_break() {
+        if listing
+            .push(|| shown(workspace, &folder, &entry))
+            .is_break()
+        {
             break;
         }
     }

@@ -73,6 +73,14 @@ pub fn file_tools(workspace: &Arc<Workspace>) -> Vec<Box<dyn LocalTool>> {
     ]
 }
 
+/// `1 line`, `2 lines`.
+pub(crate) fn count(number: usize, of: &str) -> String {
+    match number {
+        1 => format!("1 {of}"),
+        more => format!("{more} {of}s"),
+    }
+}
+
 /// A name that nothing else has: 16 digits drawn by chance.
 pub(crate) fn nonce() -> String {
     use std::hash::{BuildHasher, Hasher};

@@ -1,6 +1,5 @@
 //! `read_file`: a window of a text file, with line numbers.
 
-use std::fmt::Write as _;
 use std::io::BufReader;
 use std::sync::Arc;
 
@@ -11,7 +10,8 @@ use serde::Deserialize;
 
 use super::file_tool::{FileTool, Stop};
 use super::lines::{Line, Lines};
-use super::workspace::Workspace;
+use super::listing::{Listing, Page};
+use super::workspace::{Workspace, plain};
 use super::{LocalTool, failed};
 
 const DESCRIPTION: &str = "Reads a text file and shows its lines with their numbers. A long file is shown a window at a time: \
@@ -47,8 +47,9 @@ pub(super) fn tool(workspace: &Arc<Workspace>) -> Box<dyn LocalTool> {
 fn run(workspace: &Workspace, args: &Args, stop: &Stop) -> Result<String, CallError> {
     let path = workspace.locate(&args.path)?;
     let (file, size) = workspace.open_file(&path)?;
-    let unreadable =
-        |error: std::io::Error| failed(format!("cannot read {}: {error}", path.display()));
+    let unreadable = |error: std::io::Error| {
+        failed(format!("cannot read {}: {}", path.display(), plain(&error)))
+    };
     let mut lines = Lines::new(BufReader::new(file), LONGEST);
     if lines.is_binary().map_err(unreadable)? {
         return Err(failed(format!(
@@ -56,81 +57,25 @@ fn run(workspace: &Workspace, args: &Args, stop: &Stop) -> Result<String, CallEr
             path.display()
         )));
     }
-    let mut window = Window::new(args, workspace.limits().result_bytes);
+    let page = Page::from_one(args.offset, args.limit, LINES);
+    let mut listing = Listing::new(page, workspace.limits().result_bytes);
+    let mut number = 0usize;
     while let Some(line) = lines.next().map_err(unreadable)? {
-        if window.number % 1024 == 0 {
+        number += 1;
+        if number.is_multiple_of(1024) {
             stop.check()?;
         }
-        if window.take(&line) == Taken::Full {
+        if listing.push(|| shown(number, &line)).is_break() {
             break;
         }
     }
-    Ok(window.finish())
+    Ok(listing.finish("[the file is empty]\n"))
 }
 
-/// The lines that were asked for.
-struct Window {
-    first: usize,
-    limit: usize,
-    most_bytes: usize,
-    /// How many lines have been seen.
-    number: usize,
-    shown: usize,
-    text: String,
-    more: bool,
-}
-
-#[derive(PartialEq, Eq)]
-enum Taken {
-    Yes,
-    Full,
-}
-
-impl Window {
-    fn new(args: &Args, most_bytes: usize) -> Self {
-        Self {
-            first: args.offset.unwrap_or(1).max(1),
-            limit: args.limit.unwrap_or(LINES).max(1),
-            most_bytes,
-            number: 0,
-            shown: 0,
-            text: String::new(),
-            more: false,
-        }
-    }
-
-    fn take(&mut self, line: &Line) -> Taken {
-        self.number += 1;
-        if self.number < self.first {
-            return Taken::Yes;
-        }
-        let full = self.shown >= self.limit || self.text.len() + line.bytes.len() > self.most_bytes;
-        if full && self.shown > 0 {
-            self.more = true;
-            return Taken::Full;
-        }
-        self.shown += 1;
-        let _ = write!(self.text, "{:>6}\t{}", self.number, line.text());
-        if line.cut > 0 {
-            let _ = write!(self.text, " [{} more bytes in this line]", line.cut);
-        }
-        self.text.push('\n');
-        Taken::Yes
-    }
-
-    fn finish(mut self) -> String {
-        if self.shown == 0 {
-            return match self.number {
-                0 => "[the file is empty]\n".to_owned(),
-                lines => {
-                    format!("[the file has only {lines} lines: the offset is behind its end]\n")
-                }
-            };
-        }
-        let next = self.first + self.shown;
-        if self.more {
-            let _ = writeln!(self.text, "[more follows: call again with offset={next}]");
-        }
-        self.text
+fn shown(number: usize, line: &Line) -> String {
+    let text = line.text();
+    match line.cut {
+        0 => format!("{number:>6}\t{text}"),
+        cut => format!("{number:>6}\t{text} [{cut} more bytes in this line]"),
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::bad_arguments;
 
-/// The schema of `A`, without what only tells where it came from.
+/// The schema of `A`, as plain as providers like it: what may be left out is not also allowed to be null, and numbers have no format.
 pub(super) fn parameters<A: JsonSchema>() -> Value {
     let mut schema = schemars::SchemaGenerator::default()
         .into_root_schema_for::<A>()
@@ -17,7 +17,26 @@ pub(super) fn parameters<A: JsonSchema>() -> Value {
             object.remove(noise);
         }
     }
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    properties
+        .into_iter()
+        .flatten()
+        .for_each(|(_, property)| plain(property));
     schema
+}
+
+fn plain(property: &mut Value) {
+    let Some(object) = property.as_object_mut() else {
+        return;
+    };
+    object.remove("format");
+    if let Some(Value::Array(types)) = object.get_mut("type") {
+        types.retain(|kind| kind != "null");
+        if let [only] = &types[..] {
+            let only = only.clone();
+            object.insert("type".to_owned(), only);
+        }
+    }
 }
 
 /// Reads the arguments of a call.

@@ -195,9 +195,13 @@ impl Workspace {
         // This is how cap-std says that a path led outside: refused, and not by the kernel.
         let led_outside =
             error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none();
-        match led_outside {
-            true => self.outside(&path.display().to_string()),
-            false => failed(format!("cannot {doing} {}: {error}", path.display())),
+        let path = path.display();
+        match error.kind() {
+            _ if led_outside => self.outside(&path.to_string()),
+            io::ErrorKind::NotFound => failed(format!(
+                "there is no {path}; list_dir and glob show what there is"
+            )),
+            _ => failed(format!("cannot {doing} {path}: {}", plain(error))),
         }
     }
 
@@ -299,4 +303,11 @@ fn write_new(
 /// A folder's handle only names it; to be synced it is opened to be read.
 fn sync(dir: &Dir) -> io::Result<()> {
     dir.open(".")?.sync_all()
+}
+
+/// What an error says, without its number.
+pub(super) fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let said = text.split(" (os error").next().unwrap_or_default();
+    said.to_lowercase()
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::file_tool::{FileTool, Stop};
 use super::workspace::Workspace;
-use super::{LocalTool, bad_arguments};
+use super::{LocalTool, bad_arguments, count};
 
 const DESCRIPTION: &str = "Writes a file, in place of what was there before; folders on the way are made. \
     The file is replaced wholly or not at all. To change a part of a file use edit_file.";
@@ -45,9 +45,7 @@ fn run(workspace: &Workspace, args: &Args, stop: &Stop) -> Result<String, CallEr
     stop.check()?;
     let before = workspace.replace(&path, args.content.as_bytes())?;
     let verb = if before { "replaced" } else { "created" };
-    let (lines, bytes) = (args.content.lines().count(), args.content.len());
-    Ok(format!(
-        "{verb} {}: {lines} lines, {bytes} bytes",
-        path.display()
-    ))
+    let lines = count(args.content.lines().count(), "line");
+    let bytes = count(args.content.len(), "byte");
+    Ok(format!("{verb} {}: {lines}, {bytes}", path.display()))
 }

@@ -82,6 +82,16 @@ impl Book {
         entry.epoch = entry.epoch.max(epoch);
     }
 
+    /// Forgets a call, unless it runs. Says whether the disk knows of it.
+    pub(super) fn forget(&mut self, call_id: &CallId) -> bool {
+        let state = self.entries.get(call_id).map(|entry| &entry.state);
+        let recorded = matches!(state, Some(State::Done(_)));
+        if recorded || state == Some(&State::Pure) {
+            self.entries.remove(call_id);
+        }
+        recorded
+    }
+
     /// The calls that begun and did not end, with their tools.
     pub(super) fn unfinished(&self) -> Vec<(CallId, String)> {
         self.entries

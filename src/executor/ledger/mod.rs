@@ -1,11 +1,11 @@
 //! The executor's memory of calls, on disk: appended to and synced, written anew when much of it has been acknowledged.
 
 mod book;
+mod file;
 mod record;
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +15,8 @@ use actors::model::executor::{CallError, CallErrorCode, CallOutcome};
 use super::OpenError;
 use book::Book;
 pub(super) use book::{Entry, State};
+pub(super) use file::read_or_make;
+use file::{Sync, Writer, lock, private, put, sync_folder};
 use record::{Record, VERSION};
 
 /// Why the ledger cannot be used.
@@ -78,16 +80,7 @@ pub(super) struct Ledger {
     file: Mutex<Writer>,
     book: Mutex<Book>,
     /// Held as long as this lives; the system lets go of it when the process dies.
-    _lock: File,
-}
-
-#[derive(Debug)]
-struct Writer {
-    file: File,
-    /// How long the file is, and how much of that is needed.
-    length: u64,
-    live: u64,
-    broken: bool,
+    lock: File,
 }
 
 impl Ledger {
@@ -133,7 +126,7 @@ impl Ledger {
                 broken: false,
             }),
             book: Mutex::new(book),
-            _lock: lock,
+            lock,
             path,
         };
         ledger.rewrite(&mut locked(&ledger.file))?;
@@ -220,18 +213,23 @@ impl Ledger {
         }
     }
 
-    /// Forgets a call that has ended.
-    pub(super) fn forget(&self, call_id: &CallId) -> Result<(), LedgerError> {
-        match self.entry(call_id).map(|entry| entry.state) {
-            None | Some(State::Begun(_)) => Ok(()),
-            Some(State::Pure) => {
-                locked(&self.book).entries.remove(call_id);
-                Ok(())
-            }
-            Some(State::Done(_)) => self.append(Record::Acked {
-                call_id: call_id.clone(),
-            }),
+    /// Forgets a call that has ended. Says whether the disk is to forget it too.
+    pub(super) fn forget(&self, call_id: &CallId) -> bool {
+        locked(&self.book).forget(call_id)
+    }
+
+    /// Lets the disk forget a call. Nothing is lost if that does not come to pass: its result is sent once more then.
+    pub(super) fn record_forgotten(&self, call_id: CallId) -> Result<(), LedgerError> {
+        let line = self.encoded(&Record::Acked {
+            call_id: call_id.clone(),
+        })?;
+        let mut writer = locked(&self.file);
+        // Begun anew meanwhile, it must stay known.
+        if locked(&self.book).entries.contains_key(&call_id) {
+            return Ok(());
         }
+        self.write(&mut writer, &line, Sync::No)?;
+        self.tidy(&mut writer)
     }
 
     fn room(&self) -> Result<(), LedgerError> {
@@ -249,12 +247,16 @@ impl Ledger {
     fn append(&self, record: Record) -> Result<(), LedgerError> {
         let line = self.encoded(&record)?;
         let mut writer = locked(&self.file);
-        self.known(&writer)?;
-        let appended = writer.append(&line);
-        self.known(&writer)?;
-        appended.map_err(|source| self.failed(source))?;
+        self.write(&mut writer, &line, Sync::Yes)?;
         locked(&self.book).apply(record);
         self.tidy(&mut writer)
+    }
+
+    fn write(&self, writer: &mut Writer, line: &[u8], sync: Sync) -> Result<(), LedgerError> {
+        self.known(writer)?;
+        let written = writer.append(line, sync);
+        self.known(writer)?;
+        written.map_err(|source| self.failed(source))
     }
 
     fn known(&self, writer: &Writer) -> Result<(), LedgerError> {
@@ -310,96 +312,15 @@ impl Ledger {
     }
 }
 
-impl Writer {
-    /// Appends and syncs. A line that could not be written is taken back; after a failed sync nobody knows what is on disk.
-    fn append(&mut self, line: &[u8]) -> io::Result<()> {
-        let written = self
-            .file
-            .seek(SeekFrom::Start(self.length))
-            .and_then(|_| self.file.write_all(line));
-        if let Err(error) = written {
-            self.broken = self.file.set_len(self.length).is_err();
-            return Err(error);
-        }
-        self.file.sync_data().inspect_err(|_| self.broken = true)?;
-        self.length += line.len() as u64;
-        Ok(())
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that another thread starts in this moment has the file open too.
+        let _closing_lets_go_as_well = self.lock.unlock();
     }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn private(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-}
-
-/// A file with these bytes in the place of another; its folder is not synced yet.
-fn put(path: &Path, bytes: &[u8]) -> io::Result<File> {
-    let fresh = path.with_extension("new");
-    let mut file = private(&fresh)?;
-    file.set_len(0)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
-    Ok(file)
-}
-
-fn sync_folder(of: &Path) -> io::Result<()> {
-    of.parent()
-        .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-}
-
-/// The text of a small file, made durably where it is missing.
-pub(super) fn read_or_make(path: &Path, make: impl FnOnce() -> String) -> io::Result<String> {
-    match fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let text = make();
-            put(path, text.as_bytes())?;
-            sync_folder(path)?;
-            Ok(text)
-        }
-        read => read,
-    }
-}
-
-fn lock(state_dir: &Path) -> Result<File, OpenError> {
-    let path = state_dir.join("lock");
-    let failed = |source| OpenError::State {
-        path: path.clone(),
-        source,
-    };
-    let mut file = private(&path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(OpenError::InUse {
-                path: state_dir.to_owned(),
-                by: owner(&mut file),
-            });
-        }
-        Err(TryLockError::Error(source)) => return Err(failed(source)),
-    }
-    // Only to be named in somebody else's error.
-    let _named = file
-        .set_len(0)
-        .and_then(|()| write!(file, "{}", std::process::id()));
-    Ok(file)
-}
-
-fn owner(file: &mut File) -> String {
-    let mut text = String::new();
-    match file.take(20).read_to_string(&mut text) {
-        Ok(1..) => format!(" (process {})", text.trim()),
-        _ => String::new(),
-    }
 }
 
 /// What is told of a call whose end nobody saw.

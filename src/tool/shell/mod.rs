@@ -136,6 +136,7 @@ impl Shell {
             mark,
             output_bytes: self.limits.result_bytes,
             live_bytes: self.limits.shell.live_bytes,
+            patience: self.limits.shell.patience,
         })
     }
 

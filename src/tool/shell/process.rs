@@ -22,9 +22,6 @@ use super::wire::{LONGEST, Order, Report};
 /// How often output is shown while a command runs.
 const SHOWN_EVERY: Duration = Duration::from_millis(50);
 
-/// How long a supervisor may take to do what it is told, before the tree is ended from here.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// How long output may still come when the supervisor has ended; a program outside of the tree may hold the pipe open for ever.
 const LINGER: Duration = Duration::from_millis(200);
 
@@ -37,6 +34,7 @@ pub(super) struct Launch {
     pub(super) mark: String,
     pub(super) output_bytes: usize,
     pub(super) live_bytes: usize,
+    pub(super) patience: Duration,
 }
 
 impl Launch {
@@ -76,6 +74,7 @@ struct Attended {
     kept: Kept,
     live: Live,
     why: Option<Why>,
+    patience: Duration,
 }
 
 impl Attended {
@@ -100,6 +99,7 @@ impl Attended {
             kept: Kept::new(launch.output_bytes),
             live: Live::new(watch, launch.live_bytes),
             why: None,
+            patience: launch.patience,
         })
     }
 
@@ -107,7 +107,7 @@ impl Attended {
         let line = serde_json::to_string(order).map_err(|error| failed(error.to_string()))? + "\n";
         if let Some(control) = &mut self.control {
             // One that does not take it says why in its report.
-            let _taken = timeout(PATIENCE, control.write_all(line.as_bytes())).await;
+            let _taken = timeout(self.patience, control.write_all(line.as_bytes())).await;
         }
         Ok(())
     }
@@ -133,11 +133,11 @@ impl Attended {
                 }
                 () = stop.cancelled(), if self.why.is_none() => {
                     self.end(Why::Cancelled);
-                    patience.as_mut().reset(Instant::now() + PATIENCE);
+                    patience.as_mut().reset(Instant::now() + self.patience);
                 }
                 () = &mut deadline, if self.why.is_none() => {
                     self.end(Why::Timeout(limit));
-                    patience.as_mut().reset(Instant::now() + PATIENCE);
+                    patience.as_mut().reset(Instant::now() + self.patience);
                 }
                 () = &mut patience, if ended || self.why.is_some() => return,
                 _ = shown.tick(), if self.live.is_waiting() => self.live.flush(),
@@ -158,7 +158,11 @@ impl Attended {
     /// Waits for the supervisor's report. Where there is none, what is left of the tree is found by its mark.
     async fn finish(mut self, mark: &str) -> Result<String, CallError> {
         self.live.flush();
-        let said = timeout(PATIENCE, report(&mut self.report, &mut self.supervisor)).await;
+        let said = timeout(
+            self.patience,
+            report(&mut self.report, &mut self.supervisor),
+        )
+        .await;
         let said = said.unwrap_or_else(|_| "that it would not end".to_owned());
         let output = self.kept.text();
         match serde_json::from_str::<Report>(said.trim()) {

@@ -26,11 +26,11 @@ const STRAGGLE: Duration = Duration::from_millis(20);
 /// supervisor, it is one and does not return. Remembers that this program can be.
 pub fn main_hook() {
     super::program::remember_hook();
-    let mut args = std::env::args().skip(1);
-    if args.next().as_deref() != Some(SUBCOMMAND) {
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_none_or(|arg| arg != SUBCOMMAND) {
         return;
     }
-    let probe = args.next().as_deref() == Some(PROBE);
+    let probe = args.next().is_some_and(|arg| arg == PROBE);
     let code = if probe {
         tell(&abilities())
     } else {
