@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    impresario::executor::main_hook();
     impresario::cli::main()
 }
