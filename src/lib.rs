@@ -13,6 +13,8 @@ pub mod config;
 #[cfg(feature = "node")]
 pub mod executor;
 #[cfg(feature = "node")]
+pub mod node;
+#[cfg(feature = "node")]
 pub mod provider;
 #[cfg(feature = "node")]
 pub mod store;

@@ -4,6 +4,7 @@ mod check;
 mod completions;
 mod exit;
 mod output;
+mod run;
 mod schema;
 
 use std::io;
@@ -29,6 +30,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(Box<run::Run>),
     Check(check::Check),
     Schema(schema::Schema),
     Completions(completions::Completions),
@@ -47,6 +49,7 @@ pub fn main() -> ExitCode {
 impl Command {
     fn run(&self) -> io::Result<Exit> {
         match self {
+            Self::Run(command) => command.run(),
             Self::Check(command) => command.run(),
             Self::Schema(command) => command.run(),
             Self::Completions(command) => command.run(),

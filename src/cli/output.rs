@@ -31,6 +31,16 @@ pub(super) fn problems(problems: &Problems) -> io::Result<()> {
     anstream::stderr().write_all(problems.render(rendering).as_bytes())
 }
 
+/// One line for stdout.
+pub(super) fn line(text: &str) -> io::Result<()> {
+    data(&format!("{text}\n"))
+}
+
+/// Something to know, for stderr.
+pub(super) fn note(message: &str) -> io::Result<()> {
+    writeln!(anstream::stderr(), "{message}")
+}
+
 /// An error for stderr.
 pub(super) fn error(message: &str) -> io::Result<()> {
     writeln!(anstream::stderr(), "error: {message}")

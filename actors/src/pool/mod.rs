@@ -39,10 +39,33 @@ impl Pools {
     /// A permit of this pool, or of [`WORKERS`] if there is none of that name. `on_wait` is called if it has to be waited for.
     pub async fn permit(&self, pool: &str, on_wait: impl FnOnce()) -> Option<OwnedSemaphorePermit> {
         let semaphore = self.0.get(pool).or_else(|| self.0.get(WORKERS))?.clone();
-        if let Ok(permit) = semaphore.clone().try_acquire_owned() {
-            return Some(permit);
-        }
-        on_wait();
-        semaphore.acquire_owned().await.ok()
+        acquire(semaphore, on_wait).await
     }
+
+    /// A permit of this provider's own limit; none if it has no limit.
+    pub async fn provider_permit(
+        &self,
+        provider: &str,
+        on_wait: impl FnOnce(),
+    ) -> Option<OwnedSemaphorePermit> {
+        let semaphore = self.0.get(&provider_pool(provider))?.clone();
+        acquire(semaphore, on_wait).await
+    }
+}
+
+/// The name of the pool that holds a provider's own limit.
+#[must_use]
+pub fn provider_pool(provider: &str) -> String {
+    format!("provider {provider}")
+}
+
+async fn acquire(
+    semaphore: Arc<Semaphore>,
+    on_wait: impl FnOnce(),
+) -> Option<OwnedSemaphorePermit> {
+    if let Ok(permit) = semaphore.clone().try_acquire_owned() {
+        return Some(permit);
+    }
+    on_wait();
+    semaphore.acquire_owned().await.ok()
 }

@@ -19,7 +19,7 @@ use crate::model::{
     AgentName, AgentSpec, CallId, Content, Delegation, EffectClass, Event, EventBody,
     InDoubtPolicy, RunId, RunSpec, Sender, Step, TaskDefinition, TaskId, Timestamp, WaitReason,
 };
-use crate::pool::Pools;
+use crate::pool::{Pools, provider_pool};
 use crate::recipient::Recipient;
 use crate::store::{Append, Blob, Draft, Rejected};
 use crate::tool::{Invocation, Probe, ToolError, Toolbox};
@@ -503,12 +503,17 @@ impl RunActor {
         };
         let request = Box::new(context::request(&self.state, seen, scene));
         let agent = self.context.agents.get(&self.name)?.clone();
-        let (pools, pool, own) = (self.context.pools.clone(), self.agent().pool, cx.handle());
+        let spec = self.agent();
+        let (pools, own) = (self.context.pools.clone(), cx.handle());
         Some(cx.attach(async move {
-            let waits = || {
-                let _ = own.try_send(RunMessage::Waits(WaitReason::Permit { pool: pool.clone() }));
+            let waits = |pool: String| {
+                let _ = own.try_send(RunMessage::Waits(WaitReason::Permit { pool }));
             };
-            let _permit = pools.permit(&pool, waits).await;
+            let limited = provider_pool(&spec.provider);
+            let _permit = pools.permit(&spec.pool, || waits(spec.pool.clone())).await;
+            let _limit = pools
+                .provider_permit(&spec.provider, || waits(limited))
+                .await;
             RunMessage::Thought(Box::new(ask_agent(&agent, request).await))
         }))
     }
