@@ -74,6 +74,24 @@ fn program() -> PathBuf {
     std::env::current_exe().expect("this program has a path")
 }
 
+/// A command that runs another one with a small disk of its own in `folder`, mounted with `options`; nothing, and a word about it,
+/// where that is not allowed.
+pub(super) fn with_disk(folder: &Path, options: &str) -> Option<Command> {
+    const MOUNT: &str = "mount -t tmpfs -o \"$1\" tmpfs \"$0\" && shift && exec \"$@\"";
+    let command = || {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--user", "--map-root-user", "--mount", "sh", "-c", MOUNT]);
+        unshare.arg(folder).arg(options);
+        unshare
+    };
+    let tried = command().arg("true").output();
+    if !tried.is_ok_and(|tried| tried.status.success()) {
+        eprintln!("skipped: this machine does not let a test mount a disk of its own");
+        return None;
+    }
+    Some(command())
+}
+
 /// In the child: where to work. Nothing when somebody runs the ignored tests by hand.
 pub(super) fn place() -> Option<PathBuf> {
     std::env::var_os(PLACE).map(PathBuf::from)

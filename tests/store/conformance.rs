@@ -16,9 +16,13 @@ struct InFiles {
 impl InFiles {
     fn open(&self, path: std::path::PathBuf) -> Sqlite {
         let durability = self.durability;
+        let narrow = durability == Durability::Power;
+        let defaults = Options::new(path);
         Sqlite::open(Options {
             durability,
-            ..Options::new(path)
+            readers: if narrow { 1 } else { defaults.readers },
+            queue: if narrow { 1 } else { defaults.queue },
+            ..defaults
         })
         .expect("the store opens")
     }

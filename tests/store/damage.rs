@@ -11,7 +11,7 @@ use actors::testing::conformance::store::state::{Names, State, of};
 use fastrand::Rng;
 use impresario::store::{Durability, Options, Sqlite};
 
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 120;
 
 fn options(path: &Path) -> Options {
     Options {
@@ -132,7 +132,7 @@ async fn overwritten_bytes_never_become_data() {
             &format!("seed {seed}"),
         );
     }
-    assert!(tally.found > 100 && tally.harmless > 0, "{tally:?}");
+    assert!(tally.found > 60 && tally.harmless > 0, "{tally:?}");
 }
 
 /// Where the pages of everything but the events begin: few among many, and what leads to all others.
@@ -159,7 +159,7 @@ async fn single_bytes_of_indexes_and_lists_never_become_data() {
         .expect("nothing is damaged");
     let mut tally = Tally::default();
     for start in pages {
-        for seed in 0..12 {
+        for seed in 0..8 {
             let mut bytes = whole.clone();
             let at = start + Rng::with_seed(seed).usize(..PAGE);
             bytes[at] ^= Rng::with_seed(seed).u8(1..);
@@ -167,7 +167,7 @@ async fn single_bytes_of_indexes_and_lists_never_become_data() {
             tally.count(answers, &wanted, &format!("byte {at}"));
         }
     }
-    assert!(tally.found > 100 && tally.harmless > 0, "{tally:?}");
+    assert!(tally.found > 60 && tally.harmless > 0, "{tally:?}");
 }
 
 #[tokio::test]
@@ -241,6 +241,25 @@ async fn damage_is_named_and_leaves_everything_else_readable() {
         let what = what.replace("{other}", other);
         damaged(change, &what).await;
     }
+}
+
+#[tokio::test]
+async fn an_index_that_leads_to_another_blob_is_not_followed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("index.db");
+    let hash = make(&path).await.blobs.swap_remove(4);
+    let mut bytes = std::fs::read(&path).expect("the file");
+    let places = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(hash.as_bytes()));
+    // In the index the hash is followed by the key of its row, which is 5.
+    let index = places.map(|at| at + hash.len()).find(|at| bytes[*at] == 5);
+    bytes[index.expect("the index")] = 6;
+    std::fs::write(&path, bytes).expect("the file");
+    let store = Sqlite::open(options(&path)).expect("the store opens");
+    let found = store.blob(hash).await;
+    assert!(
+        matches!(found, Err(StoreError::Corrupt { .. })),
+        "another blob is handed out"
+    );
 }
 
 /// Makes a store, changes it behind its back, and compares the first damage that its check finds.

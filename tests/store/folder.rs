@@ -6,7 +6,7 @@ use std::path::Path;
 use actors::store::StoreError;
 use impresario::store::{DataFolder, Options, Sqlite};
 
-use super::child::Child;
+use super::child::{self, Child};
 
 fn mode(path: &Path) -> u32 {
     let metadata = std::fs::metadata(path).expect("it is there");
@@ -55,12 +55,12 @@ fn a_killed_holder_leaves_it_free() {
 #[test]
 #[ignore = "a child process of another test"]
 fn hold() {
-    let Some(path) = super::child::place() else {
+    let Some(path) = child::place() else {
         return;
     };
     let _folder = DataFolder::open(path).expect("the folder");
-    super::child::say("holding");
-    super::child::wait_for_the_end();
+    child::say("holding");
+    child::wait_for_the_end();
 }
 
 #[test]
@@ -84,4 +84,47 @@ fn what_cannot_be_a_data_folder_is_said() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[test]
+fn a_disk_that_cannot_be_written_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(disk) = child::with_disk(folder.path(), "ro") else {
+        return;
+    };
+    let mut child = Child::start_in(disk, "store::folder::on_a_read_only_disk", folder.path());
+    let mut said = || {
+        child
+            .next_line()
+            .expect("the child goes on")
+            .replace(folder.path().to_str().expect("a path"), "PLACE")
+    };
+    assert_eq!(
+        said(),
+        "PLACE: the data folder cannot be written to (Read-only file system (os error 30)): choose another one"
+    );
+    assert_eq!(
+        said(),
+        "PLACE/data: the data folder cannot be made (Read-only file system (os error 30)): choose another one"
+    );
+    assert_eq!(
+        said(),
+        "PLACE/store.db: it cannot be opened for writing (Read-only file system (os error 30)): choose a place that this user may write to"
+    );
+}
+
+#[test]
+#[ignore = "a child process of another test"]
+fn on_a_read_only_disk() {
+    let Some(place) = child::place() else {
+        return;
+    };
+    let refused = [
+        DataFolder::open(&place).expect_err("it cannot be written"),
+        DataFolder::open(place.join("data")).expect_err("it cannot be made"),
+        Sqlite::open(Options::new(place.join("store.db"))).expect_err("it cannot be made"),
+    ];
+    refused
+        .iter()
+        .for_each(|error| child::say(&error.to_string()));
 }

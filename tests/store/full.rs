@@ -1,7 +1,5 @@
 //! No space left.
 
-use std::process::Command;
-
 use actors::store::{Append, Store, StoreError};
 use actors::testing::conformance::store::draft::{
     append, blob, created, events, note, run, task, working, write,
@@ -61,21 +59,10 @@ async fn a_database_at_its_limit_takes_what_still_fits() {
 #[test]
 fn a_full_disk_is_survived() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mount = "mount -t tmpfs -o size=3m tmpfs \"$0\" && exec \"$@\"";
-    let private = |command: &[&str]| {
-        let mut unshare = Command::new("unshare");
-        unshare.args(["--user", "--map-root-user", "--mount", "sh", "-c", mount]);
-        unshare.arg(folder.path()).args(command);
-        unshare
-    };
-    if !private(&["true"])
-        .output()
-        .is_ok_and(|it| it.status.success())
-    {
-        eprintln!("skipped: this machine does not let a test mount a small disk of its own");
+    let Some(disk) = child::with_disk(folder.path(), "size=3m") else {
         return;
-    }
-    let mut child = Child::start_in(private(&[]), "store::full::on_a_small_disk", folder.path());
+    };
+    let mut child = Child::start_in(disk, "store::full::on_a_small_disk", folder.path());
     assert_eq!(child.next_line().as_deref(), Some("survived"));
 }
 

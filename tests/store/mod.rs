@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod folder;
 mod full;
+mod limits;
 mod locked;
 mod schema;
 mod size;

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use actors::store::{Store, StoreError};
-use actors::testing::conformance::store::draft::{events, run, task, working};
+use actors::testing::conformance::store::draft::{append, events, note, run, task, working};
+use futures_util::FutureExt;
 use impresario::store::{Options, Sqlite};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -134,4 +135,18 @@ async fn what_was_closed_says_so_and_opens_again() {
         !path.with_extension("db-wal").exists(),
         "the log is folded in"
     );
+}
+
+#[tokio::test]
+async fn what_was_handed_over_is_written_before_the_end() {
+    let (_folder, path) = left_behind().await;
+    let store = Sqlite::open(Options::new(&path)).expect("the store opens");
+    for n in 0..20 {
+        let batch = vec![append(task(1), vec![note(&n.to_string())])];
+        // Nobody waits for the answer.
+        assert_eq!(store.append(batch).now_or_never(), None);
+    }
+    drop(store);
+    let again = Sqlite::open(Options::new(&path)).expect("the store opens");
+    assert_eq!(events(&again, task(1)).await.len(), 23);
 }

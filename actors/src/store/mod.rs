@@ -3,7 +3,7 @@
 //! One writer, the journal, stands in front of a store; readers may come from anywhere. An implementation stores events,
 //! and in the same transaction the rows that [`project`](project::Projection) makes of them. It decides nothing: which appends are
 //! fenced or illegal is computed by the shared projection, so all stores agree. The public suite
-//! [`crate::testing::conformance::store`] says what an implementation must do.
+//! `testing::conformance::store` says what an implementation must do.
 
 pub mod memory;
 pub mod project;

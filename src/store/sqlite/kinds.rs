@@ -4,7 +4,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
 use super::error::Failure;
-use super::query::{self, first, same};
+use super::query::{self, first};
 use super::rows::text;
 use super::seal::{check, seal};
 
@@ -18,11 +18,7 @@ pub(super) fn name(conn: &Connection, key: i64) -> Result<String, Failure> {
 /// The key of a kind of events, which gets one if it has none.
 pub(super) fn key(conn: &Connection, name: &str) -> Result<i64, Failure> {
     const SQL: &str = "SELECT key, name, sum FROM kinds WHERE name = ?1";
-    let read = |row: &Row<'_>| {
-        let (key, found) = row_of(row)?;
-        same(&*found, name).map(|()| key)
-    };
-    if let Some(key) = first(conn, SQL, [name], read)? {
+    if let Some((key, _)) = first(conn, SQL, [name], row_of)? {
         return Ok(key);
     }
     let key = query::next_key(conn, "SELECT max(key) FROM kinds")?;

@@ -91,7 +91,7 @@ impl Names for Page<'_> {
 /// A run of the task, by its key.
 fn run(conn: &Connection, key: i64, of: (i64, TaskId)) -> Result<(RunId, AgentName), Failure> {
     const SQL: &str = concat!("SELECT ", run_columns!(), " FROM runs WHERE key = ?1");
-    let read = |row: &Row<'_>| rows::run(row, |task| same(task, of.0).map(|()| of.1));
+    let read = |row: &Row<'_>| rows::run(row, |task| same(task, of));
     let found = first(conn, SQL, [key], read)?;
     let (_, run) = found.ok_or_else(|| Failure::damage(format!("its run {key} is missing")))?;
     Ok((run.id, run.agent))

@@ -2,21 +2,20 @@
 
 use actors::model::{RunId, TaskId};
 use actors::store::{RunRow, Snapshot, TaskRow};
-use rusqlite::types::{Value, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Params, Row};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Params, Row};
 
 use super::error::Failure;
 use super::rows::{self, count, number, run_columns, task_columns, text};
 use super::seal::{check, seal};
 
+/// Keys are small enough to stand in the upper half of an event's.
+const LAST_KEY: i64 = i32::MAX as i64;
+
 /// A task with its key.
 pub(super) fn task(conn: &Connection, id: TaskId) -> Result<Option<(i64, TaskRow)>, Failure> {
     const SQL: &str = concat!("SELECT ", task_columns!(), " FROM tasks WHERE id = ?1");
-    let read = |row: &Row<'_>| {
-        let found = rows::task(row)?;
-        same(found.1.id, id).map(|()| found)
-    };
-    first(conn, SQL, [id.to_string()], read).map_err(|error| error.at(|| id.to_string()))
+    first(conn, SQL, [id.to_string()], rows::task).map_err(|error| error.at(|| id.to_string()))
 }
 
 fn task_by_key(conn: &Connection, key: i64) -> Result<TaskRow, Failure> {
@@ -49,7 +48,7 @@ pub(super) fn runs(conn: &Connection, id: TaskId) -> Result<Vec<RunRow>, Failure
     let Some((key, _)) = task(conn, id)? else {
         return Ok(Vec::new());
     };
-    let read = |row: &Row<'_>| Ok(rows::run(row, |task| same(task, key).map(|()| id))?.1);
+    let read = |row: &Row<'_>| Ok(rows::run(row, |task| same(task, (key, id)))?.1);
     all(conn, SQL, [key], read).map_err(|error| error.at(|| format!("a run of {id}")))
 }
 
@@ -61,11 +60,10 @@ pub(super) fn run(
 ) -> Result<Option<(i64, RunRow)>, Failure> {
     const SQL: &str = concat!("SELECT ", run_columns!(), " FROM runs WHERE id = ?1");
     let read = |row: &Row<'_>| {
-        let found = rows::run(row, |task| match near {
+        rows::run(row, |task| match near {
             Some((key, near)) if key == task => Ok(near),
             _ => Ok(task_by_key(conn, task)?.id),
-        })?;
-        same(found.1.id, id).map(|()| found)
+        })
     };
     first(conn, SQL, [id.to_string()], read).map_err(|error| error.at(|| id.to_string()))
 }
@@ -77,7 +75,6 @@ pub(super) fn blob(conn: &Connection, hash: &str) -> Result<Option<Vec<u8>>, Fai
     const SCAN: &str = "SELECT 1 FROM blobs NOT INDEXED WHERE hash = ?1";
     let read = |row: &Row<'_>| {
         check("blobs", row, 4)?;
-        same(row.get_ref(1)?, ValueRef::from(hash))?;
         Ok(row.get(2)?)
     };
     let found =
@@ -100,7 +97,6 @@ pub(super) fn snapshot(conn: &Connection, run: RunId) -> Result<Option<Snapshot>
     const SQL: &str = "SELECT run, seq, body, sum FROM snapshots WHERE run = ?1";
     let read = |row: &Row<'_>| {
         check("snapshots", row, 4)?;
-        same(row.get(0), Ok(run.to_string()))?;
         let (seq, body) = (count(row, 1)?, row.get(2)?);
         Ok(Snapshot { run, seq, body })
     };
@@ -121,18 +117,20 @@ pub(super) fn snapshot_values(snapshot: Snapshot) -> Vec<Value> {
 pub(super) fn next_key(conn: &Connection, newest: &str) -> Result<i64, Failure> {
     let newest: Option<i64> = conn
         .prepare_cached(newest)?
-        .query_row([], |row| row.get(0))
-        .optional()?
-        .flatten();
-    Ok(newest.unwrap_or(0) + 1)
+        .query_row([], |row| row.get(0))?;
+    let next = newest.map_or(1, |newest| newest.saturating_add(1));
+    if (1..=LAST_KEY).contains(&next) {
+        return Ok(next);
+    }
+    Err(Failure::damage(format!("{next} is no key of a row")))
 }
 
-/// An index may lead to a row that is in order and yet not the one that was asked for.
-pub(super) fn same<T: PartialEq>(found: T, wanted: T) -> Result<(), Failure> {
-    if found == wanted {
-        return Ok(());
+/// The id of the task that a run must belong to, if its row says so.
+pub(super) fn same(found: i64, wanted: (i64, TaskId)) -> Result<TaskId, Failure> {
+    if found == wanted.0 {
+        return Ok(wanted.1);
     }
-    Err(Failure::damage("its index leads to another row"))
+    Err(Failure::damage(format!("it belongs to task {found}")))
 }
 
 pub(super) fn first<T>(

@@ -65,6 +65,7 @@ const CASES: &[(&str, Case)] = cases![
     appends::shows_an_append_the_ones_before_it,
     appends::accepts_nothing_at_all,
     appends::takes_many_appenders_at_once,
+    appends::shows_readers_whole_appends_only,
     lifecycle::fences_exactly,
     lifecycle::raises_the_epoch_at_each_claim,
     lifecycle::refuses_what_does_not_fit,

@@ -1,6 +1,6 @@
 //! Numbers, fields, atomicity.
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 
 use crate::model::{EventBody, Timestamp, Usage};
 use crate::store::{Append, Draft, Rejected, Store};
@@ -222,4 +222,26 @@ pub(super) async fn takes_many_appenders_at_once(store: &dyn Store) {
             "an appender's events keep their order"
         );
     }
+}
+
+pub(super) async fn shows_readers_whole_appends_only(store: &dyn Store) {
+    const PAIRS: usize = 30;
+    write(store, append(task(1), vec![created()])).await;
+    let writing = async {
+        for n in 0..PAIRS {
+            let pair = ["left", "right"].map(|side| note(&format!("{n} {side}")));
+            write(store, append(task(1), pair.to_vec())).await;
+        }
+    };
+    let reading = async {
+        let mut seen = 1;
+        while seen < 1 + 2 * PAIRS {
+            let found = events(store, task(1)).await.len();
+            assert!(found >= seen, "what was read once is read again");
+            assert_eq!(found % 2, 1, "half an append was read");
+            seen = found;
+            tokio::task::yield_now().await;
+        }
+    };
+    join(writing, reading).await;
 }
