@@ -128,6 +128,8 @@ struct JournalActor {
     waiting: VecDeque<(Append, AppendReply)>,
     writing: Vec<AppendReply>,
     is_busy: bool,
+    /// How many of those that wait are written one by one.
+    alone: usize,
 }
 
 fn start(
@@ -147,6 +149,7 @@ fn start(
             waiting,
             writing,
             is_busy: false,
+            alone: 0,
         }))
     })
 }
@@ -176,7 +179,9 @@ impl JournalActor {
         if self.waiting.is_empty() {
             return;
         }
-        let next = self.waiting.drain(..self.waiting.len().min(BATCH));
+        let most = if self.alone > 0 { 1 } else { BATCH };
+        self.alone = self.alone.saturating_sub(1);
+        let next = self.waiting.drain(..self.waiting.len().min(most));
         let (batch, replies): (Vec<_>, Vec<_>) = next.unzip();
         (self.writing, self.is_busy) = (replies, true);
         let store = self.store.clone();
@@ -205,19 +210,28 @@ impl JournalActor {
             }
             Err(error) if error.may_pass() => {
                 tracing::error!("the journal cannot write and tries again in {RETRY:?}: {error}");
-                for again in batch.into_iter().zip(replies).rev() {
-                    self.waiting.push_front(again);
-                }
+                self.wait_again(batch, replies);
                 self.trouble.send_replace(Some(error));
                 let _ = cx.after(RETRY, JournalMessage::TryAgain);
             }
+            // One append that meets damage must not take its batch-mates along: each is tried alone.
+            Err(_) if batch.len() > 1 => {
+                self.is_busy = false;
+                self.alone = batch.len();
+                self.wait_again(batch, replies);
+            }
             Err(error) => {
                 self.is_busy = false;
-                self.trouble.send_replace(Some(error.clone()));
                 replies
                     .into_iter()
                     .for_each(|reply| reply.send(Err(error.clone().into())));
             }
+        }
+    }
+
+    fn wait_again(&mut self, batch: Vec<Append>, replies: Vec<AppendReply>) {
+        for again in batch.into_iter().zip(replies).rev() {
+            self.waiting.push_front(again);
         }
     }
 
