@@ -41,7 +41,7 @@ impl Default for Limits {
             capsule_chars: 4_000,
             inline_bytes: 16 * 1024,
             tool_result_bytes: 64 * 1024,
-            poison_after: 3,
+            poison_after: 5,
         }
     }
 }

@@ -10,7 +10,6 @@ use supervision::{Actor, CallError, Context, Exit, Failure, Handle, Init, Reply,
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::context::{self, Scene};
 use crate::agent::{AgentMessage, Thought};
 use crate::journal::{Journal, JournalError};
 use crate::model::event::{Outcome, Resolution};
@@ -24,6 +23,7 @@ use crate::recipient::Recipient;
 use crate::store::{Append, Blob, Draft, Rejected};
 use crate::tool::{Invocation, Probe, ToolError, Toolbox};
 
+use super::context::{self, Scene};
 use super::load;
 use super::next::{Effect, RetryPolicy, Surroundings, in_doubt, model_call_failed, next, resolve};
 use super::snapshot;

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use futures_util::future::{BoxFuture, FutureExt};
 use supervision::{Failure, Incarnation};
 
-use crate::agent::context::{self, Scene};
 use crate::journal::JournalError;
 use crate::model::event::Seq;
 use crate::model::task::Attention;
 use crate::model::{
     AgentName, Content, ContextMode, Event, EventBody, Limits, Recovery, RunId, Sender, TaskId,
 };
-use crate::recover::{self, Begin};
 use crate::store::{Append, Draft, EventQuery, Rejected, Snapshot, Store, StoreError};
 use crate::topology::routing::sees;
 
 use super::actor::{RunArguments, RunContext, RunReport};
+use super::context::{self, Scene};
+use super::recover::{self, Begin};
 use super::snapshot;
 use super::state::{CallPhase, Item, Note, RunState};
 

@@ -6,8 +6,10 @@
 //! The lifecycle is a table of arrows in `docs/lifecycles/run.md`.
 
 pub mod actor;
+pub mod context;
 pub mod load;
 pub mod next;
+pub mod recover;
 pub mod snapshot;
 pub mod state;
 pub mod tools;

@@ -106,7 +106,10 @@ impl System {
             .executor_tools
             .iter()
             .map(|spec| executors.tool(spec.clone()));
-        let toolbox = Arc::new(Toolbox::new(remote.chain(deps.tools.iter().cloned())));
+        let toolbox = Arc::new(Toolbox::new(
+            crate::run::tools::specs(),
+            remote.chain(deps.tools.iter().cloned()),
+        ));
         let world = TaskWorld {
             journal: journal.clone(),
             bus,

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
+use super::state::{CallPhase, Item, Note, RunState, Turn};
+use super::tools::CREATE_RUN;
 use crate::model::event::Outcome;
 use crate::model::{
     AgentName, AgentSpec, ChatMessage, Content, ContextMode, ModelRequest, RunSpec, Sender, Seq,
     TaskDefinition, ToolSpec,
 };
-use crate::run::state::{CallPhase, Item, Note, RunState, Turn};
-use crate::run::tools::CREATE_RUN;
 
 /// What a request is made from besides the run's state.
 #[derive(Debug, Clone, Copy)]
