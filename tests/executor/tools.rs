@@ -216,7 +216,7 @@ fn what_is_too_much_says_how_to_get_the_rest() {
             .done("read_file", json!({"path": "many.txt", "offset": 10}))
             .await;
         assert!(
-            text.ends_with("[more follows: call again with offset=16]\n"),
+            text.ends_with("[more follows: call again with offset=15]\n"),
             "{text}"
         );
         let text = node.done("grep", json!({"pattern": "none"})).await;
