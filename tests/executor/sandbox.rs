@@ -91,12 +91,16 @@ fn of_root_little_is_left() {
 
 #[test]
 fn nobody_becomes_another_user() {
-    let stage = Stage::new();
-    let executor = stage.open();
-    assert_eq!(
-        told(&executor, "grep NoNewPrivs /proc/self/status"),
-        "exit code 0\nNoNewPrivs:\t1\n"
-    );
+    for landlock in [true, false] {
+        let stage = Stage::new();
+        let mut options = stage.options();
+        options.shell.landlock = landlock;
+        let executor = Executor::open(options).unwrap();
+        assert_eq!(
+            told(&executor, "grep NoNewPrivs /proc/self/status"),
+            "exit code 0\nNoNewPrivs:\t1\n"
+        );
+    }
 }
 
 #[test]

@@ -61,7 +61,8 @@ fn opened(stage: &Stage, (namespaces, landlock): (bool, bool)) -> Option<Executo
     let mut options = stage.options();
     options.shell.namespaces = namespaces;
     options.shell.landlock = landlock;
-    options.limits.tools.shell.patience = Duration::from_millis(400);
+    // Enough for a supervisor that does its work; one that is stopped is given up soon.
+    options.limits.tools.shell.patience = Duration::from_secs(2);
     let executor = Executor::open(options).unwrap();
     let sandbox = executor.sandbox();
     if (namespaces, landlock) != (sandbox.has_namespace(), sandbox.landlock().is_some()) {
@@ -191,6 +192,27 @@ fn while_it_does_nothing_but_fork() {
                 .await;
             node.output_with("ready").await;
             grown(&mark).await;
+            node.send(ToExecutor::Cancel { call_id: id("a") }).await;
+            assert_eq!(error(node.result("a").await).code, CallErrorCode::Cancelled);
+            assert_eq!(alive(&mark), NONE);
+        }));
+    }
+}
+
+#[test]
+fn while_it_runs_away_from_one_process_to_the_next() {
+    for way in WAYS {
+        let stage = Stage::new();
+        let Some(executor) = opened(&stage, way) else {
+            continue;
+        };
+        let mark = mark();
+        stage.write(&mark, "trap '' TERM; sh ./$0 &");
+        run(linked(&executor, async |node| {
+            let command = format!("for i in 1 2 3; do sh {mark} & done; echo ready; sleep 60");
+            node.send(call("a", 1, "shell", json!({"command": command})))
+                .await;
+            node.output_with("ready").await;
             node.send(ToExecutor::Cancel { call_id: id("a") }).await;
             assert_eq!(error(node.result("a").await).code, CallErrorCode::Cancelled);
             assert_eq!(alive(&mark), NONE);
