@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actors::model::executor::{CallErrorCode, FromExecutor, ToExecutor};
-use impresario::executor::Executor;
+use impresario::executor::{Executor, Options};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -57,12 +57,13 @@ async fn gone(mark: &str) {
     eventually("none of the tree is left", || alive(mark).is_empty()).await;
 }
 
-fn opened(stage: &Stage, (namespaces, landlock): (bool, bool)) -> Option<Executor> {
-    let mut options = stage.options();
+fn opened(stage: &Stage, way: (bool, bool)) -> Option<Executor> {
+    open_with(stage.options(), way)
+}
+
+fn open_with(mut options: Options, (namespaces, landlock): (bool, bool)) -> Option<Executor> {
     options.shell.namespaces = namespaces;
     options.shell.landlock = landlock;
-    // Enough for a supervisor that does its work; one that is stopped is given up soon.
-    options.limits.tools.shell.patience = Duration::from_secs(2);
     let executor = Executor::open(options).unwrap();
     let sandbox = executor.sandbox();
     if (namespaces, landlock) != (sandbox.has_namespace(), sandbox.landlock().is_some()) {
@@ -255,7 +256,9 @@ fn a_command_that_wants_to_kill_its_supervisor() {
 fn a_command_that_stops_its_supervisor() {
     for way in WAYS {
         let stage = Stage::new();
-        let Some(executor) = opened(&stage, way) else {
+        let mut options = stage.options();
+        options.limits.tools.shell.patience = Duration::from_millis(300);
+        let Some(executor) = open_with(options, way) else {
             continue;
         };
         let mark = mark();
