@@ -3,6 +3,7 @@
 mod architecture;
 mod cli;
 mod config;
+mod examples;
 mod executor;
 mod provider;
 mod store;
