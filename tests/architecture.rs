@@ -131,7 +131,7 @@ fn arrows_inside_supervision() {
             ("restart", words),
             ("report", words),
             ("inbox", "handle restart Start"),
-            ("handle", "inbox AtRestart"),
+            ("handle", "inbox restart AtRestart"),
             ("actor", "exit handle inbox restart"),
             ("child", &core),
             ("shell", &core),
