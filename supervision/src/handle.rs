@@ -196,11 +196,12 @@ impl<M: Send + 'static> Handle<M> {
             message: question(Reply(reply)),
             caller: Some(caller),
         };
-        let admitted = self.admit_in_time(queued).await;
-        admitted.map_err(|refused| match refused {
-            SendError::Stopped(_) => CallError::Stopped,
-            SendError::Full(_) | SendError::Restarting(_) => CallError::Restarting,
-        })?;
+        self.admit_in_time(queued)
+            .await
+            .map_err(|refused| match refused {
+                SendError::Stopped(_) => CallError::Stopped,
+                SendError::Full(_) | SendError::Restarting(_) => CallError::Restarting,
+            })?;
         tokio::select! {
             biased;
             answer = answer => answer.map_err(|_| CallError::Lost),
