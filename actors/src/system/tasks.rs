@@ -173,6 +173,7 @@ impl System {
             from: Sender::Human,
             to,
             content: content.to_owned(),
+            outcome: false,
         };
         let event = self.append_task(task, body).await?;
         let number = event.id;

@@ -7,6 +7,7 @@ mod came_of_it;
 mod cancel;
 mod perform;
 mod progress;
+mod reading;
 mod record;
 
 use std::collections::{BTreeMap, HashMap};
@@ -23,10 +24,13 @@ use crate::model::{
 };
 use crate::pool::Pools;
 use crate::recipient::Recipient;
+use crate::store::StoreError;
 use crate::tool::{Probe, ToolError, Toolbox};
 
+use self::reading::Reading;
 use super::load;
 use super::next::{Effect, RetryPolicy, Surroundings, next};
+use super::read::Meanwhile;
 use super::state::RunState;
 use super::tools::CreateRun;
 
@@ -99,8 +103,11 @@ pub enum RunReport {
 /// What a run's actor is told.
 #[derive(Debug)]
 pub enum RunMessage {
-    /// Something that concerns it happened elsewhere, durably: something said in the room, the end of a run it delegated.
+    /// Something that concerns it happened elsewhere, durably: something said in the room, the end of a run it delegated. The run
+    /// reads it from the journal, in order and with everything else.
     Heard(Arc<Event>),
+    /// What happened elsewhere since it looked last.
+    Read(Result<Meanwhile, StoreError>),
     /// Somebody cancels it; answered when its end is durable.
     Cancel(String, Reply<()>),
     /// A human decides about what is in doubt; whether there was anything.
@@ -164,6 +171,7 @@ struct RunActor {
     blobs: HashMap<String, String>,
     outbox: Vec<Out>,
     is_recording: bool,
+    reading: Reading,
     doing: BTreeMap<Doing, AbortHandle>,
     cancel: Option<(String, Vec<Reply<()>>)>,
     last_snapshot: u64,
@@ -193,6 +201,7 @@ pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> 
                 blobs: loaded.blobs,
                 outbox: Vec::new(),
                 is_recording: false,
+                reading: Reading::new(loaded.read_to, loaded.own),
                 doing: BTreeMap::new(),
                 cancel: None,
                 last_snapshot,
@@ -216,7 +225,8 @@ impl Actor for RunActor {
         cx: &mut Context<RunMessage>,
     ) -> Result<(), Failure> {
         match message {
-            RunMessage::Heard(event) => self.state.fold(&event),
+            RunMessage::Heard(_) => {}
+            RunMessage::Read(meanwhile) => return self.read(meanwhile?, cx),
             RunMessage::Recorded(result) => self.recorded(result, cx)?,
             RunMessage::Thought(thought) => self.thought(*thought),
             RunMessage::Called(step, epoch, result) => self.called(step, epoch, result),
@@ -232,6 +242,7 @@ impl Actor for RunActor {
             RunMessage::Progress => self.say_progress(cx),
             RunMessage::OverTold => cx.exit(Exit::Normal),
         }
+        self.reading.is_current = false;
         self.drive(cx);
         Ok(())
     }
@@ -264,7 +275,7 @@ impl RunActor {
             return;
         }
         self.prepare_cancel();
-        if self.outbox.is_empty() && self.cancel.is_none() {
+        if self.outbox.is_empty() && self.cancel.is_none() && self.is_up_to_date(cx) {
             for effect in self.next() {
                 self.perform(effect, cx);
             }
