@@ -2,5 +2,7 @@
 
 mod crash;
 mod doubt;
+mod seeds;
 mod story;
+mod support;
 mod wait;

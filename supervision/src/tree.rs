@@ -7,7 +7,7 @@ use futures_util::future::{BoxFuture, FutureExt, join_all};
 use tokio::sync::oneshot;
 
 use crate::exit::Exit;
-use crate::restart::{ChildState, Incarnation};
+use crate::restart::{ChildState, Incarnation, Target};
 use crate::shell::{Message, Port, Row, port};
 use crate::spec::Kind;
 use crate::supervisor::SupervisorHandle;
@@ -136,10 +136,36 @@ impl SupervisorHandle {
         }
     }
 
+    /// Kills what stands at a path below this supervisor, `services/chronicle` say, as a fault; the supervisor there then does what
+    /// it does. Whether there was something to kill.
+    pub async fn kill_at(&self, path: &str) -> bool {
+        let Some(mut at) = port(&self.seat) else {
+            return false;
+        };
+        let mut path = path;
+        while let Some((supervisor, below)) = path.split_once('/') {
+            let Some(next) = port_of(&at, supervisor).await else {
+                return false;
+            };
+            (at, path) = (next, below);
+        }
+        let (reply, answer) = oneshot::channel();
+        at.tell(Message::Kill(Target::Id(path.into()), reply));
+        answer.await.unwrap_or(false)
+    }
+
     /// Counts the supervisor's own children, as OTP's `count_children`.
     pub async fn count_children(&self) -> Counts {
         self.tree("", Duration::from_secs(5)).await.counts()
     }
+}
+
+async fn port_of(supervisor: &Port, child: &str) -> Option<Port> {
+    let (reply, answer) = oneshot::channel();
+    supervisor.tell(Message::Rows(reply));
+    let rows = answer.await.ok()?;
+    let row = rows.into_iter().find(|row| row.row.id.as_str() == child)?;
+    row.port
 }
 
 fn node(path: String, kind: Kind, incarnation: Incarnation, state: ChildState) -> Tree {

@@ -110,7 +110,7 @@ fn messages(state: &RunState, seen: Seq, scene: Scene<'_>) -> Vec<ChatMessage> {
             }
         }
     }
-    let unseen = state.unseen.iter().filter(|note| note.seq <= seen);
+    let unseen = state.unseen.iter().filter(|note| note.is_shown(seen));
     said.extend(unseen.filter_map(|note| shown_note(state, note, scene)));
     flush(&mut said, &mut messages);
     messages

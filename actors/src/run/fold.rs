@@ -10,6 +10,9 @@ use super::state::{
     Call, CallPhase, Child, ChildEnd, Decided, Item, Note, RunState, Thinking, Turn, progress,
 };
 
+/// How many words about a delegated run's progress are kept besides the newest.
+const KEPT_PROGRESS: usize = 3;
+
 impl RunState {
     /// Takes one event in. Events that do not concern the run change nothing.
     pub fn fold(&mut self, event: &Event) {
@@ -77,11 +80,26 @@ impl RunState {
             return;
         };
         let from = Sender::Agent(child.agent.as_str().into());
-        self.unseen.retain(|note| note.progress_of != Some(run));
+        self.replace_progress(run, event.id);
         self.heard(Note {
             shared: true,
             progress_of: Some(run),
             ..private(event.id, &from, Content::Inline(text))
+        });
+    }
+
+    /// A model call that was begun meanwhile may have been made from one that is replaced now: the last few are kept.
+    fn replace_progress(&mut self, run: RunId, by: Seq) {
+        let is_older = |note: &Note| note.progress_of == Some(run) && note.seq < by;
+        for note in self.unseen.iter_mut().filter(|note| is_older(note)) {
+            note.replaced_by.get_or_insert(by);
+        }
+        let count = self.unseen.iter().filter(|note| is_older(note)).count();
+        let mut excess = count.saturating_sub(KEPT_PROGRESS);
+        self.unseen.retain(|note| {
+            let goes = excess > 0 && is_older(note);
+            excess -= usize::from(goes);
+            !goes
         });
     }
 
@@ -359,6 +377,7 @@ fn private(seq: Seq, from: &Sender, content: Content) -> Note {
         shared: false,
         to: None,
         progress_of: None,
+        replaced_by: None,
         from: from.clone(),
         content,
     }

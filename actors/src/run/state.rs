@@ -69,11 +69,22 @@ pub struct Note {
     /// The delegated run whose progress it tells; a later one takes its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress_of: Option<RunId>,
+    /// The later one that took it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<Seq>,
     /// Who said it.
     pub from: Sender,
     /// What was said.
     #[serde(skip)]
     pub content: Content,
+}
+
+impl Note {
+    /// Whether it is shown to a model that is shown what was said up to `seen`.
+    #[must_use]
+    pub fn is_shown(&self, seen: Seq) -> bool {
+        self.seq <= seen && self.replaced_by.is_none_or(|later| later > seen)
+    }
 }
 
 /// A part of the conversation.
