@@ -1,4 +1,5 @@
 //! The domain through its public boundary, in virtual time.
 
 mod crash;
+mod doubt;
 mod story;

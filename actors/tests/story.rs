@@ -240,3 +240,24 @@ async fn a_pinned_workflow_reaches_every_agent() {
     assert_eq!(pinned.map(|pin| pin.version), Some(3));
     played.system.shutdown().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_run_begins_with_one_message() {
+    // What was said in the room before comes with the brief: two messages of one side in a row are refused by some providers.
+    let played = play(
+        json!({
+            "lead": [
+                { "say": "Say it.", "call": "post_message", "args": { "content": "the key is under the mat" } },
+                { "say": "You.", "call": "create_run", "args": { "agent": "worker", "input": "find the key" } },
+                { "say": "{{result.1}}" }
+            ],
+            "worker": [ { "when": "(?s)find the key.*under the mat", "say": "found" }, { "say": "not found" } ]
+        }),
+        &["lead", "worker"],
+        |_| {},
+    )
+    .await;
+    let result = played.result().await;
+    assert!(result.contains("\nfound"), "{result}");
+    played.system.shutdown().await;
+}

@@ -16,8 +16,8 @@ use crate::model::event::{Outcome, Resolution};
 use crate::model::run::Parent;
 use crate::model::{
     AgentName, AgentSpec, CallId, Content, Delegation, EffectClass, Event, EventBody,
-    InDoubtPolicy, RunId, RunSpec, RunStatus, Sender, Step, TaskDefinition, TaskId, Timestamp,
-    WaitReason,
+    InDoubtPolicy, Place, RunId, RunSpec, RunStatus, Sender, Step, TaskDefinition, TaskId,
+    Timestamp, WaitReason,
 };
 use crate::pool::{Pools, provider_pool};
 use crate::recipient::Recipient;
@@ -28,7 +28,7 @@ use super::context::{self, Scene};
 use super::load;
 use super::next::{Effect, RetryPolicy, Surroundings, in_doubt, model_call_failed, next, resolve};
 use super::snapshot;
-use super::state::{CallPhase, RunState};
+use super::state::{Call, CallPhase, RunState};
 use super::tools::CreateRun;
 
 /// What all runs of a task share.
@@ -426,22 +426,27 @@ impl RunActor {
                     None
                 });
             }
-            EventBody::ToolCallCompleted { step, .. } => self.settle(*step, cx),
+            EventBody::ToolCallCompleted { step, .. } => self.settle(*step, 0, cx),
+            EventBody::ToolCallResolved {
+                step,
+                resolution: Resolution::Retried,
+                ..
+            } => self.settle(*step, 1, cx),
             EventBody::RunProgress { .. } => drop(self.report(RunReport::Progress(event), cx)),
             body if body.is_run_end() && event.run_id == Some(self.run) => self.end = Some(event),
             _ => {}
         }
     }
 
-    /// The result is durable: whoever kept it for us may forget it.
-    fn settle(&self, step: Step, cx: &Context<RunMessage>) {
-        let tool = self
-            .state
-            .call(step)
-            .and_then(|call| self.context.tools.get(&call.call.name));
-        if let Some(tool) = tool {
+    /// The result is durable, or what became of it is decided: whoever kept it for us may forget it.
+    fn settle(&self, step: Step, retries_ago: u32, cx: &Context<RunMessage>) {
+        let Some(call) = self.state.call(step) else {
+            return;
+        };
+        if let Some(tool) = self.context.tools.get(&call.call.name) {
+            let retries = call.retries.saturating_sub(retries_ago);
             let (call_id, project) = (
-                CallId::new(self.run, step),
+                CallId::again(self.run, step, self.counted(call, retries)),
                 self.context.definition.project.clone(),
             );
             let _ = cx.attach_maybe(async move {
@@ -530,10 +535,21 @@ impl RunActor {
         }))
     }
 
+    /// A call that is made again is another one for an executor's ledger; for a tool with keys it is the same one.
+    fn counted(&self, call: &Call, retries: u32) -> u32 {
+        let class = self.agent().effects.get(&call.call.name).copied();
+        let own = || self.context.tools.specs().get(&call.call.name);
+        let in_node = own().is_some_and(|spec| spec.place == Place::Node);
+        match class.or_else(|| own().map(|spec| spec.effect)) {
+            Some(EffectClass::Keyed) if in_node => 0,
+            _ => retries,
+        }
+    }
+
     fn invocation(&self, step: Step) -> Option<Invocation> {
         let call = self.state.call(step)?;
         Some(Invocation {
-            call_id: CallId::new(self.run, step),
+            call_id: CallId::again(self.run, step, self.counted(call, call.retries)),
             epoch: self.state.epoch,
             args: call.call.args.clone(),
             timeout: self.agent().tool_timeout,

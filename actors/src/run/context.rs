@@ -99,10 +99,8 @@ fn system(agent: &AgentSpec, scene: Scene<'_>) -> String {
 }
 
 fn messages(state: &RunState, seen: Seq, scene: Scene<'_>) -> Vec<ChatMessage> {
-    let mut messages = vec![ChatMessage::User {
-        text: opening(state, scene),
-    }];
-    let mut said = Vec::new();
+    let mut messages = Vec::new();
+    let mut said = vec![opening(state, scene)];
     for item in &state.items {
         match item {
             Item::Note(note) => said.extend(shown_note(state, note, scene)),

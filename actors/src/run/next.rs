@@ -325,6 +325,9 @@ fn orphaned(step: Step, call: &Call, class: EffectClass) -> Vec<Effect> {
     }
 }
 
+/// How often [`InDoubtPolicy::Retry`] makes one call again; after that the model is told that nobody knows.
+pub const MAX_RETRIES: u32 = 5;
+
 /// What to write about a call whose outcome is unknown. Whatever follows from the policy at once is written with it.
 #[must_use]
 pub fn in_doubt(
@@ -337,6 +340,11 @@ pub fn in_doubt(
         .call(step)
         .map(|call| call.call.name.clone())
         .unwrap_or_default();
+    let retries = state.call(step).map_or(0, |call| call.retries);
+    let policy = match policy {
+        InDoubtPolicy::Retry if retries >= MAX_RETRIES => InDoubtPolicy::TellModel,
+        policy => policy,
+    };
     let mut bodies = vec![EventBody::ToolCallInDoubt {
         step,
         tool: tool.clone(),

@@ -107,6 +107,9 @@ pub struct Call {
     pub call: ToolCall,
     /// How far it has come.
     pub phase: CallPhase,
+    /// How often it was made again because its outcome was unknown and somebody decided so.
+    #[serde(default)]
+    pub retries: u32,
 }
 
 /// How far a tool call has come.
@@ -480,6 +483,7 @@ impl RunState {
             .map(|call| Call {
                 call: call.clone(),
                 phase: CallPhase::Planned,
+                retries: 0,
             })
             .collect();
         self.items.push(Item::Turn(Turn {
@@ -534,6 +538,7 @@ impl RunState {
                 ..
             } => {
                 self.set_phase(*step, CallPhase::Planned);
+                self.retried(*step);
             }
             _ => {}
         }
@@ -568,18 +573,26 @@ impl RunState {
     }
 
     fn set_phase(&mut self, step: Step, phase: CallPhase) {
+        if let Some(call) = self.open_call(step) {
+            call.phase = phase;
+        }
+    }
+
+    fn retried(&mut self, step: Step) {
+        if let Some(call) = self.open_call(step) {
+            call.retries += 1;
+        }
+    }
+
+    fn open_call(&mut self, step: Step) -> Option<&mut Call> {
         let last = self.items.iter_mut().rev().find_map(|item| match item {
             Item::Turn(turn) => Some(turn),
             Item::Note(_) => None,
         });
-        if let Some(turn) = last.filter(|turn| turn.number == step.turn)
-            && let Some(call) = turn
-                .calls
-                .get_mut(step.index as usize)
-                .filter(|call| call.is_open())
-        {
-            call.phase = phase;
-        }
+        last.filter(|turn| turn.number == step.turn)?
+            .calls
+            .get_mut(step.index as usize)
+            .filter(|call| call.is_open())
     }
 
     /// The conversation begins again; what was said to it stays.
