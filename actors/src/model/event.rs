@@ -370,6 +370,15 @@ impl EventBody {
         )
     }
 
+    /// Whether it is the end of a task.
+    #[must_use]
+    pub fn is_task_end(&self) -> bool {
+        matches!(
+            self,
+            Self::TaskCompleted { .. } | Self::TaskFailed { .. } | Self::TaskCancelled { .. }
+        )
+    }
+
     /// Whether a run's new incarnation claims it: it and what follows stand under the next epoch.
     #[must_use]
     pub fn is_claim(&self) -> bool {

@@ -4,6 +4,7 @@
 //! [`chat`], [`tool`], [`executor`], [`usage`], and last [`event`], the records that everything else is folded from.
 
 pub mod agent;
+mod build;
 pub mod chat;
 pub mod event;
 pub mod executor;
@@ -17,6 +18,7 @@ pub mod tool;
 pub mod usage;
 
 pub use agent::{AgentName, AgentSpec, InDoubtPolicy, Recovery};
+pub use build::PROJECT;
 pub use chat::{ChatMessage, ModelRequest, Reply, StopReason, ToolCall};
 pub use event::{Content, Event, EventBody, Seq};
 pub use id::{CallId, ExecutorId, RunId, Step, TaskId};

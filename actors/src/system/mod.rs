@@ -11,6 +11,7 @@ mod chronicle;
 mod deps;
 mod opener;
 mod registry;
+mod wait;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,6 +41,7 @@ use opener::OpenerMessage;
 pub use deps::{Deps, Settings};
 pub use opener::Seats;
 pub use registry::{RunNode, RunRecord};
+pub use wait::Settled;
 
 /// Why the system did not do what it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -213,6 +215,9 @@ impl System {
 
     /// Checks everything a task depends on, so that nothing is found missing half-way.
     fn check(&self, definition: &TaskDefinition) -> Result<(), String> {
+        if definition.agents.is_empty() {
+            return Err("it has no agent".to_owned());
+        }
         for name in definition
             .available_agents
             .iter()

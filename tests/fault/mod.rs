@@ -1,0 +1,4 @@
+//! What is promised, shown with real processes: killed at every point, and put into every trouble the outside world has.
+
+mod crash;
+mod record;
