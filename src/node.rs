@@ -121,7 +121,7 @@ impl Node {
     /// [`NodeError`]; everything is checked and opened before the first actor starts.
     pub async fn start(config: &Config, data: Data, workspace: &Path) -> Result<Self, NodeError> {
         let executor = Arc::new(open_executor(config, &data, workspace)?);
-        let mut deps = crate::deps(data.store.clone());
+        let mut deps = crate::local::deps(data.store.clone());
         deps.providers = providers(config)?;
         deps.executor_tools = executor_tools(&executor);
         deps.settings = settings(config);
