@@ -259,7 +259,7 @@ fn table(settings: &ProviderConfig) -> Value {
 
 /// The machine's clock.
 #[derive(Debug)]
-struct SystemClock;
+pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {

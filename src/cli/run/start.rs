@@ -14,6 +14,8 @@ use crate::node::{Data, Node, NodeError};
 pub(super) struct Started {
     pub(super) node: Node,
     pub(super) task: TaskId,
+    /// Up to which event there is a history; 0 for a new task.
+    pub(super) history: u64,
 }
 
 /// What came of starting.
@@ -119,7 +121,11 @@ async fn create(run: &Run, data: Data, config: Config) -> Result<Begin, Refusal>
             return Err(Refusal::Failed(error.to_string()));
         }
     };
-    Ok(Begin::Started(Box::new(Started { node, task })))
+    Ok(Begin::Started(Box::new(Started {
+        node,
+        task,
+        history: 0,
+    })))
 }
 
 /// The folder to work in, in full: the task is bound to it, wherever the program is started the next time.
@@ -166,7 +172,11 @@ async fn resume(run: &Run, data: Data, row: &TaskRow) -> Result<Begin, Refusal> 
         let answered = node.system.answer(row.id, answer).await;
         answered.map_err(|error| Refusal::Failed(error.to_string()))?;
     }
-    Ok(Begin::Started(Box::new(Started { node, task: row.id })))
+    Ok(Begin::Started(Box::new(Started {
+        node,
+        task: row.id,
+        history: row.head,
+    })))
 }
 
 fn pinned(definition: &TaskDefinition) -> Result<(Config, PathBuf), Refusal> {
