@@ -345,3 +345,39 @@ pub(super) fn goes_on(view: &View, interrupted: Duration) -> Line {
         tone: Tone::Plain,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{quickstart, trouble};
+    use super::*;
+
+    fn lines(events: &[Event]) -> String {
+        let mut view = View::default();
+        let mut out = String::new();
+        for event in events {
+            if let Some(line) = line(&view, event) {
+                out.push_str(line.plain().trim_end());
+                out.push('\n');
+            }
+            view.fold(event);
+        }
+        out
+    }
+
+    #[test]
+    fn a_recorded_task() {
+        insta::assert_snapshot!(lines(&quickstart()));
+    }
+
+    #[test]
+    fn trouble_in_lines() {
+        insta::assert_snapshot!(lines(&trouble()));
+    }
+
+    #[test]
+    fn a_history_is_one_line() {
+        let mut view = View::default();
+        quickstart()[..50].iter().for_each(|event| view.fold(event));
+        insta::assert_snapshot!(goes_on(&view, Duration::from_secs(125)).plain(), @"02:08.243              goes on after event 50, 2m 5s later: 1 run ended, 3 to go on (cto, developer and tester)");
+    }
+}

@@ -6,6 +6,9 @@
 mod draw;
 mod lines;
 mod out;
+mod place;
+#[cfg(test)]
+mod samples;
 mod show;
 mod start;
 mod summary;
@@ -98,15 +101,9 @@ impl Run {
     }
 
     async fn watch(&self, started: Started, mut show: Show) -> Result<io::Result<Exit>, Refusal> {
-        let Started {
-            node,
-            task,
-            history,
-        } = started;
         let failed = |error: io::Error| Refusal::Failed(error.to_string());
         let mut signals = Signals::listen().map_err(failed)?;
-        let watch = Watch::new(&node.system, task, history, &mut show);
-        let watched = watch.run(&mut signals).await;
+        let watched = Watch::new(&started, &mut show).run(&mut signals).await;
         let Ok(Watched::Over(exit)) = watched else {
             // What is under way ends with the process, and is taken up again from the journal.
             let _ = timeout(FAREWELL, show.out.finish()).await;
@@ -114,7 +111,7 @@ impl Run {
         };
         let close = async {
             let _ = show.out.finish().await;
-            node.stop().await
+            started.node.stop().await
         };
         tokio::select! {
             biased;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actors::clock::Clock;
 use actors::feed::FeedItem;
-use actors::model::{Event, TaskId, Timestamp};
+use actors::model::{Event, EventBody, TaskId, Timestamp};
 use actors::store::StoreError;
 use actors::system::{System, SystemError};
 use futures_util::future::pending;
@@ -15,6 +15,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::super::Exit;
 use super::show::{Aside, Show};
+use super::start::Started;
 use super::summary::Took;
 use super::view::{End, View};
 use crate::node::SystemClock;
@@ -58,23 +59,26 @@ type Cancelling = Pin<Box<dyn Future<Output = Result<(), SystemError>> + Send>>;
 
 /// Somebody who watches a task.
 pub(super) struct Watch<'a> {
-    pub(super) system: &'a System,
-    pub(super) task: TaskId,
+    system: &'a System,
+    task: TaskId,
     /// Up to which event it is history.
-    pub(super) history: u64,
-    pub(super) show: &'a mut Show,
-    pub(super) view: View,
+    history: u64,
+    /// Whether what it waits for is decided, but not yet written.
+    is_answered: bool,
+    show: &'a mut Show,
+    view: View,
     from: Timestamp,
     aside: Aside,
     cancelling: Option<Cancelling>,
 }
 
 impl<'a> Watch<'a> {
-    pub(super) fn new(system: &'a System, task: TaskId, history: u64, show: &'a mut Show) -> Self {
+    pub(super) fn new(started: &'a Started, show: &'a mut Show) -> Self {
         Self {
-            system,
-            task,
-            history,
+            system: &started.node.system,
+            task: started.task,
+            history: started.history,
+            is_answered: started.is_answered,
             show,
             view: View::default(),
             from: SystemClock.now(),
@@ -146,6 +150,9 @@ impl<'a> Watch<'a> {
         let is_history = event.id <= self.history;
         self.show.event(&self.view, event, is_history)?;
         self.view.fold(event);
+        if !is_history && matches!(event.body, EventBody::TaskResumed { .. }) {
+            self.is_answered = false;
+        }
         if event.id == self.history {
             let now = self.now();
             self.show.goes_on(&self.view, now);
@@ -162,7 +169,7 @@ impl<'a> Watch<'a> {
             Some(End::Completed(_)) => Exit::Done,
             Some(End::Failed(_)) => Exit::Failed,
             Some(End::Cancelled(_)) => Exit::Interrupted,
-            None if self.view.is_stuck() && self.cancelling.is_none() => Exit::Failed,
+            None if self.needs_human() => Exit::Failed,
             None => return None,
         };
         let took = Took {
@@ -171,6 +178,10 @@ impl<'a> Watch<'a> {
         };
         self.show.end(&self.view, took);
         Some(exit)
+    }
+
+    fn needs_human(&self) -> bool {
+        self.view.is_stuck() && !self.is_answered && !self.aside.is_cancelling
     }
 
     /// Whether it was asked for before.

@@ -168,7 +168,7 @@ pub(super) fn doing(view: &View, run: &Run, now: Timestamp) -> String {
     match run.doing() {
         Doing::Queued => "is about to begin".to_owned(),
         Doing::Thinks("") => format!("thinks, {}", time(since)),
-        Doing::Thinks(words) => format!("says “{}", clean(words)),
+        Doing::Thinks(words) => format!("says “{}”", clean(words)),
         Doing::Calls(tool, about, more) => called(tool, about, more, since),
         Doing::WaitsForRuns => format!("waits for {}, {}", whom(view, run), time(since)),
         Doing::Waits(reason) => format!("waits {} for {}", time(since), waits_for(reason)),

@@ -1,6 +1,5 @@
 //! What a watcher sees of one run.
 
-use actors::model::event::Resolution;
 use actors::model::run::Parent;
 use actors::model::{
     AgentName, Delegation, Event, EventBody, InDoubtPolicy, Recovery, RunId, RunSpec, RunStatus,
@@ -177,11 +176,7 @@ impl Run {
                 self.doubts += 1;
                 self.set(*step, Phase::InDoubt(reason.clone(), *policy));
             }
-            EventBody::ToolCallResolved {
-                step,
-                resolution: Resolution::Retried,
-                ..
-            } => self.set(*step, Phase::Planned),
+            EventBody::ToolCallResolved { step, .. } => self.set(*step, Phase::Planned),
             _ => {}
         }
     }
