@@ -8,22 +8,20 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use actors::clock::{Clock, Ids};
 use actors::executor::Link;
+use actors::model::ToolSpec;
 use actors::model::executor::FromExecutor;
-use actors::model::{Timestamp, ToolSpec};
 use actors::pool::provider_pool;
 use actors::run::next::RetryPolicy;
 use actors::store::StoreError;
-use actors::system::{Deps, Providers, Settings, System, SystemError};
+use actors::system::{Providers, Settings, System, SystemError};
 use serde_json::{Value, json};
 use supervision::{
     Backoff, ChildSpec, Flags, Root, Start, Strategy, SupervisorHandle, SupervisorSpec,
 };
 use tokio::sync::mpsc;
-use uuid::Uuid;
 
 use crate::config::{Config, Durability, ProviderConfig, ProviderKind, StoreUrl};
 use crate::executor::{self, Executor, OpenError};
@@ -123,13 +121,9 @@ impl Node {
     /// [`NodeError`]; everything is checked and opened before the first actor starts.
     pub async fn start(config: &Config, data: Data, workspace: &Path) -> Result<Self, NodeError> {
         let executor = Arc::new(open_executor(config, &data, workspace)?);
-        let mut deps = Deps::new(
-            data.store.clone(),
-            Arc::new(SystemClock),
-            Arc::new(RandomIds),
-        );
+        let mut deps = crate::local::deps(data.store.clone());
         deps.providers = providers(config)?;
-        deps.executor_tools = tools(&executor);
+        deps.executor_tools = executor_tools(&executor);
         deps.settings = settings(config);
         let system = System::start(deps).await?;
         let root = match serve(executor, system.clone()).await {
@@ -164,7 +158,9 @@ fn open_executor(config: &Config, data: &Data, workspace: &Path) -> Result<Execu
     Ok(Executor::open(options)?)
 }
 
-fn tools(executor: &Executor) -> Vec<ToolSpec> {
+/// The tools of an executor, for [`Deps::executor_tools`](actors::system::Deps::executor_tools).
+#[must_use]
+pub fn executor_tools(executor: &Executor) -> Vec<ToolSpec> {
     match executor.hello() {
         FromExecutor::Hello { tools, .. } => tools,
         _ => Vec::new(),
@@ -174,8 +170,12 @@ fn tools(executor: &Executor) -> Vec<ToolSpec> {
 /// How many frames are under way in each direction of the link in process.
 const LINK: usize = 256;
 
-/// The executor as a supervised child; each time it starts, it connects anew, and its ledger knows what it has done.
-async fn serve(
+/// An executor in this process at work for a system, as a supervised child: each time it starts, it connects anew, and its ledger
+/// knows what it has done. Stop what is returned after the system.
+///
+/// # Errors
+/// When it does not start; then nothing of it is left running.
+pub async fn serve(
     executor: Arc<Executor>,
     system: System,
 ) -> Result<SupervisorHandle, supervision::StartError> {
@@ -254,34 +254,5 @@ fn table(settings: &ProviderConfig) -> Value {
             "model": settings.model.clone().unwrap_or_default(),
             "timeout": seconds(settings.timeout.get()),
         }),
-    }
-}
-
-/// The machine's clock.
-#[derive(Debug)]
-pub(crate) struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the Clock the rest of the program is given"
-        )]
-        let since = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-    }
-}
-
-/// Identifiers from the machine's random source.
-#[derive(Debug)]
-struct RandomIds;
-
-impl Ids for RandomIds {
-    fn uuid(&self, at: Timestamp) -> Uuid {
-        let mut random = [0; 10];
-        fastrand::fill(&mut random);
-        uuid::Builder::from_unix_timestamp_millis(at.0, &random).into_uuid()
     }
 }

@@ -3,7 +3,9 @@
 mod architecture;
 mod cli;
 mod config;
+mod examples;
 mod executor;
+mod fault;
 mod provider;
 mod store;
 mod support;

@@ -83,6 +83,8 @@ pub struct Feed {
     live: broadcast::Receiver<Live>,
     page: VecDeque<Event>,
     behind: bool,
+    stops: bool,
+    over: bool,
 }
 
 impl std::fmt::Debug for Feed {
@@ -105,7 +107,16 @@ impl Feed {
             live: bus.listen(),
             page: VecDeque::new(),
             behind: true,
+            stops: false,
+            over: false,
         }
+    }
+
+    /// The same feed up to the task's end: after the event that ends it nothing comes.
+    #[must_use]
+    pub fn until_end(mut self) -> Self {
+        self.stops = true;
+        self
     }
 
     /// The next item; waits for it. `None` when nothing will ever come any more.
@@ -113,10 +124,9 @@ impl Feed {
     /// # Errors
     /// When the store cannot be read.
     pub async fn next(&mut self) -> Result<Option<FeedItem>, StoreError> {
-        loop {
+        while !(self.stops && self.over) {
             if let Some(event) = self.page.pop_front() {
-                self.last = event.id;
-                return Ok(Some(FeedItem::Event(Arc::new(event))));
+                return Ok(Some(self.give(Arc::new(event))));
             }
             if self.behind {
                 self.read_page().await?;
@@ -132,6 +142,13 @@ impl Feed {
                 Err(broadcast::error::RecvError::Closed) => return Ok(None),
             }
         }
+        Ok(None)
+    }
+
+    fn give(&mut self, event: Arc<Event>) -> FeedItem {
+        self.last = event.id;
+        self.over |= event.body.is_task_end();
+        FeedItem::Event(event)
     }
 
     async fn read_page(&mut self) -> Result<(), StoreError> {
@@ -141,15 +158,19 @@ impl Feed {
             limit: PAGE,
         };
         self.page = self.store.events(query).await?.into();
-        self.behind = self.page.len() == PAGE;
+        let least = if self.stops { 1 } else { PAGE };
+        self.behind = self.page.len() >= least;
+        if self.stops && self.page.is_empty() {
+            let row = self.store.task(self.task).await?;
+            self.over = row.is_some_and(|row| row.status.is_terminal() && row.head <= self.last);
+        }
         Ok(())
     }
 
     fn take(&mut self, live: Live) -> Option<FeedItem> {
         match live {
             Live::Event(event) if event.task_id == self.task && event.id == self.last + 1 => {
-                self.last = event.id;
-                Some(FeedItem::Event(event))
+                Some(self.give(event))
             }
             Live::Event(event) => {
                 self.behind = event.task_id == self.task && event.id > self.last;

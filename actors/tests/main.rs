@@ -3,3 +3,4 @@
 mod crash;
 mod doubt;
 mod story;
+mod wait;

@@ -2,3 +2,4 @@
 
 pub(crate) mod chat_wire;
 pub(crate) mod fake_model;
+pub(crate) mod program;

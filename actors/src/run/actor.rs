@@ -16,8 +16,8 @@ use crate::model::event::{Outcome, Resolution};
 use crate::model::run::Parent;
 use crate::model::{
     AgentName, AgentSpec, CallId, Content, Delegation, EffectClass, Event, EventBody,
-    InDoubtPolicy, Place, RunId, RunSpec, Sender, Step, TaskDefinition, TaskId, Timestamp,
-    WaitReason,
+    InDoubtPolicy, Place, RunId, RunSpec, RunStatus, Sender, Step, TaskDefinition, TaskId,
+    Timestamp, WaitReason,
 };
 use crate::pool::{Pools, provider_pool};
 use crate::recipient::Recipient;
@@ -93,6 +93,8 @@ pub enum RunReport {
     Over(Arc<Event>),
     /// This run is left alone until somebody decides.
     Quarantined(RunId),
+    /// This run is still at it.
+    Progress(Arc<Event>),
 }
 
 /// What a run's actor is told.
@@ -120,6 +122,8 @@ pub enum RunMessage {
     Waits(WaitReason),
     /// It may be time.
     Wake,
+    /// It is time to say how it is getting on.
+    Progress,
     /// The room knows that it is over.
     OverTold,
 }
@@ -164,6 +168,7 @@ struct RunActor {
     doing: BTreeMap<Doing, AbortHandle>,
     cancel: Option<(String, Vec<Reply<()>>)>,
     last_snapshot: u64,
+    is_telling_progress: bool,
     /// The event of its end, once it is durable.
     end: Option<Arc<Event>>,
 }
@@ -192,6 +197,7 @@ pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> 
                 doing: BTreeMap::new(),
                 cancel: None,
                 last_snapshot,
+                is_telling_progress: false,
                 end: None,
             };
             // The first look; should the inbox be full, any other message does as well.
@@ -224,6 +230,7 @@ impl Actor for RunActor {
             RunMessage::Wake => self
                 .doing
                 .retain(|doing, _| !matches!(doing, Doing::Wake(_))),
+            RunMessage::Progress => self.say_progress(cx),
             RunMessage::OverTold => cx.exit(Exit::Normal),
         }
         self.drive(cx);
@@ -251,6 +258,9 @@ impl RunActor {
 
     /// Writes what is to be written, or looks what is to be done.
     fn drive(&mut self, cx: &Context<RunMessage>) {
+        if !std::mem::replace(&mut self.is_telling_progress, true) {
+            self.arm_progress(cx);
+        }
         if self.is_recording {
             return;
         }
@@ -422,6 +432,7 @@ impl RunActor {
                 resolution: Resolution::Retried,
                 ..
             } => self.settle(*step, 1, cx),
+            EventBody::RunProgress { .. } => drop(self.report(RunReport::Progress(event), cx)),
             body if body.is_run_end() && event.run_id == Some(self.run) => self.end = Some(event),
             _ => {}
         }
@@ -785,6 +796,7 @@ impl RunActor {
             }
         };
         let spec = self.child_spec(step, &wish);
+        let agent = spec.agent.clone();
         let class = EffectClass::Transactional;
         self.write([EventBody::ToolCallStarted {
             step,
@@ -792,11 +804,10 @@ impl RunActor {
             class,
         }]);
         self.outbox
-            .push(Out::Child(child, wish.agent.clone(), Box::new(spec)));
+            .push(Out::Child(child, spec.agent.clone(), Box::new(spec)));
         if wish.mode == Delegation::Background {
             let content = Content::Inline(format!(
-                "{child} of {} was started; its result comes as a message",
-                wish.agent
+                "{child} of {agent} was started; its result comes as a message"
             ));
             self.write([EventBody::ToolCallCompleted {
                 step,
@@ -807,8 +818,10 @@ impl RunActor {
     }
 
     fn child_spec(&self, step: Step, wish: &CreateRun) -> RunSpec {
+        let agent = wish.agent.clone().unwrap_or_else(|| self.name.clone());
         RunSpec {
-            agent: wish.agent.clone(),
+            worker: agent == self.name,
+            agent,
             title: wish.title(),
             input: wish.input.clone(),
             depth: self.state.spec.as_ref().map_or(0, |spec| spec.depth) + 1,
@@ -821,6 +834,52 @@ impl RunActor {
                 up_to: self.state.head,
             }),
         }
+    }
+
+    /// A delegated run says so at an interval, unless it waits for a person: that may take days.
+    fn say_progress(&mut self, cx: &Context<RunMessage>) {
+        let (turn, tokens, doing) = (
+            self.state.turn,
+            self.state.usage.tokens(),
+            self.what_it_does(),
+        );
+        let for_a_person = matches!(self.state.waiting, Some(WaitReason::Human { .. }));
+        if self.state.status == RunStatus::Running && self.cancel.is_none() && !for_a_person {
+            self.write([EventBody::RunProgress {
+                turn,
+                doing,
+                tokens,
+            }]);
+        }
+        self.arm_progress(cx);
+    }
+
+    fn arm_progress(&self, cx: &Context<RunMessage>) {
+        let every =
+            std::time::Duration::from_millis(self.context.definition.limits.progress_ms.max(1_000));
+        if self
+            .state
+            .spec
+            .as_ref()
+            .is_some_and(|spec| spec.parent.is_some())
+        {
+            let _ = cx.after(every, RunMessage::Progress);
+        }
+    }
+
+    fn what_it_does(&self) -> String {
+        let call = |doing: &Doing| match doing {
+            Doing::Call(step) | Doing::Probe(step) | Doing::Compensate(step) => self
+                .state
+                .call(*step)
+                .map(|call| format!("calling {}", call.call.name)),
+            Doing::Think => Some("thinking".to_owned()),
+            _ => None,
+        };
+        self.doing
+            .keys()
+            .find_map(call)
+            .unwrap_or_else(|| "waiting".to_owned())
     }
 
     fn waits(&mut self, reason: WaitReason) {

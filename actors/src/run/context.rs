@@ -61,6 +61,13 @@ pub fn request(state: &RunState, seen: Seq, scene: Scene<'_>) -> ModelRequest {
 /// The system prompt: instructions, and whom work can be delegated to.
 fn system(agent: &AgentSpec, scene: Scene<'_>) -> String {
     let mut text = agent.instructions.trim_end().to_owned();
+    if let Some(workflow) = &scene.task.workflow {
+        let _ = write!(
+            text,
+            "\n\nThe workflow of this task, {} version {}:\n{}",
+            workflow.name, workflow.version, workflow.instructions
+        );
+    }
     if agent.tools.iter().any(|tool| tool == CREATE_RUN) {
         let others = scene
             .task

@@ -257,30 +257,28 @@ fn no_such_tool(name: &str, tools: &[String]) -> String {
 }
 
 fn plan_delegation(around: &Surroundings<'_>, step: Step, call: &Call) -> Vec<Effect> {
-    match tools::read::<CreateRun>(CREATE_RUN, &call.call.args) {
-        Err(why) => refuse(step, why),
-        Ok(wish) if wish.agent == *around.name || !around.colleagues.contains(&wish.agent) => {
-            let others: Vec<_> = around
-                .colleagues
-                .iter()
-                .filter(|name| *name != around.name)
-                .map(AgentName::as_str)
-                .collect();
-            let known = if others.is_empty() {
-                "there is nobody to delegate to".to_owned()
-            } else {
-                format!("available: {}", others.join(", "))
-            };
-            refuse(
-                step,
-                format!(
-                    "agent `{}` is not available to this task; {known}",
-                    wish.agent
-                ),
-            )
-        }
-        Ok(wish) => vec![Effect::Delegate(step, Box::new(wish))],
+    let mut wish = match tools::read::<CreateRun>(CREATE_RUN, &call.call.args) {
+        Ok(wish) => wish,
+        Err(why) => return refuse(step, why),
+    };
+    let agent = wish.agent.get_or_insert_with(|| around.name.clone());
+    if agent != around.name && !around.colleagues.contains(agent) {
+        let others: Vec<_> = around
+            .colleagues
+            .iter()
+            .filter(|name| *name != around.name)
+            .map(AgentName::as_str)
+            .collect();
+        let known = match others.is_empty() {
+            true => "there is nobody else to delegate to".to_owned(),
+            false => format!("available: {}", others.join(", ")),
+        };
+        return refuse(
+            step,
+            format!("agent `{agent}` is not available to this task; {known}"),
+        );
     }
+    vec![Effect::Delegate(step, Box::new(wish))]
 }
 
 fn post(around: &Surroundings<'_>, step: Step, call: &Call) -> Vec<Effect> {

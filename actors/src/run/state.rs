@@ -61,8 +61,11 @@ pub struct RunState {
 pub struct Note {
     /// Its event.
     pub seq: Seq,
-    /// Whether all of the room saw it.
+    /// Whether it can wait for the next turn: all of the room saw it, or it only says how a delegated run is getting on.
     pub shared: bool,
+    /// The delegated run whose progress it tells; a later one takes its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress_of: Option<RunId>,
     /// Who said it.
     pub from: Sender,
     /// What was said.
@@ -304,12 +307,14 @@ impl RunState {
                     self.unseen.push(Note {
                         seq: event.id,
                         shared: true,
+                        progress_of: None,
                         from: from.clone(),
                         content,
                     });
                 }
             }
             (body, Some(run)) if run == self.id => self.fold_own(event, body),
+            (EventBody::RunProgress { .. }, Some(run)) => self.progressed(run, event),
             (body, Some(run)) => self.fold_child(run, body),
             (_, None) => {}
         }
@@ -333,6 +338,28 @@ impl RunState {
         if delegation == Delegation::Foreground {
             self.set_phase(step, CallPhase::Delegated(run));
         }
+    }
+
+    /// How a run in the background is getting on: the newest word replaces the one before, and wakes nobody.
+    fn progressed(&mut self, run: RunId, event: &Event) {
+        let in_background =
+            |child: &&Child| child.delegation == Delegation::Background && child.end.is_none();
+        let (Some(child), Some(text)) = (
+            self.children.get(&run).filter(in_background),
+            progress(&event.body),
+        ) else {
+            return;
+        };
+        let from = Sender::Agent(child.agent.as_str().into());
+        self.unseen.retain(|note| note.progress_of != Some(run));
+        let content = Content::Inline(text);
+        self.unseen.push(Note {
+            seq: event.id,
+            shared: true,
+            progress_of: Some(run),
+            from,
+            content,
+        });
     }
 
     fn fold_child(&mut self, run: RunId, body: &EventBody) {
@@ -375,6 +402,20 @@ impl RunState {
             EventBody::RunFailed { .. } => self.status = RunStatus::Failed,
             EventBody::RunCancelled { .. } => self.status = RunStatus::Cancelled,
             EventBody::RunQuarantined { .. } => self.status = RunStatus::Quarantined,
+            EventBody::RunContinued { from, content } => {
+                self.status = RunStatus::Queued;
+                self.claims = 0;
+                self.failures = 0;
+                self.thinking = None;
+                let (from, content) = (from.clone(), content.clone());
+                self.unseen.push(Note {
+                    seq: event.id,
+                    shared: false,
+                    progress_of: None,
+                    from,
+                    content,
+                });
+            }
             EventBody::RunReleased => {
                 self.status = RunStatus::Queued;
                 self.claims = 0;
@@ -392,6 +433,7 @@ impl RunState {
                 self.unseen.push(Note {
                     seq: event.id,
                     shared: false,
+                    progress_of: None,
                     from,
                     content,
                 });
@@ -591,6 +633,22 @@ impl RunState {
             .collect();
         let intro = "An earlier attempt at this was interrupted. It had already done the following; do not repeat it unseen:";
         (!effects.is_empty()).then(|| format!("{intro}\n{}", effects.join("\n")))
+    }
+}
+
+/// A run's progress in words.
+#[must_use]
+pub fn progress(body: &EventBody) -> Option<String> {
+    match body {
+        EventBody::RunProgress {
+            turn,
+            doing,
+            tokens,
+        } => Some(format!(
+            "still at it: turn {}, {doing}, {tokens} tokens so far",
+            turn + 1
+        )),
+        _ => None,
     }
 }
 

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use crate::clock::{Clock, Ids};
 use crate::model::ToolSpec;
 use crate::pool::Pools;
+use crate::provider::Provider;
+use crate::run::next::RetryPolicy;
 use crate::store::Store;
 use crate::tool::Tool;
 
@@ -53,6 +55,28 @@ impl Deps {
             executor_tools,
             settings: Settings::default(),
         }
+    }
+
+    /// With something to think with, under the name agents use for it. A failed call is tried again as usual.
+    #[must_use]
+    pub fn provider(mut self, name: &str, provider: impl Provider) -> Self {
+        let provider = (Arc::new(provider) as _, RetryPolicy::default());
+        self.providers.insert(name.to_owned(), provider);
+        self
+    }
+
+    /// With one more tool in the node.
+    #[must_use]
+    pub fn tool(mut self, tool: impl Tool) -> Self {
+        self.tools.push(Arc::new(tool));
+        self
+    }
+
+    /// With these settings.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
     }
 
     pub(super) fn pools(&self) -> Pools {

@@ -10,6 +10,8 @@
 mod chronicle;
 mod deps;
 mod opener;
+mod registry;
+mod wait;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,9 +28,9 @@ use crate::feed::{Bus, Feed};
 use crate::journal::{Journal, JournalError, Trouble};
 use crate::model::event::Seq;
 use crate::model::{
-    AgentName, ContextMode, EventBody, RunId, RunSpec, Sender, TaskDefinition, TaskId,
+    AgentName, Content, ContextMode, EventBody, RunId, RunSpec, Sender, TaskDefinition, TaskId,
 };
-use crate::store::{Append, Draft, RunRow, StoreError, TaskRow};
+use crate::store::{Append, Draft, EventQuery, RunRow, StoreError, TaskRow};
 use crate::task::tree::{self, TaskWorld};
 use crate::task::{RoomMessage, TaskArguments};
 use crate::tool::Toolbox;
@@ -38,6 +40,8 @@ use opener::OpenerMessage;
 
 pub use deps::{Deps, Settings};
 pub use opener::Seats;
+pub use registry::{RunNode, RunRecord};
+pub use wait::Settled;
 
 /// Why the system did not do what it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +61,9 @@ pub enum SystemError {
     /// There is no such task.
     #[error("there is no {0}")]
     NoSuchTask(TaskId),
+    /// There is no such run in the task.
+    #[error("there is no {0} in this task")]
+    NoSuchRun(RunId),
     /// The task has ended.
     #[error("{0} has ended")]
     Over(TaskId),
@@ -171,6 +178,7 @@ impl System {
             depth: 0,
             context: ContextMode::None,
             snippets: Vec::new(),
+            worker: false,
             parent: None,
         };
         let agent = Some(spec.agent.clone());
@@ -207,6 +215,9 @@ impl System {
 
     /// Checks everything a task depends on, so that nothing is found missing half-way.
     fn check(&self, definition: &TaskDefinition) -> Result<(), String> {
+        if definition.agents.is_empty() {
+            return Err("it has no agent".to_owned());
+        }
         for name in definition
             .available_agents
             .iter()
@@ -318,6 +329,57 @@ impl System {
         Ok(number)
     }
 
+    /// A run that has ended goes on in the same conversation, with something new; its task is opened again if it had ended too.
+    ///
+    /// # Errors
+    /// [`SystemError::NoSuchRun`], or [`JournalError::Rejected`] if the run has not ended: say it in the room then.
+    pub async fn follow_up(
+        &self,
+        task: TaskId,
+        run: RunId,
+        prompt: &str,
+    ) -> Result<(), SystemError> {
+        let over = self.task(task).await?.status.is_terminal();
+        let row = self.run_row(task, run).await?;
+        let at = self.deps.clock.now();
+        let content = Content::Inline(prompt.to_owned());
+        let draft = |run, agent, epoch, body| Draft {
+            run,
+            agent,
+            at,
+            epoch,
+            cause: None,
+            body,
+        };
+        let reopened = over.then(|| draft(None, None, 0, EventBody::TaskReopened));
+        let body = EventBody::RunContinued {
+            from: Sender::Human,
+            content,
+        };
+        let continued = draft(Some(run), Some(row.agent.clone()), row.epoch, body);
+        let drafts = reopened.into_iter().chain([continued]).collect();
+        let append = Append {
+            task,
+            fence: Some((run, row.epoch)),
+            drafts,
+            blobs: Vec::new(),
+        };
+        self.journal.append(append).await?;
+        let was_open = self.seats.get(task);
+        self.open(task).await?;
+        if let Some(seat) = was_open {
+            let _ = seat.room.send(RoomMessage::Continued(run, row.agent)).await;
+        }
+        Ok(())
+    }
+
+    async fn run_row(&self, task: TaskId, run: RunId) -> Result<RunRow, SystemError> {
+        let rows = self.runs(task).await?;
+        rows.into_iter()
+            .find(|row| row.id == run)
+            .ok_or(SystemError::NoSuchRun(run))
+    }
+
     async fn append_task(
         &self,
         task: TaskId,
@@ -379,6 +441,40 @@ impl System {
     /// When the store cannot be read.
     pub async fn runs(&self, task: TaskId) -> Result<Vec<RunRow>, SystemError> {
         Ok(self.deps.store.runs(task).await?)
+    }
+
+    /// The runs of a task as a tree, each with the runs it waits for.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn run_tree(&self, task: TaskId) -> Result<Vec<RunNode>, SystemError> {
+        Ok(registry::tree(self.runs(task).await?))
+    }
+
+    /// One run in full: what it was given and what came of it.
+    ///
+    /// # Errors
+    /// [`SystemError::NoSuchRun`].
+    pub async fn run(&self, task: TaskId, run: RunId) -> Result<RunRecord, SystemError> {
+        let row = self.run_row(task, run).await?;
+        Ok(registry::record(self.deps.store.as_ref(), row).await?)
+    }
+
+    /// The progress log of a task: what happened, in order, from after the event `after`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn events(
+        &self,
+        task: TaskId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<crate::model::Event>, SystemError> {
+        Ok(self
+            .deps
+            .store
+            .events(EventQuery { task, after, limit })
+            .await?)
     }
 
     /// A task's events from after the event `after`, and what comes.

@@ -35,6 +35,8 @@ pub enum RoomMessage {
     Started(RunId, Result<(), AdminError>),
     /// The end of the task is durable, or was before.
     Ended(Result<(), JournalError>),
+    /// A run that had ended goes on.
+    Continued(RunId, AgentName),
     /// A quarantined run is released.
     Released(Vec<(RunId, AgentName)>),
 }
@@ -100,6 +102,8 @@ impl Actor for Room {
             RoomMessage::Report(RunReport::Queued(run, agent)) => self.queued(run, agent, cx),
             RoomMessage::Report(RunReport::Over(end)) => self.over(&end, cx),
             RoomMessage::Report(RunReport::Quarantined(run)) => self.quarantined(run),
+            RoomMessage::Report(RunReport::Progress(event)) => self.progressed(event, cx),
+            RoomMessage::Continued(run, agent) => self.continued(run, agent, cx),
             RoomMessage::Started(run, result) => self.started(run, result)?,
             RoomMessage::Cancel(reason, reply) => self.cancel(reason, reply, cx),
             RoomMessage::Answer(text, reply) => self.answer(text, reply, cx),
@@ -245,6 +249,27 @@ impl Room {
         self.starting.remove(&run);
     }
 
+    fn continued(&mut self, run: RunId, agent: AgentName, cx: &Context<RoomMessage>) {
+        self.counted
+            .entry(run)
+            .and_modify(|counted| counted.is_live = true);
+        self.queued(run, agent, cx);
+    }
+
+    fn progressed(&self, event: Arc<Event>, cx: &Context<RoomMessage>) {
+        let parent = event.run_id.and_then(|run| self.counted.get(&run)?.parent);
+        self.tell_run(parent, event, cx);
+    }
+
+    fn tell_run(&self, run: Option<RunId>, event: Arc<Event>, cx: &Context<RoomMessage>) {
+        if let Some(run) = run.and_then(|run| self.arguments.registry.get(run)) {
+            let _ = cx.attach_maybe(async move {
+                let _ = run.send(RunMessage::Heard(event)).await;
+                None
+            });
+        }
+    }
+
     // ---- ends
 
     fn over(&mut self, end: &Arc<Event>, cx: &Context<RoomMessage>) {
@@ -260,13 +285,7 @@ impl Room {
                 is_live: false,
             },
         );
-        if let Some(waiting) = parent.and_then(|parent| self.arguments.registry.get(parent)) {
-            let end = end.clone();
-            let _ = cx.attach_maybe(async move {
-                let _ = waiting.send(RunMessage::Heard(end)).await;
-                None
-            });
-        }
+        self.tell_run(parent, end.clone(), cx);
         if Some(run) == self.root && !self.is_ending {
             self.end_task(end, cx);
         } else {

@@ -18,7 +18,7 @@ use super::show::{Aside, Show};
 use super::start::Started;
 use super::summary::Took;
 use super::view::{End, View};
-use crate::node::SystemClock;
+use crate::local::SystemClock;
 
 /// How long a drawing stays.
 const BEAT: Duration = Duration::from_millis(100);
