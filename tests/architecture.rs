@@ -193,7 +193,7 @@ fn arrows_inside_the_program() {
         &[
             ("lib", ""),
             ("main", ""),
-            ("cli", "config node executor"),
+            ("cli", "config node executor local"),
             ("local", ""),
             ("node", "config executor local provider store"),
             ("config", ""),
