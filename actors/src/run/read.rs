@@ -12,7 +12,7 @@ use crate::topology::routing::sees;
 use super::actor::RunContext;
 use super::context::{self, Scene};
 use super::snapshot;
-use super::state::{CallPhase, Item, Note, RunState};
+use super::state::{Call, CallPhase, Item, RunState};
 
 /// How many events are read at a time.
 const PAGE: usize = 1024;
@@ -179,30 +179,22 @@ pub(super) async fn blobs(
 }
 
 fn contents(state: &RunState) -> impl Iterator<Item = &Content> {
-    fn of_note(note: &Note) -> Vec<&Content> {
-        vec![&note.content]
+    let said = state.items.iter().flat_map(of_item);
+    said.chain(state.unseen.iter().map(|note| &note.content))
+}
+
+fn of_item(item: &Item) -> Vec<&Content> {
+    match item {
+        Item::Note(note) => vec![&note.content],
+        Item::Turn(turn) => turn.calls.iter().filter_map(result).collect(),
     }
-    let of_item = |item| match item {
-        &Item::Note(ref note) => of_note(note),
-        Item::Turn(turn) => {
-            let done = |phase| {
-                if let &CallPhase::Done { ref content, .. } = phase {
-                    Some(content)
-                } else {
-                    None
-                }
-            };
-            turn.calls
-                .iter()
-                .filter_map(|call| done(&call.phase))
-                .collect()
-        }
-    };
-    state
-        .items
-        .iter()
-        .flat_map(of_item)
-        .chain(state.unseen.iter().flat_map(of_note))
+}
+
+fn result(call: &Call) -> Option<&Content> {
+    match &call.phase {
+        CallPhase::Done { content, .. } => Some(content),
+        _ => None,
+    }
 }
 
 /// The event of a run's end, if it has ended.

@@ -15,7 +15,6 @@ mod spec;
 mod tasks;
 mod wait;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +35,7 @@ use crate::tool::Toolbox;
 use opener::OpenerMessage;
 use spec::{LinkArguments, links, root_spec, tasks};
 
+pub use crate::task::tree::Providers;
 pub use deps::{Deps, Settings};
 pub use opener::Seats;
 pub use registry::{RunNode, RunRecord};
@@ -275,12 +275,3 @@ impl System {
         self.root.stop().await
     }
 }
-
-/// Providers by name, for [`Deps`].
-pub type Providers = BTreeMap<
-    String,
-    (
-        Arc<dyn crate::provider::Provider>,
-        crate::run::next::RetryPolicy,
-    ),
->;
