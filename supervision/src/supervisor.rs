@@ -182,7 +182,6 @@ impl Root {
             begun.map(|begun| begun.send(fate));
         };
         launcher.launch(Launch {
-            parent: None,
             ambient: Ambient {
                 listener: self.listener,
                 origin: tokio::time::Instant::now(),
