@@ -131,7 +131,7 @@ impl Node {
             return Err(NodeError::Gone { path });
         }
         let executor = Arc::new(open_executor(config, &data, workspace)?);
-        let mut deps = crate::deps(data.store.clone());
+        let mut deps = crate::local::deps(data.store.clone());
         deps.providers = providers(config)?;
         deps.executor_tools = executor_tools(&executor);
         deps.settings = settings(config);

@@ -12,7 +12,6 @@ pub mod model;
 pub mod pool;
 pub mod provider;
 pub mod recipient;
-pub mod recover;
 pub mod run;
 pub mod store;
 pub mod system;

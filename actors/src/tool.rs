@@ -124,15 +124,17 @@ impl std::fmt::Debug for Toolbox {
 }
 
 impl Toolbox {
-    /// These tools, and those every run has in the node itself. A later tool of a name replaces an earlier one.
+    /// These tools, and those of which there is only a spec because whoever uses them does their work itself. A later tool of a name
+    /// replaces an earlier one.
     #[must_use]
-    pub fn new(tools: impl IntoIterator<Item = Arc<dyn Tool>>) -> Self {
+    pub fn new(
+        own: impl IntoIterator<Item = ToolSpec>,
+        tools: impl IntoIterator<Item = Arc<dyn Tool>>,
+    ) -> Self {
         let mut toolbox = Self::default();
-        toolbox.specs.extend(
-            crate::run::tools::specs()
-                .into_iter()
-                .map(|spec| (spec.name.clone(), spec)),
-        );
+        toolbox
+            .specs
+            .extend(own.into_iter().map(|spec| (spec.name.clone(), spec)));
         for tool in tools {
             let spec = tool.spec();
             toolbox.tools.insert(spec.name.clone(), tool);

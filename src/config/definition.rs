@@ -93,6 +93,7 @@ impl Config {
             root_agent: root_agent.into(),
             available_agents: available.iter().map(|name| name.as_str().into()).collect(),
             team,
+            workflow: None,
             agents: agents.collect::<Result<_, _>>()?,
             limits: Limits::default(),
             source: self.to_json(),

@@ -46,7 +46,7 @@ pub enum ServeError {
 impl Executor {
     /// Serves a link until `inbound` closes: says hello, sends results that were never acknowledged, and does what it is asked for.
     /// When it returns, and soon after it is dropped, nothing that it started runs any more; calls that were running then are
-    /// interrupted. One link at a time.
+    /// interrupted. One link at a time. Needs a runtime with input, output and time switched on.
     ///
     /// # Errors
     /// See [`ServeError`].

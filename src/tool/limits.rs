@@ -9,7 +9,7 @@ pub struct Limits {
     pub result_bytes: usize,
     /// The largest file that is written, edited or searched, in bytes.
     pub file_bytes: u64,
-    /// How many entries `glob` and `grep` look at before they stop.
+    /// How many entries `glob` and `grep` look at before they stop, and how many a folder may have to be listed.
     pub entries: usize,
     /// The shell's.
     pub shell: ShellLimits,

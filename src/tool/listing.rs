@@ -65,7 +65,7 @@ impl Listing {
             return ControlFlow::Continue(());
         }
         let line = line();
-        let full = self.shown >= self.page.limit || self.text.len() + line.len() > self.most_bytes;
+        let full = self.shown >= self.page.limit || self.text.len() + line.len() >= self.most_bytes;
         if full && self.shown > 0 {
             self.more = true;
             return ControlFlow::Break(());

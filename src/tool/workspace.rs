@@ -113,16 +113,22 @@ impl Workspace {
 
     /// A folder's entries, sorted by name.
     pub(super) fn entries(&self, path: &Path) -> Result<Vec<Entry>, CallError> {
-        let read = || -> io::Result<Vec<Entry>> {
-            let mut entries: Vec<Entry> = self
-                .dir
-                .read_dir(path)?
-                .map(|entry| entry.and_then(|entry| Entry::of(&entry)))
-                .collect::<io::Result<_>>()?;
-            entries.sort_by(|a, b| a.name.cmp(&b.name));
-            Ok(entries)
-        };
-        read().map_err(|error| self.refusal("list", path, &error))
+        let refused = |error: io::Error| self.refusal("list", path, &error);
+        let most = self.limits.entries;
+        let found = self.dir.read_dir(path).map_err(refused)?;
+        let mut entries = found
+            .take(most.saturating_add(1))
+            .map(|entry| entry.and_then(|entry| Entry::of(&entry)))
+            .collect::<io::Result<Vec<_>>>()
+            .map_err(refused)?;
+        if entries.len() > most {
+            let path = path.display();
+            return Err(failed(format!(
+                "{path} holds more than {most} entries: list it with the shell"
+            )));
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
     }
 
     /// The absolute path of a folder inside, without symbolic links.

@@ -76,10 +76,6 @@ pub(crate) type OwnSender<M> = Arc<dyn Fn(Own<M>) + Send + Sync>;
 pub(crate) struct Attached(Arc<Mutex<Option<JoinSet<()>>>>);
 
 impl Attached {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "an attached future belongs to its actor and ends with it"
-    )]
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let set = guard.get_or_insert_with(JoinSet::new);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::child::Start;
 use crate::exit::Exit;
 use crate::restart::{AdminError, ChildKey, DynamicCore, Request, Target};
-use crate::shell::{AnyCore, SupervisorLauncher, ask};
+use crate::shell::{Made, SupervisorLauncher, ask};
 use crate::spec::{Kind, Plan, SpecError};
 use crate::strategy::Flags;
 use crate::supervisor::{Added, Root, StartError, SupervisorHandle, added, done};
@@ -61,27 +61,20 @@ impl<A: 'static> DynamicSpec<A> {
         };
         DynamicCore::<Start>::new(self.flags.clone(), plan.clone())?;
         let (flags, template) = (self.flags, plan.clone());
-        let init = Arc::new(move || {
-            Ok(Some(
-                Box::new(DynamicCore::new(flags.clone(), template.clone())?) as AnyCore,
-            ))
+        let init = Arc::new(move |first| {
+            let core = DynamicCore::new(flags.clone(), template.clone())?.first_key(first);
+            let (core, starts) = (Box::new(core), Vec::new());
+            Ok(Some(Made { core, starts }))
         });
         let supervisor = SupervisorHandle::vacant();
-        let launcher = Arc::new(SupervisorLauncher {
-            init,
-            seat: supervisor.seat.clone(),
-        });
-        Ok((
-            DynamicHandle {
-                supervisor,
-                plan,
-                make,
-            },
-            Start {
-                name: None,
-                launcher,
-            },
-        ))
+        let seat = supervisor.seat.clone();
+        let start = Start::launched_by(SupervisorLauncher { init, seat });
+        let handle = DynamicHandle {
+            supervisor,
+            plan,
+            make,
+        };
+        Ok((handle, start))
     }
 
     /// Starts it as the root of a tree of its own.
@@ -92,8 +85,8 @@ impl<A: 'static> DynamicSpec<A> {
         let failed = |error: SpecError| {
             StartError::Failed(crate::child::StartFailure::new(error.to_string()))
         };
-        let (mut handle, start) = self.seat().map_err(failed)?;
-        handle.supervisor.exited = Some(root.launch(&*start.launcher).await?);
+        let (handle, start) = self.seat().map_err(failed)?;
+        root.launch(&*start.launcher).await?;
         Ok(handle)
     }
 }
@@ -174,13 +167,18 @@ impl<A> DynamicHandle<A> {
         )
     }
 
+    /// Kills an instance from outside, as a fault; its supervisor then does what it does. Whether there was one to kill.
+    pub async fn kill_child(&self, key: ChildKey) -> bool {
+        self.supervisor.kill_target(Target::Key(key)).await
+    }
+
     /// The supervisor itself: to look at, to stop, to wait for.
     #[must_use]
     pub fn supervisor(&self) -> &SupervisorHandle {
         &self.supervisor
     }
 
-    /// Stops it, if it is a root, and waits for it.
+    /// Stops it, as [`SupervisorHandle::stop`] does.
     pub async fn stop(&self) -> Exit {
         self.supervisor.stop().await
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::inbox::{Admission, Shared};
+use crate::inbox::{Admission, Queued, Shared};
+use crate::restart::Availability;
 
 /// The sending end of an actor's inbox. Stable: it means the actor, not one incarnation of it.
 ///
@@ -47,6 +48,14 @@ pub enum SendError<M> {
 }
 
 impl<M> SendError<M> {
+    fn map<N>(self, change: impl FnOnce(M) -> N) -> SendError<N> {
+        match self {
+            Self::Full(message) => SendError::Full(change(message)),
+            Self::Restarting(message) => SendError::Restarting(change(message)),
+            Self::Stopped(message) => SendError::Stopped(change(message)),
+        }
+    }
+
     /// The message.
     pub fn into_message(self) -> M {
         match self {
@@ -120,12 +129,21 @@ impl<M: Send + 'static> Handle<M> {
     /// # Errors
     /// The message with the reason.
     pub fn try_send(&self, message: M) -> Result<(), SendError<M>> {
+        let caller = None;
+        self.admit(Queued { message, caller })
+            .map_err(|refused| refused.map(|queued| queued.message))
+    }
+
+    fn admit(&self, queued: Queued<M>) -> Result<(), SendError<Queued<M>>> {
         let mut state = self.0.lock();
         match state.admission(&self.0) {
-            Admission::Open => Ok(state.push(message)),
-            Admission::Full => Err(SendError::Full(message)),
-            Admission::Restarting => Err(SendError::Restarting(message)),
-            Admission::Stopped => Err(SendError::Stopped(message)),
+            Admission::Open => {
+                state.push(queued);
+                Ok(())
+            }
+            Admission::Full => Err(SendError::Full(queued)),
+            Admission::Restarting => Err(SendError::Restarting(queued)),
+            Admission::Stopped => Err(SendError::Stopped(queued)),
         }
     }
 
@@ -134,13 +152,19 @@ impl<M: Send + 'static> Handle<M> {
     /// # Errors
     /// [`SendError::Restarting`] or [`SendError::Stopped`], with the message; never [`SendError::Full`].
     pub async fn send(&self, message: M) -> Result<(), SendError<M>> {
-        let mut message = message;
+        let caller = None;
+        let sent = self.admit_in_time(Queued { message, caller }).await;
+        sent.map_err(|refused| refused.map(|queued| queued.message))
+    }
+
+    async fn admit_in_time(&self, queued: Queued<M>) -> Result<(), SendError<Queued<M>>> {
+        let mut queued = queued;
         loop {
             let room = self.0.room.notified();
             tokio::pin!(room);
             room.as_mut().enable();
-            match self.try_send(message) {
-                Err(SendError::Full(back)) => message = back,
+            match self.admit(queued) {
+                Err(SendError::Full(back)) => queued = back,
                 result => return result,
             }
             room.await;
@@ -167,10 +191,25 @@ impl<M: Send + 'static> Handle<M> {
     /// A [`CallError`], never [`CallError::Timeout`].
     pub async fn ask<R>(&self, question: impl FnOnce(Reply<R>) -> M) -> Result<R, CallError> {
         let (reply, answer) = oneshot::channel();
-        match self.send(question(Reply(reply))).await {
-            Ok(()) => answer.await.map_err(|_| CallError::Lost),
-            Err(SendError::Stopped(_)) => Err(CallError::Stopped),
-            Err(_) => Err(CallError::Restarting),
+        let (caller, buried) = oneshot::channel();
+        let queued = Queued {
+            message: question(Reply(reply)),
+            caller: Some(caller),
+        };
+        self.admit_in_time(queued)
+            .await
+            .map_err(|refused| match refused {
+                SendError::Stopped(_) => CallError::Stopped,
+                SendError::Full(_) | SendError::Restarting(_) => CallError::Restarting,
+            })?;
+        tokio::select! {
+            biased;
+            answer = answer => answer.map_err(|_| CallError::Lost),
+            // Dead letters are kept, and with them the way back, on which no answer will come.
+            Ok(outlook) = buried => Err(match outlook {
+                Availability::Stopped => CallError::Stopped,
+                Availability::Restarting | Availability::Undecided => CallError::Restarting,
+            }),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::handle::Handle;
 use crate::restart::Availability;
@@ -64,8 +64,15 @@ pub(crate) struct Shared<M> {
     pub(crate) room: Notify,
 }
 
+/// A message that waits.
+pub(crate) struct Queued<M> {
+    pub(crate) message: M,
+    /// Who is told if it becomes a dead letter.
+    pub(crate) caller: Option<oneshot::Sender<Availability>>,
+}
+
 pub(crate) struct State<M> {
-    pub(crate) queue: VecDeque<M>,
+    pub(crate) queue: VecDeque<Queued<M>>,
     pub(crate) reader: Reader,
     /// Whether the reader has been woken and has not found the queue empty since.
     scheduled: bool,
@@ -94,18 +101,14 @@ impl<M> State<M> {
     pub(crate) fn admission(&self, shared: &Shared<M>) -> Admission {
         match self.reader {
             Reader::Down(Availability::Stopped) => Admission::Stopped,
-            Reader::Down(Availability::Restarting)
-                if shared.at_restart == AtRestart::DeadLetter =>
-            {
-                Admission::Restarting
-            }
+            Reader::Down(_) if shared.at_restart == AtRestart::DeadLetter => Admission::Restarting,
             _ if self.queue.len() >= shared.capacity => Admission::Full,
             _ => Admission::Open,
         }
     }
 
-    pub(crate) fn push(&mut self, message: M) {
-        self.queue.push_back(message);
+    pub(crate) fn push(&mut self, queued: Queued<M>) {
+        self.queue.push_back(queued);
         self.wake();
     }
 
@@ -118,9 +121,12 @@ impl<M> State<M> {
         }
     }
 
-    fn bury(&mut self) -> usize {
+    fn bury(&mut self, outlook: Availability) -> usize {
         let count = self.queue.len();
-        self.dead.extend(self.queue.drain(..));
+        for Queued { message, caller } in self.queue.drain(..) {
+            caller.map(|caller| caller.send(outlook));
+            self.dead.push_back(message);
+        }
         let excess = self.dead.len().saturating_sub(DEAD_LETTERS_KEPT);
         self.dead.drain(..excess);
         count
@@ -135,24 +141,42 @@ impl<M> Shared<M> {
     pub(crate) fn take_dead(&self) -> Vec<M> {
         self.lock().dead.drain(..).collect()
     }
+
+    fn down(&self, outlook: Availability, applies: impl FnOnce(&Reader) -> bool) -> usize {
+        let mut state = self.lock();
+        if !applies(&state.reader) {
+            return 0;
+        }
+        state.reader = Reader::Down(outlook);
+        state.scheduled = false;
+        let carried = outlook != Availability::Stopped && self.at_restart == AtRestart::Carry;
+        let buried = if carried { 0 } else { state.bury(outlook) };
+        drop(state);
+        self.room.notify_waiters();
+        buried
+    }
 }
 
 impl<M> Inbox<M> {
     /// A new incarnation reads from now on; it is woken at once if something waits.
-    pub(crate) fn attach(&self, wake: Waker) {
+    pub(crate) fn attach(&self, wake: Waker) -> Result<(), Taken> {
         let mut state = self.0.lock();
+        if matches!(state.reader, Reader::Up(_)) {
+            return Err(Taken);
+        }
         state.reader = Reader::Up(wake);
         state.scheduled = false;
         if !state.queue.is_empty() {
             state.wake();
         }
+        Ok(())
     }
 
     /// The next message, for the incarnation that was woken. It is woken again if more wait.
     pub(crate) fn take(&self) -> Option<M> {
         let mut state = self.0.lock();
         state.scheduled = false;
-        let message = state.queue.pop_front()?;
+        let Queued { message, .. } = state.queue.pop_front()?;
         if !state.queue.is_empty() {
             state.wake();
         }
@@ -168,28 +192,39 @@ impl<M> Inbox<M> {
     }
 }
 
+/// An inbox that already has a reader.
+#[derive(Debug, thiserror::Error)]
+#[error("another child reads from its inbox: give each child an inbox of its own")]
+pub(crate) struct Taken;
+
 /// What a supervisor does with the inbox of a child, whatever its messages are.
 pub(crate) trait InboxControl: Send + Sync {
     /// The child is down; returns how many messages became dead letters.
-    fn down(&self, availability: Availability) -> usize;
+    fn down(&self, outlook: Availability) -> usize;
+    /// The same for good, unless an incarnation reads from it.
+    fn abandon(&self) -> usize;
     /// Waiting messages and capacity.
     fn depth(&self) -> (usize, usize);
+    /// The same for two controls of one inbox.
+    fn identity(&self) -> usize;
 }
 
 impl<M: Send + 'static> InboxControl for Inbox<M> {
-    fn down(&self, availability: Availability) -> usize {
-        let mut state = self.0.lock();
-        state.reader = Reader::Down(availability);
-        state.scheduled = false;
-        let carried =
-            availability == Availability::Restarting && self.0.at_restart == AtRestart::Carry;
-        let buried = if carried { 0 } else { state.bury() };
-        drop(state);
-        self.0.room.notify_waiters();
-        buried
+    fn down(&self, outlook: Availability) -> usize {
+        self.0.down(outlook, |_| true)
+    }
+
+    fn abandon(&self) -> usize {
+        self.0.down(Availability::Stopped, |reader| {
+            !matches!(reader, Reader::Up(_))
+        })
     }
 
     fn depth(&self) -> (usize, usize) {
         (self.0.lock().queue.len(), self.0.capacity)
+    }
+
+    fn identity(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
     }
 }

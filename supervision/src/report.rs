@@ -138,19 +138,17 @@ impl fmt::Display for Decision {
     }
 }
 
-/// Somebody who wants to hear of every decision. Called on the supervisor's own thread: it must be quick and must not block.
+/// Somebody who wants to hear of every decision. Called by whoever decides, in the middle of it: it must be quick and must not
+/// block. Should it panic, that is logged and changes nothing.
 pub type Listener = Arc<dyn Fn(&Report) + Send + Sync>;
 
 impl Report {
-    pub(crate) fn publish(&self, listener: Option<&Listener>) {
+    pub(crate) fn log(&self) {
         let about = self.decision.about();
         if self.decision.is_trouble() {
             tracing::warn!(path = %self.path, child = %about.child, incarnation = about.incarnation.0, "{}", self.decision);
         } else {
             tracing::debug!(path = %self.path, child = %about.child, incarnation = about.incarnation.0, "{}", self.decision);
-        }
-        if let Some(listener) = listener {
-            listener(self);
         }
     }
 }

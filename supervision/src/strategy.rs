@@ -46,6 +46,17 @@ pub enum AutoShutdown {
     AllSignificant,
 }
 
+impl AutoShutdown {
+    /// Whether the end of a significant child ends the supervisor, given whether it was the last active one.
+    pub(crate) fn applies(self, is_last: impl FnOnce() -> bool) -> bool {
+        match self {
+            Self::Never => false,
+            Self::AnySignificant => true,
+            Self::AllSignificant => is_last(),
+        }
+    }
+}
+
 impl FromStr for AutoShutdown {
     type Err = SpecError;
 
@@ -66,7 +77,8 @@ impl FromStr for AutoShutdown {
 /// How many restarts are forgiven within which time. The window slides, on monotonic time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Intensity {
-    /// Restarts within [`Intensity::within`] that are forgiven; one more and the supervisor gives up.
+    /// Restarts within [`Intensity::within`] that are forgiven; one more and the supervisor gives up. A million or more is no
+    /// limit at all.
     pub restarts: u32,
     /// The period. Waits of the backoff do not count towards it.
     pub within: Duration,

@@ -1,9 +1,9 @@
 //! A supervisor of declared children, as the program sees it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::actor::Failure;
 use crate::backoff::Backoff;
@@ -11,7 +11,7 @@ use crate::child::{Ambient, Extra, Fate, Launch, Launcher, Start, StartFailure};
 use crate::exit::Exit;
 use crate::report::{About, Listener};
 use crate::restart::{AdminError, ChildKey, Incarnation, Reply, Request, SupervisorCore, Target};
-use crate::shell::{AnyCore, Message, Seat, SupervisorLauncher, ask, port};
+use crate::shell::{Made, Message, Seat, SupervisorLauncher, ask, port};
 use crate::spec::{ChildId, Kind, Plan, Restart, Shutdown};
 use crate::strategy::Flags;
 
@@ -98,13 +98,12 @@ impl SupervisorSpec {
         self
     }
 
-    fn core(self) -> Result<AnyCore, Failure> {
-        let children = self
-            .children
-            .into_iter()
-            .map(|child| (child.plan, child.start))
-            .collect();
-        Ok(Box::new(SupervisorCore::new(self.flags, children)?))
+    fn make(self) -> Result<Made, Failure> {
+        let children = self.children.into_iter();
+        let children: Vec<_> = children.map(|child| (child.plan, child.start)).collect();
+        let starts = children.iter().map(|(_, start)| start.clone()).collect();
+        let core = Box::new(SupervisorCore::new(self.flags, children)?);
+        Ok(Made { core, starts })
     }
 }
 
@@ -122,14 +121,10 @@ impl Start {
         handle: &SupervisorHandle,
         init: impl Fn() -> InitResult + Send + Sync + 'static,
     ) -> Self {
-        let init = Arc::new(move || init()?.map(SupervisorSpec::core).transpose());
-        Self {
-            name: None,
-            launcher: Arc::new(SupervisorLauncher {
-                init,
-                seat: handle.seat.clone(),
-            }),
-        }
+        Self::launched_by(SupervisorLauncher {
+            init: Arc::new(move |_| init()?.map(SupervisorSpec::make).transpose()),
+            seat: handle.seat.clone(),
+        })
     }
 }
 
@@ -175,29 +170,16 @@ impl Root {
     ) -> Result<SupervisorHandle, StartError> {
         let handle = SupervisorHandle::default();
         let start = Start::supervisor_at(&handle, init);
-        let exited = self.launch(&*start.launcher).await?;
-        Ok(SupervisorHandle {
-            exited: Some(exited),
-            ..handle
-        })
+        self.launch(&*start.launcher).await?;
+        Ok(handle)
     }
 
-    pub(crate) async fn launch(
-        self,
-        launcher: &dyn Launcher,
-    ) -> Result<watch::Receiver<Option<Exit>>, StartError> {
+    pub(crate) async fn launch(self, launcher: &dyn Launcher) -> Result<(), StartError> {
         let (begun, beginning) = oneshot::channel();
-        let begun = std::sync::Mutex::new(Some(begun));
-        let (ended, end) = watch::channel(None);
-        let fate = move |fate| match fate {
-            Fate::Exited(exit) => drop(ended.send_replace(Some(exit))),
-            fate => {
-                let begun = begun
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner)
-                    .take();
-                begun.map(|begun| begun.send(fate));
-            }
+        let begun = Mutex::new(Some(begun));
+        let first = move |fate| {
+            let begun = begun.lock().unwrap_or_else(PoisonError::into_inner).take();
+            begun.map(|begun| begun.send(fate));
         };
         launcher.launch(Launch {
             parent: None,
@@ -212,15 +194,16 @@ impl Root {
                 restart: Restart::Temporary,
             },
             path: self.name,
-            fate: Arc::new(fate),
+            estate: None,
+            fate: Arc::new(first),
         });
         match beginning.await {
-            Ok(Fate::Started(_)) => Ok(end),
+            Ok(Fate::Started(_)) => Ok(()),
             Ok(Fate::Declined) => Err(StartError::Ignored),
             Ok(Fate::StartFailed(failure)) => Err(StartError::Failed(failure)),
-            _ => Err(StartError::Failed(StartFailure::new(
-                "it ended while it started",
-            ))),
+            Ok(Fate::Exited(_) | Fate::InboxTaken) | Err(_) => Err(StartError::Failed(
+                StartFailure::new("it ended while it started"),
+            )),
         }
     }
 }
@@ -260,7 +243,6 @@ impl std::fmt::Debug for Added {
 #[derive(Clone, Default)]
 pub struct SupervisorHandle {
     pub(crate) seat: Seat,
-    pub(crate) exited: Option<watch::Receiver<Option<Exit>>>,
 }
 
 impl std::fmt::Debug for SupervisorHandle {
@@ -320,16 +302,20 @@ impl SupervisorHandle {
 
     /// Kills a child from outside, as a fault; its supervisor then does what it does. Whether there was one to kill.
     pub async fn kill_child(&self, id: impl Into<ChildId>) -> bool {
+        self.kill_target(Target::Id(id.into())).await
+    }
+
+    pub(crate) async fn kill_target(&self, target: Target) -> bool {
         let (reply, answer) = oneshot::channel();
         let Some(port) = port(&self.seat) else {
             return false;
         };
-        port.tell(Message::Kill(Target::Id(id.into()), reply));
+        port.tell(Message::Kill(target, reply));
         answer.await.unwrap_or(false)
     }
 
-    /// Asks the supervisor to stop its children and itself, and waits for it. Only a root can be stopped so; others are stopped
-    /// by their supervisor.
+    /// Asks the supervisor to stop its children and itself, and waits until nothing of it is left. What becomes of one that is a
+    /// child is then for its own supervisor to decide, as after any orderly end.
     pub async fn stop(&self) -> Exit {
         if let Some(port) = port(&self.seat) {
             port.stop();
@@ -337,7 +323,7 @@ impl SupervisorHandle {
         self.wait().await
     }
 
-    /// Kills the supervisor; its descendants die with it.
+    /// Kills the supervisor; everything below dies with it. Returns when nothing of it is left.
     pub async fn kill(&self) -> Exit {
         if let Some(port) = port(&self.seat) {
             port.kill();
@@ -345,29 +331,24 @@ impl SupervisorHandle {
         self.wait().await
     }
 
-    /// Waits for the end of a root supervisor.
+    /// Waits until nothing of the supervisor, as it is at the moment, and of all below it is left. One that was never up is not
+    /// waited for.
     pub async fn wait(&self) -> Exit {
-        let Some(mut exited) = self.exited.clone() else {
-            return Exit::SHUTDOWN;
-        };
-        let exit = exited
-            .wait_for(Option::is_some)
-            .await
-            .map(|exit| exit.clone());
-        exit.ok().flatten().unwrap_or(Exit::Killed)
+        match port(&self.seat) {
+            Some(port) => port.end().await,
+            None => Exit::SHUTDOWN,
+        }
     }
 
-    /// Waits for the end of a root supervisor, but not longer than this.
+    /// Waits like [`SupervisorHandle::wait`], but not longer than this.
     pub async fn wait_for(&self, limit: Duration) -> Option<Exit> {
         tokio::time::timeout(limit, self.wait()).await.ok()
     }
 
-    /// How the root supervisor ended, if it has.
+    /// How the supervisor ended, if it is not up.
     #[must_use]
     pub fn exit(&self) -> Option<Exit> {
-        self.exited
-            .as_ref()
-            .and_then(|exited| exited.borrow().clone())
+        port(&self.seat).and_then(|port| port.exit())
     }
 }
 

@@ -89,30 +89,31 @@ impl Tree {
         }
     }
 
-    fn name(&self) -> &str {
-        self.path.rsplit('/').next().unwrap_or(&self.path)
+    fn draw(&self, f: &mut fmt::Formatter<'_>, above: &str, depth: usize) -> fmt::Result {
+        let name = self
+            .path
+            .strip_prefix(above)
+            .map_or(&*self.path, |name| name.trim_start_matches('/'));
+        write!(f, "{:indent$}{name}", "", indent = depth * 2)?;
+        write!(f, " {:?} #{}", self.state, self.incarnation)?;
+        if self.silent {
+            write!(f, " (silent)")?;
+        }
+        if let Some((waiting, _)) = self.inbox.filter(|(waiting, _)| *waiting > 0) {
+            write!(f, " ({waiting} waiting)")?;
+        }
+        if let Some(exit) = &self.last_exit {
+            write!(f, " (last: {exit})")?;
+        }
+        writeln!(f)?;
+        let mut children = self.children.iter();
+        children.try_for_each(|child| child.draw(f, &self.path, depth + 1))
     }
 }
 
 impl fmt::Display for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for node in self.iter() {
-            let depth = node.path.matches('/').count() - self.path.matches('/').count();
-            write!(
-                f,
-                "{:indent$}{} {:?} #{}",
-                "",
-                node.name(),
-                node.state,
-                node.incarnation,
-                indent = depth * 2
-            )?;
-            if let Some(exit) = &node.last_exit {
-                write!(f, " (last: {exit})")?;
-            }
-            writeln!(f)?;
-        }
-        Ok(())
+        self.draw(f, "", 0)
     }
 }
 
@@ -159,9 +160,16 @@ fn with_children(mut root: Tree, port: Port, patience: Duration) -> BoxFuture<'s
     async move {
         let (reply, answer) = oneshot::channel();
         port.tell(Message::Rows(reply));
-        let Ok(Ok(rows)) = tokio::time::timeout(patience, answer).await else {
-            root.silent = true;
-            return root;
+        let rows = match tokio::time::timeout(patience, answer).await {
+            Ok(Ok(rows)) => rows,
+            Ok(Err(_)) => {
+                root.state = ChildState::Down;
+                return root;
+            }
+            Err(_) => {
+                root.silent = true;
+                return root;
+            }
         };
         root.children =
             join_all(rows.into_iter().map(|row| child(&root.path, row, patience))).await;

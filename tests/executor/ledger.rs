@@ -221,6 +221,12 @@ fn the_ledger_is_written_anew_and_stays_small() {
                 .await;
             assert!(size() < 5000);
         }
+        for epoch in 2..100 {
+            node.send(call("kept", epoch, "write_file", json!({})))
+                .await;
+            node.result("kept").await;
+            assert!(size() < 5000);
+        }
     }));
     drop(executor);
     let kept = stage.open().unacknowledged();

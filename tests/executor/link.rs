@@ -174,3 +174,16 @@ fn without_a_supervisor_there_is_no_shell_and_it_says_why() {
     assert!(!executor.sandbox().has_shell());
     insta::assert_snapshot!(executor.sandbox().lines().join("\n"), @"shell: not offered: /bin/false cannot supervise commands: it answers ``");
 }
+
+#[test]
+fn a_program_that_was_not_asked_to_supervise_does_not() {
+    if std::env::var_os("IMPRESARIO_SUPERVISOR").is_some() {
+        eprintln!("skipped: IMPRESARIO_SUPERVISOR names a program");
+        return;
+    }
+    let stage = Stage::new();
+    let mut options = stage.options();
+    options.shell.supervisor = None;
+    let executor = Executor::open(options).unwrap();
+    insta::assert_snapshot!(executor.sandbox().lines().join("\n"), @"shell: not offered: there is no program to supervise commands: call impresario::executor::main_hook() first in main, or name an impresario program in IMPRESARIO_SUPERVISOR");
+}

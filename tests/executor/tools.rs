@@ -199,24 +199,24 @@ fn folders_are_listed_and_searched_in_a_fixed_order() {
 #[test]
 fn what_is_too_much_says_how_to_get_the_rest() {
     let stage = Stage::new();
-    stage.write("long.txt", &"x".repeat(5000));
-    stage.write("many.txt", &"0123456789\n".repeat(100));
+    stage.write("d/long.txt", &"x".repeat(5000));
+    stage.write("d/many.txt", &"0123456789\n".repeat(100));
     let mut options = stage.options();
     options.limits.tools.result_bytes = 100;
     options.limits.tools.file_bytes = 3000;
-    options.limits.tools.entries = 1;
+    options.limits.tools.entries = 2;
     let executor = impresario::executor::Executor::open(options).unwrap();
     run(linked(&executor, async |node| {
-        let text = node.done("read_file", json!({"path": "long.txt"})).await;
+        let text = node.done("read_file", json!({"path": "d/long.txt"})).await;
         assert!(
             text.ends_with("xx [3000 more bytes in this line]\n"),
             "{text}"
         );
         let text = node
-            .done("read_file", json!({"path": "many.txt", "offset": 10}))
+            .done("read_file", json!({"path": "d/many.txt", "offset": 10}))
             .await;
         assert!(
-            text.ends_with("[more follows: call again with offset=16]\n"),
+            text.ends_with("[more follows: call again with offset=15]\n"),
             "{text}"
         );
         let text = node.done("grep", json!({"pattern": "none"})).await;
@@ -224,7 +224,16 @@ fn what_is_too_much_says_how_to_get_the_rest() {
             text.contains("[1 file larger than 3000 bytes passed over"),
             "{text}"
         );
-        assert!(text.contains("[stopped after 1 entries"), "{text}");
+        assert!(text.contains("[stopped after 2 entries"), "{text}");
+        for (tool, path) in [
+            ("write_file", "sub/a"),
+            ("write_file", "sub/b"),
+            ("write_file", "c"),
+        ] {
+            node.done(tool, json!({"path": path, "content": ""})).await;
+        }
+        let (_, message) = node.refused("list_dir", json!({})).await;
+        assert_snapshot!(message, @". holds more than 2 entries: list it with the shell");
         let args = json!({"path": "a", "content": "x".repeat(3001)});
         let (code, _) = node.refused("write_file", args).await;
         assert_eq!(code, CallErrorCode::BadArguments);

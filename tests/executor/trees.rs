@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actors::model::executor::{CallErrorCode, FromExecutor, ToExecutor};
-use impresario::executor::Executor;
+use impresario::executor::{Executor, Options};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -57,11 +57,13 @@ async fn gone(mark: &str) {
     eventually("none of the tree is left", || alive(mark).is_empty()).await;
 }
 
-fn opened(stage: &Stage, (namespaces, landlock): (bool, bool)) -> Option<Executor> {
-    let mut options = stage.options();
+fn opened(stage: &Stage, way: (bool, bool)) -> Option<Executor> {
+    open_with(stage.options(), way)
+}
+
+fn open_with(mut options: Options, (namespaces, landlock): (bool, bool)) -> Option<Executor> {
     options.shell.namespaces = namespaces;
     options.shell.landlock = landlock;
-    options.limits.tools.shell.patience = Duration::from_millis(400);
     let executor = Executor::open(options).unwrap();
     let sandbox = executor.sandbox();
     if (namespaces, landlock) != (sandbox.has_namespace(), sandbox.landlock().is_some()) {
@@ -199,6 +201,27 @@ fn while_it_does_nothing_but_fork() {
 }
 
 #[test]
+fn while_it_runs_away_from_one_process_to_the_next() {
+    for way in WAYS {
+        let stage = Stage::new();
+        let Some(executor) = opened(&stage, way) else {
+            continue;
+        };
+        let mark = mark();
+        stage.write(&mark, "trap '' TERM; sh ./$0 &");
+        run(linked(&executor, async |node| {
+            let command = format!("for i in 1 2 3; do sh {mark} & done; echo ready; sleep 60");
+            node.send(call("a", 1, "shell", json!({"command": command})))
+                .await;
+            node.output_with("ready").await;
+            node.send(ToExecutor::Cancel { call_id: id("a") }).await;
+            assert_eq!(error(node.result("a").await).code, CallErrorCode::Cancelled);
+            assert_eq!(alive(&mark), NONE);
+        }));
+    }
+}
+
+#[test]
 fn a_command_that_wants_to_kill_its_supervisor() {
     for way in WAYS {
         let stage = Stage::new();
@@ -233,7 +256,9 @@ fn a_command_that_wants_to_kill_its_supervisor() {
 fn a_command_that_stops_its_supervisor() {
     for way in WAYS {
         let stage = Stage::new();
-        let Some(executor) = opened(&stage, way) else {
+        let mut options = stage.options();
+        options.limits.tools.shell.patience = Duration::from_millis(300);
+        let Some(executor) = open_with(options, way) else {
             continue;
         };
         let mark = mark();

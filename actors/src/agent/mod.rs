@@ -1,6 +1,5 @@
-//! An agent: a persona at work. [`context`] makes of a run's state what its model is shown, [`actor`] has the model called.
+//! An agent: a persona at work. [`actor`] has its model called.
 
 pub mod actor;
-pub mod context;
 
 pub use actor::{AgentMessage, Thought};

@@ -77,6 +77,7 @@ impl TaskDefinition {
             root_agent: "".into(),
             available_agents: Vec::new(),
             team: None,
+            workflow: None,
             agents: BTreeMap::new(),
             limits: Limits::default(),
             source: Value::Null,

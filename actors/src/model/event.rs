@@ -150,6 +150,8 @@ pub enum EventBody {
         /// Why.
         reason: String,
     },
+    /// A person goes on with a task that had ended.
+    TaskReopened,
     /// A run was accepted.
     RunQueued {
         /// What it is to do.
@@ -209,6 +211,22 @@ pub enum EventBody {
     },
     /// A human released the run from quarantine.
     RunReleased,
+    /// A run that had ended goes on in the same conversation, with something new.
+    RunContinued {
+        /// Who wants more of it.
+        from: Sender,
+        /// What.
+        content: Content,
+    },
+    /// A delegated run is still at it.
+    RunProgress {
+        /// The turn it is in.
+        turn: u32,
+        /// What it is doing.
+        doing: String,
+        /// Tokens it has used.
+        tokens: u64,
+    },
     /// A message for this run alone.
     Message {
         /// Who sent it.
@@ -373,6 +391,7 @@ impl EventBody {
         matches!(
             self,
             Self::Message { .. }
+                | Self::RunContinued { .. }
                 | Self::ModelCallStarted { .. }
                 | Self::ModelCallCompleted { .. }
                 | Self::ToolCallCompleted { .. }

@@ -14,6 +14,7 @@ impl EventBody {
             Self::TaskCompleted { .. } => "task_completed",
             Self::TaskFailed { .. } => "task_failed",
             Self::TaskCancelled { .. } => "task_cancelled",
+            Self::TaskReopened => "task_reopened",
             Self::RunQueued { .. } => "run_queued",
             Self::RunStarted => "run_started",
             Self::RunRestarted { .. } => "run_restarted",
@@ -24,6 +25,8 @@ impl EventBody {
             Self::RunCancelled { .. } => "run_cancelled",
             Self::RunQuarantined { .. } => "run_quarantined",
             Self::RunReleased => "run_released",
+            Self::RunContinued { .. } => "run_continued",
+            Self::RunProgress { .. } => "run_progress",
             Self::Message { .. } => "message",
             Self::ModelCallStarted { .. } => "model_call_started",
             Self::ModelCallCompleted { .. } => "model_call_completed",
@@ -51,6 +54,7 @@ impl EventBody {
                 | Self::TaskCompleted { .. }
                 | Self::TaskFailed { .. }
                 | Self::TaskCancelled { .. }
+                | Self::TaskReopened
                 | Self::AgentState { .. }
                 | Self::SupervisorRestart { .. }
                 | Self::SupervisorGaveUp { .. }

@@ -6,8 +6,12 @@
 //! The lifecycle is a table of arrows in `docs/lifecycles/run.md`.
 
 pub mod actor;
-pub mod load;
+pub mod context;
+mod fold;
+mod load;
 pub mod next;
+pub mod read;
+pub mod recover;
 pub mod snapshot;
 pub mod state;
 pub mod tools;

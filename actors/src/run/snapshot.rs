@@ -98,7 +98,12 @@ fn mismatch(seq: Seq) -> Unusable {
 
 fn fill_note(note: &mut Note, body: &EventBody) -> Result<(), Unusable> {
     note.content = match body {
-        EventBody::Message { content, .. } => content.clone(),
+        EventBody::Message { content, .. } | EventBody::RunContinued { content, .. } => {
+            content.clone()
+        }
+        body @ EventBody::RunProgress { .. } => {
+            Content::Inline(super::state::progress(body).unwrap_or_default())
+        }
         EventBody::TaskMessage { content, .. } => Content::Inline(content.clone()),
         _ => return Err(mismatch(note.seq)),
     };

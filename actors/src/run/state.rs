@@ -1,15 +1,14 @@
 //! What a run has come to: a fold of its events. Pure.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::event::{Outcome, Resolution};
+use crate::model::event::Outcome;
 use crate::model::{
-    Content, Delegation, EffectClass, Event, EventBody, InDoubtPolicy, Recovery, RunId, RunSpec,
-    RunStatus, Sender, Seq, Step, Timestamp, ToolCall, Usage, WaitReason,
+    Content, Delegation, EffectClass, Event, EventBody, InDoubtPolicy, RunId, RunSpec, RunStatus,
+    Sender, Seq, Step, Timestamp, ToolCall, Usage, WaitReason,
 };
 
 /// A run, folded from its events and from those of others that concern it: room messages it may see, and the beginnings and
@@ -61,8 +60,11 @@ pub struct RunState {
 pub struct Note {
     /// Its event.
     pub seq: Seq,
-    /// Whether all of the room saw it.
+    /// Whether it can wait for the next turn: all of the room saw it, or it only says how a delegated run is getting on.
     pub shared: bool,
+    /// The delegated run whose progress it tells; a later one takes its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress_of: Option<RunId>,
     /// Who said it.
     pub from: Sender,
     /// What was said.
@@ -104,6 +106,9 @@ pub struct Call {
     pub call: ToolCall,
     /// How far it has come.
     pub phase: CallPhase,
+    /// How often it was made again because its outcome was unknown and somebody decided so.
+    #[serde(default)]
+    pub retries: u32,
 }
 
 /// How far a tool call has come.
@@ -286,283 +291,6 @@ impl RunState {
         .unwrap_or(u32::MAX)
     }
 
-    /// Takes one event in. Events that do not concern the run change nothing.
-    pub fn fold(&mut self, event: &Event) {
-        self.head = self.head.max(event.id);
-        match (&event.body, event.run_id) {
-            (EventBody::RunQueued { spec }, Some(run)) if run == self.id => {
-                self.queued = event.id;
-                self.spec = Some((**spec).clone());
-            }
-            (EventBody::RunQueued { spec }, Some(run)) => self.delegated(run, spec),
-            (EventBody::TaskMessage { from, content, .. }, by) => {
-                if by != Some(self.id) && !by.is_some_and(|run| self.children.contains_key(&run)) {
-                    let content = Content::Inline(content.clone());
-                    self.unseen.push(Note {
-                        seq: event.id,
-                        shared: true,
-                        from: from.clone(),
-                        content,
-                    });
-                }
-            }
-            (body, Some(run)) if run == self.id => self.fold_own(event, body),
-            (body, Some(run)) => self.fold_child(run, body),
-            (_, None) => {}
-        }
-    }
-
-    fn delegated(&mut self, run: RunId, spec: &RunSpec) {
-        let Some(parent) = spec.parent.as_ref().filter(|parent| parent.run == self.id) else {
-            return;
-        };
-        let (agent, step, delegation) = (spec.agent.to_string(), parent.step, parent.delegation);
-        self.children.insert(
-            run,
-            Child {
-                agent,
-                step,
-                delegation,
-                end: None,
-                delivered: false,
-            },
-        );
-        if delegation == Delegation::Foreground {
-            self.set_phase(step, CallPhase::Delegated(run));
-        }
-    }
-
-    fn fold_child(&mut self, run: RunId, body: &EventBody) {
-        let Some(child) = self.children.get_mut(&run) else {
-            return;
-        };
-        let (status, content) = match body {
-            EventBody::RunCompleted { result, .. } => (RunStatus::Completed, result.clone()),
-            EventBody::RunFailed { error, .. } => {
-                (RunStatus::Failed, Content::Inline(error.clone()))
-            }
-            EventBody::RunCancelled { reason, .. } => {
-                (RunStatus::Cancelled, Content::Inline(reason.clone()))
-            }
-            _ => return,
-        };
-        child.end = Some(ChildEnd { status, content });
-    }
-
-    fn fold_own(&mut self, event: &Event, body: &EventBody) {
-        if !matches!(body, EventBody::RunWaiting { .. }) {
-            self.waiting = None;
-        }
-        match body {
-            EventBody::RunStarted => self.claimed(event.epoch),
-            EventBody::RunRestarted { recovery, .. } => {
-                self.claimed(event.epoch);
-                if *recovery == Recovery::CleanSlate {
-                    self.clean_slate();
-                }
-            }
-            EventBody::RunWaiting { reason } => self.waiting = Some(reason.clone()),
-            EventBody::RunRetrying { delay_ms, .. } => {
-                self.thinking = None;
-                self.failures += 1;
-                self.wasted_calls += 1;
-                self.retry_at = Some(Timestamp(event.at.0.saturating_add(*delay_ms)));
-            }
-            EventBody::RunCompleted { .. } => self.status = RunStatus::Completed,
-            EventBody::RunFailed { .. } => self.status = RunStatus::Failed,
-            EventBody::RunCancelled { .. } => self.status = RunStatus::Cancelled,
-            EventBody::RunQuarantined { .. } => self.status = RunStatus::Quarantined,
-            EventBody::RunReleased => {
-                self.status = RunStatus::Queued;
-                self.claims = 0;
-            }
-            EventBody::Message {
-                from,
-                content,
-                about,
-            } => {
-                self.claims = 0;
-                if let Some(run) = about {
-                    self.delivered(*run);
-                }
-                let (from, content) = (from.clone(), content.clone());
-                self.unseen.push(Note {
-                    seq: event.id,
-                    shared: false,
-                    from,
-                    content,
-                });
-            }
-            EventBody::ModelCallStarted { seen, .. } => {
-                self.wasted_calls += u32::from(self.thinking.is_some());
-                self.thinking = Some(Thinking {
-                    epoch: event.epoch,
-                    seen: *seen,
-                });
-                self.retry_at = None;
-            }
-            EventBody::ModelCallCompleted { .. } => self.answered(event),
-            _ => self.fold_call(event, body),
-        }
-    }
-
-    fn claimed(&mut self, epoch: u64) {
-        self.epoch = epoch;
-        self.status = RunStatus::Running;
-        self.claims += 1;
-    }
-
-    fn answered(&mut self, event: &Event) {
-        let EventBody::ModelCallCompleted {
-            turn,
-            text,
-            calls,
-            usage,
-            opaque,
-            ..
-        } = &event.body
-        else {
-            return;
-        };
-        let seen = self
-            .thinking
-            .take()
-            .map_or(self.head, |thinking| thinking.seen);
-        let (shown, unseen) = std::mem::take(&mut self.unseen)
-            .into_iter()
-            .partition(|note| note.seq <= seen);
-        self.unseen = unseen;
-        self.items.extend(Vec::into_iter(shown).map(Item::Note));
-        let calls = calls
-            .iter()
-            .map(|call| Call {
-                call: call.clone(),
-                phase: CallPhase::Planned,
-            })
-            .collect();
-        self.items.push(Item::Turn(Turn {
-            seq: event.id,
-            number: *turn,
-            text: text.clone(),
-            calls,
-            opaque: opaque.clone(),
-        }));
-        self.usage += *usage;
-        self.turn = turn + 1;
-        self.failures = 0;
-        self.claims = 0;
-    }
-
-    fn fold_call(&mut self, event: &Event, body: &EventBody) {
-        match body {
-            EventBody::ToolCallStarted { step, class, .. } => {
-                self.set_phase(
-                    *step,
-                    CallPhase::Started {
-                        epoch: event.epoch,
-                        class: *class,
-                    },
-                );
-            }
-            EventBody::ToolCallCompleted {
-                step,
-                outcome,
-                content,
-            } => {
-                self.finish(*step, event.id, *outcome, content.clone());
-            }
-            EventBody::ToolCallInDoubt {
-                step,
-                reason,
-                policy,
-                ..
-            } => {
-                self.claims = 0;
-                self.set_phase(
-                    *step,
-                    CallPhase::InDoubt {
-                        policy: *policy,
-                        reason: reason.clone(),
-                    },
-                );
-            }
-            EventBody::ToolCallResolved {
-                step,
-                resolution: Resolution::Retried,
-                ..
-            } => {
-                self.set_phase(*step, CallPhase::Planned);
-            }
-            _ => {}
-        }
-    }
-
-    fn finish(&mut self, step: Step, seq: Seq, outcome: Outcome, content: Content) {
-        self.claims = 0;
-        if let Some(CallPhase::Delegated(run)) =
-            self.call(step).map(|call| call.phase.clone()).as_ref()
-        {
-            self.delivered(*run);
-        }
-        self.set_phase(
-            step,
-            CallPhase::Done {
-                seq,
-                outcome,
-                content,
-            },
-        );
-    }
-
-    /// The child's end was told to the model; what it said need not be kept twice.
-    fn delivered(&mut self, run: RunId) {
-        let Some(child) = self.children.get_mut(&run) else {
-            return;
-        };
-        child.delivered = true;
-        if let Some(end) = &mut child.end {
-            end.content = Content::default();
-        }
-    }
-
-    fn set_phase(&mut self, step: Step, phase: CallPhase) {
-        let last = self.items.iter_mut().rev().find_map(|item| match item {
-            Item::Turn(turn) => Some(turn),
-            Item::Note(_) => None,
-        });
-        if let Some(turn) = last.filter(|turn| turn.number == step.turn)
-            && let Some(call) = turn
-                .calls
-                .get_mut(step.index as usize)
-                .filter(|call| call.is_open())
-        {
-            call.phase = phase;
-        }
-    }
-
-    /// The conversation begins again; what was said to it stays.
-    fn clean_slate(&mut self) {
-        let items = std::mem::take(&mut self.items);
-        let mut notes: Vec<_> = items
-            .into_iter()
-            .filter_map(|item| {
-                if let Item::Note(note) = item {
-                    Some(note)
-                } else {
-                    None
-                }
-            })
-            .collect();
-        notes.append(&mut self.unseen);
-        self.unseen = notes;
-        self.thinking = None;
-        self.retry_at = None;
-        self.failures = 0;
-        for child in self.children.values_mut() {
-            child.delegation = Delegation::Background;
-        }
-    }
-
     /// What a clean slate must be told: the effects the conversation so far had outside, if any.
     #[must_use]
     pub fn effects_note(&self) -> Option<String> {
@@ -578,6 +306,22 @@ impl RunState {
             .collect();
         let intro = "An earlier attempt at this was interrupted. It had already done the following; do not repeat it unseen:";
         (!effects.is_empty()).then(|| format!("{intro}\n{}", effects.join("\n")))
+    }
+}
+
+/// A run's progress in words.
+#[must_use]
+pub fn progress(body: &EventBody) -> Option<String> {
+    match body {
+        EventBody::RunProgress {
+            turn,
+            doing,
+            tokens,
+        } => Some(format!(
+            "still at it: turn {}, {doing}, {tokens} tokens so far",
+            turn + 1
+        )),
+        _ => None,
     }
 }
 
@@ -608,24 +352,4 @@ impl Call {
         };
         Some(format!("- {} {}: {said}", self.call.name, self.call.args))
     }
-}
-
-/// How long the try after the `failures`-th failure waits: exponential with full jitter, the same for the same run and turn, and
-/// not less than the provider asked for.
-#[must_use]
-pub fn retry_delay(
-    run: RunId,
-    turn: u32,
-    failures: u32,
-    base: Duration,
-    cap: Duration,
-    asked: Option<Duration>,
-) -> Duration {
-    let whole = base
-        .saturating_mul(1 << failures.saturating_sub(1).min(20))
-        .min(cap);
-    let (high, low) = run.0.as_u64_pair();
-    let mut random =
-        fastrand::Rng::with_seed(high ^ low ^ (u64::from(turn) << 32) ^ u64::from(failures));
-    whole.mul_f64(random.f64()).max(asked.unwrap_or_default())
 }

@@ -20,12 +20,13 @@ fn create_run() -> ToolSpec {
     ToolSpec {
         name: CREATE_RUN.to_owned(),
         description: "Delegates work to another agent of this task. In the foreground the call waits and returns the result; \
-                      in the background it returns at once, and the result comes later as a message."
+                      in the background it returns at once, and the result comes later as a message. Without `agent`, a worker \
+                      does it: yourself, with your tools, in a conversation of its own."
             .to_owned(),
         parameters: json!({
             "type": "object",
             "properties": {
-                "agent": { "type": "string", "description": "the agent's name" },
+                "agent": { "type": "string", "description": "the agent's name; a worker of your own if left out" },
                 "input": { "type": "string", "description": "the whole brief: the agent knows nothing else of your conversation" },
                 "title": { "type": "string", "description": "a few words for lists" },
                 "mode": { "enum": ["foreground", "background"], "default": "foreground" },
@@ -35,7 +36,7 @@ fn create_run() -> ToolSpec {
                 },
                 "snippets": { "type": "array", "items": { "type": "string" }, "description": "with scoped: excerpts to share" }
             },
-            "required": ["agent", "input"],
+            "required": ["input"],
             "additionalProperties": false
         }),
         effect: EffectClass::Transactional,
@@ -63,8 +64,9 @@ fn post_message() -> ToolSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreateRun {
-    /// Who is to do it.
-    pub agent: AgentName,
+    /// Who is to do it; a worker of the delegating agent if left out.
+    #[serde(default)]
+    pub agent: Option<AgentName>,
     /// The brief.
     pub input: String,
     /// What people read in lists; the beginning of the brief unless given.

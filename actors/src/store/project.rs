@@ -238,9 +238,10 @@ fn fold_task(task: &mut TaskRow, event: &Event) -> Result<(), Illegal> {
         EventBody::TaskCompleted { .. } => TaskStatus::Completed,
         EventBody::TaskFailed { .. } => TaskStatus::Failed,
         EventBody::TaskCancelled { .. } => TaskStatus::Cancelled,
+        EventBody::TaskReopened => TaskStatus::Running,
         _ => return Ok(()),
     };
-    if task.status.is_terminal() {
+    if task.status.is_terminal() != matches!(event.body, EventBody::TaskReopened) {
         let kind = event.body.kind();
         return Err(Illegal::new(kind, task.id, named(task.status)));
     }
@@ -254,6 +255,11 @@ fn fold_task(task: &mut TaskRow, event: &Event) -> Result<(), Illegal> {
 fn fold_run(row: &mut RunRow, event: &Event) -> Result<(), Illegal> {
     if row.status.is_terminal() {
         return match &event.body {
+            EventBody::RunContinued { .. } => {
+                row.status = RunStatus::Queued;
+                row.ended_at = None;
+                Ok(())
+            }
             EventBody::ToolCallLate { .. }
             | EventBody::Message { .. }
             | EventBody::TaskMessage { .. } => Ok(()),
@@ -264,6 +270,9 @@ fn fold_run(row: &mut RunRow, event: &Event) -> Result<(), Illegal> {
         EventBody::RunStarted | EventBody::RunRestarted { .. } => claim(row, event)?,
         EventBody::RunQuarantined { .. } => row.status = RunStatus::Quarantined,
         EventBody::RunReleased => row.status = RunStatus::Queued,
+        EventBody::RunContinued { .. } => {
+            return Err(Illegal::new(event.body.kind(), row.id, named(row.status)));
+        }
         EventBody::RunCompleted { usage, .. } => end(row, event, RunStatus::Completed, *usage),
         EventBody::RunFailed { usage, .. } => end(row, event, RunStatus::Failed, *usage),
         EventBody::RunCancelled { usage, .. } => end(row, event, RunStatus::Cancelled, *usage),

@@ -244,6 +244,7 @@ impl Stage {
             root_agent: agents[0].clone(),
             available_agents: agents.clone(),
             team: None,
+            workflow: None,
             agents: agents
                 .into_iter()
                 .map(|name| (name, spec.clone()))

@@ -10,6 +10,8 @@ use landlock::{
     RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
 
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+
 use super::wire::Rules;
 
 /// The newest version whose every right has been tried here.
@@ -70,9 +72,21 @@ pub(super) fn version() -> Option<u32> {
     }
 }
 
+/// What even root's commands may do of what only root may. Not among it: looking into other processes, which goes past landlock, and
+/// making devices, which are a way to every file.
+const OF_ROOT: CapabilitySet = CapabilitySet::CHOWN
+    .union(CapabilitySet::DAC_OVERRIDE)
+    .union(CapabilitySet::FOWNER)
+    .union(CapabilitySet::FSETID)
+    .union(CapabilitySet::KILL)
+    .union(CapabilitySet::SETGID)
+    .union(CapabilitySet::SETUID)
+    .union(CapabilitySet::NET_BIND_SERVICE);
+
 /// Restricts this thread and whatever it starts, or fails.
 pub(super) fn enforce(rules: &Rules) -> Result<(), String> {
     let failed = |error: &dyn std::fmt::Display| format!("cannot confine the command: {error}");
+    give_up_capabilities().map_err(|error| failed(&error))?;
     let status = restrict(rules).map_err(|error| failed(&error))?;
     match status.ruleset {
         RulesetStatus::NotEnforced => Err(failed(&"the kernel has no landlock any more")),
@@ -80,8 +94,17 @@ pub(super) fn enforce(rules: &Rules) -> Result<(), String> {
     }
 }
 
+fn give_up_capabilities() -> rustix::io::Result<()> {
+    let mut sets = capabilities(None)?;
+    sets.effective &= OF_ROOT;
+    sets.permitted &= OF_ROOT;
+    sets.inheritable &= OF_ROOT;
+    set_capabilities(None, sets)
+}
+
 fn restrict(rules: &Rules) -> Result<RestrictionStatus, RulesetError> {
     let listing: BitFlags<AccessFs> = AccessFs::ReadDir.into();
+    let everything = AccessFs::from_all(TRIED) & !(AccessFs::MakeChar | AccessFs::MakeBlock);
     let device = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev;
     Ruleset::default()
         .set_compatibility(landlock::CompatLevel::BestEffort)
@@ -94,9 +117,6 @@ fn restrict(rules: &Rules) -> Result<RestrictionStatus, RulesetError> {
             &rules.readable,
             AccessFs::from_read(TRIED),
         ))?
-        .add_rules(path_beneath_rules(
-            &rules.writable,
-            AccessFs::from_all(TRIED),
-        ))?
+        .add_rules(path_beneath_rules(&rules.writable, everything))?
         .restrict_self()
 }

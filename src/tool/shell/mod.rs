@@ -15,8 +15,8 @@
 //! What a command asks *another* program to start (a container's daemon, `at`, `systemd-run`) belongs to that program.
 //!
 //! Where the kernel has landlock, a command writes below the root, in `$HOME` and in `$TMPDIR` (both the executor's own), and reads
-//! these, system folders and the folders of `PATH`; it cannot read another process's environment. Without landlock it may do what the
-//! executor's user may. It can never gain privileges (`sudo` does not work), reaches the network, and gets a short environment in which
+//! these, system folders and the folders of `PATH`; it cannot read another process's environment, and of root's capabilities it has only
+//! those that concern owners of files, users and low ports. Without landlock it may do what the executor's user may. It can never gain privileges (`sudo` does not work), reaches the network, and gets a short environment in which
 //! no key of the executor's process stands.
 
 mod environment;

@@ -112,7 +112,8 @@ impl Attended {
         Ok(())
     }
 
-    /// Takes output until it ends: with the supervisor, which ends when nothing is left below it.
+    /// Takes output until it ends: with the supervisor, which ends when nothing is left below it. One that does not do what it is told
+    /// is not waited for much longer.
     async fn attend(&mut self, stop: &CancellationToken, limit: Duration) {
         let mut buffer = vec![0; 16 * 1024];
         let mut shown = interval(SHOWN_EVERY);
@@ -139,7 +140,10 @@ impl Attended {
                     self.end(Why::Timeout(limit));
                     patience.as_mut().reset(Instant::now() + self.patience);
                 }
-                () = &mut patience, if ended || self.why.is_some() => return,
+                () = &mut patience, if ended || self.why.is_some() => {
+                    self.patience = LINGER;
+                    return;
+                }
                 _ = shown.tick(), if self.live.is_waiting() => self.live.flush(),
             }
         }

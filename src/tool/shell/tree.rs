@@ -14,13 +14,16 @@ use rustix::process::{
 use super::wire::MARK;
 
 /// How often the tree is looked at again while it is being stopped.
-const PASSES: usize = 64;
+const PASSES: usize = 200;
 
 /// How long to wait before it is looked at again.
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// How often a tree is killed before it is given up: processes in the middle of a device's answer cannot be.
 const ROUNDS: usize = 1000;
+
+/// How often in a row nothing must be found where only looking tells.
+const EMPTY: usize = 4;
 
 /// A process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,25 +96,23 @@ pub(super) enum Which {
 }
 
 impl Which {
-    fn among(&self, all: &[Process]) -> Vec<Process> {
-        let found = match self {
-            Self::Below(root) => below(all, *root),
-            Self::Marked(mark) => all
-                .iter()
-                .filter(|process| process.is_marked(mark))
-                .cloned()
-                .collect(),
-        };
+    /// Those that are there now, but never this process itself.
+    pub(super) fn now(&self) -> Vec<Process> {
         let own = getpid().as_raw_nonzero().get();
+        let found = match self {
+            Self::Below(root) => {
+                children_are_told(*root).map_or_else(|| below(&all(), *root), |_| told_below(*root))
+            }
+            Self::Marked(mark) => {
+                let mut all = all();
+                all.retain(|process| process.is_marked(mark));
+                all
+            }
+        };
         found
             .into_iter()
             .filter(|process| process.is_alive() && process.pid != own)
             .collect()
-    }
-
-    /// Those that are there now.
-    pub(super) fn now(&self) -> Vec<Process> {
-        self.among(&all())
     }
 
     /// Sends all of them a signal.
@@ -121,24 +122,25 @@ impl Which {
         }
     }
 
-    /// Stops them until none is left that could start another.
+    /// Stops them until none is left that could start another. Without a pause: what runs away from one process to the next is caught
+    /// only by somebody faster.
     fn freeze(&self) {
         for _ in 0..PASSES {
-            let running: Vec<_> = self.now().into_iter().filter(Process::can_run).collect();
+            let mut running = self.now();
+            running.retain(Process::can_run);
             if running.is_empty() {
                 return;
             }
             running
                 .iter()
                 .for_each(|process| process.signal(Signal::STOP));
-            std::thread::sleep(PAUSE);
         }
     }
 
     /// Ends them all; `gone` says when the caller knows that none is left. Returns how many could not be ended.
     pub(super) fn end(&self, mut gone: impl FnMut() -> bool) -> usize {
-        self.freeze();
         for _ in 0..ROUNDS {
+            self.freeze();
             self.signal(Signal::KILL);
             if gone() {
                 return 0;
@@ -149,7 +151,7 @@ impl Which {
     }
 }
 
-/// Ends whatever carries `mark`, looking twice. Returns how many were there.
+/// Ends whatever carries `mark`. Returns how many were there.
 pub(super) fn sweep(mark: &str) -> usize {
     let marked = Which::Marked(mark.to_owned());
     let found = marked.now().len();
@@ -161,7 +163,7 @@ pub(super) fn sweep(mark: &str) -> usize {
             } else {
                 0
             };
-            empty > 1
+            empty >= EMPTY
         });
     }
     found
@@ -172,6 +174,30 @@ fn all() -> Vec<Process> {
     pids.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter_map(Process::read)
         .collect()
+}
+
+/// The children of a process as the kernel lists them, which is faster than to look at everybody; nothing where it does not.
+fn children_are_told(of: i32) -> Option<Vec<i32>> {
+    let mut children = Vec::new();
+    for thread in fs::read_dir(format!("/proc/{of}/task")).ok()? {
+        let told = fs::read_to_string(thread.ok()?.path().join("children")).ok()?;
+        children.extend(
+            told.split_whitespace()
+                .filter_map(|pid| pid.parse::<i32>().ok()),
+        );
+    }
+    Some(children)
+}
+
+fn told_below(root: i32) -> Vec<Process> {
+    let mut found = Vec::new();
+    let mut waiting = children_are_told(root).unwrap_or_default();
+    while let Some(pid) = waiting.pop() {
+        found.extend(Process::read(pid));
+        // One that has gone meanwhile has left its children to somebody who is looked at again.
+        waiting.extend(children_are_told(pid).unwrap_or_default());
+    }
+    found
 }
 
 fn below(all: &[Process], root: i32) -> Vec<Process> {

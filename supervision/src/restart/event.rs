@@ -116,6 +116,9 @@ pub enum AdminError {
     /// The supervisor is stopping or gone.
     #[error("the supervisor is stopping")]
     Stopping,
+    /// Too many requests wait for the supervisor already.
+    #[error("too many requests wait for the supervisor: ask again later")]
+    Busy,
 }
 
 /// What is known about whether a child that is down comes back.
@@ -125,6 +128,8 @@ pub enum Availability {
     Restarting,
     /// It will not, unless somebody says so.
     Stopped,
+    /// Its supervisor ends too; whether that is started again is for those above it to say.
+    Undecided,
 }
 
 /// What a core wants done.

@@ -5,12 +5,13 @@
 //! remembers what it is in the middle of, takes mutations in turn behind it, and can be asked at any time.
 
 mod child;
-mod core;
+mod declared;
 mod dynamic;
 mod event;
+mod ledger;
 mod window;
 
-pub use self::core::SupervisorCore;
+pub use self::declared::SupervisorCore;
 pub use self::dynamic::DynamicCore;
 pub use self::event::{
     AdminError, Availability, ChildKey, ChildRow, ChildState, Core, Effect, Event, Incarnation,

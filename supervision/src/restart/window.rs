@@ -1,16 +1,26 @@
 //! The restart intensity: how many restarts were needed lately.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use super::event::ChildKey;
 use crate::strategy::Intensity;
 
-/// Restarts within the period. Times are since the supervisor's start.
+/// From here on an intensity is no limit, and nothing is remembered for it.
+pub(super) const NO_LIMIT: u32 = 1_000_000;
+
+/// Restarts within the period, oldest first. Times are since the supervisor's start.
 #[derive(Debug, Clone)]
 pub(super) struct Window {
-    intensity: Intensity,
-    restarts: VecDeque<(Duration, ChildKey)>,
+    pub(super) intensity: Intensity,
+    restarts: VecDeque<Restarted>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Restarted {
+    at: Duration,
+    child: ChildKey,
+    /// Until when it does not age.
     held_until: Duration,
 }
 
@@ -19,42 +29,57 @@ impl Window {
         Self {
             intensity,
             restarts: VecDeque::new(),
-            held_until: Duration::ZERO,
         }
     }
 
     /// Charges one restart; whether it is still forgiven.
     pub(super) fn charge(&mut self, now: Duration, child: ChildKey) -> bool {
-        self.forget(now);
-        self.restarts.push_back((now, child));
+        if self.intensity.restarts >= NO_LIMIT {
+            return true;
+        }
+        while self
+            .restarts
+            .front()
+            .is_some_and(|oldest| !self.is_recent(now, oldest))
+        {
+            self.restarts.pop_front();
+        }
+        let place = self.restarts.partition_point(|other| other.at <= now);
+        let restarted = Restarted {
+            at: now,
+            child,
+            held_until: now,
+        };
+        self.restarts.insert(place, restarted);
         self.restarts.len() <= self.intensity.restarts as usize
     }
 
-    /// Keeps the period from running during a wait: otherwise any wait longer than the period would forgive everything,
-    /// and a child that always crashes would be restarted for ever.
-    pub(super) fn hold(&mut self, now: Duration, wait: Duration) {
-        let until = now + wait;
-        let longer = until.saturating_sub(self.held_until.max(now));
-        for (at, _) in &mut self.restarts {
-            *at += longer;
+    /// Keeps the restarts of some children from ageing while these children wait: otherwise any wait longer than the period
+    /// would forgive everything, and a child that always crashes would be restarted for ever.
+    pub(super) fn hold(&mut self, now: Duration, wait: Duration, waits: impl Fn(ChildKey) -> bool) {
+        let until = now.saturating_add(wait);
+        for restarted in &mut self.restarts {
+            if waits(restarted.child) {
+                let longer = until.saturating_sub(restarted.held_until.max(now));
+                restarted.at = restarted.at.saturating_add(longer);
+                restarted.held_until = restarted.held_until.max(until);
+            }
         }
-        self.held_until = self.held_until.max(until);
-    }
-
-    /// How many restarts of `child` are in the window.
-    pub(super) fn count(&self, now: Duration, child: ChildKey) -> usize {
         self.restarts
-            .iter()
-            .filter(|(at, of)| *of == child && self.is_recent(now, *at))
-            .count()
+            .make_contiguous()
+            .sort_by_key(|restarted| restarted.at);
     }
 
-    fn is_recent(&self, now: Duration, at: Duration) -> bool {
-        at + self.intensity.within >= now
+    /// How many restarts of each child are in the window.
+    pub(super) fn counts(&self, now: Duration) -> HashMap<ChildKey, usize> {
+        let mut counts = HashMap::new();
+        for restarted in self.restarts.iter().filter(|one| self.is_recent(now, one)) {
+            *counts.entry(restarted.child).or_default() += 1;
+        }
+        counts
     }
 
-    fn forget(&mut self, now: Duration) {
-        let within = self.intensity.within;
-        self.restarts.retain(|(at, _)| *at + within >= now);
+    fn is_recent(&self, now: Duration, restarted: &Restarted) -> bool {
+        restarted.at.saturating_add(self.intensity.within) >= now
     }
 }

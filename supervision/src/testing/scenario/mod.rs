@@ -5,6 +5,7 @@
 //! supervisor, [`run_core`] through the rules alone; both print what OTP prints.
 
 mod core;
+mod generate;
 mod live;
 mod parse;
 
@@ -18,6 +19,7 @@ use crate::spec::{Plan, SpecError};
 use crate::strategy::Flags;
 
 pub use self::core::run_core;
+pub use self::generate::generate;
 pub use self::live::run;
 pub use self::parse::{Scenario, ScenarioError, parse};
 
@@ -156,7 +158,7 @@ fn shown_refusal(error: &AdminError) -> String {
         AdminError::StartFailed(reason) => reason.to_string(),
         AdminError::Invalid(error) => shown_spec_error(error).to_owned(),
         AdminError::Dynamic => "simple_one_for_one".to_owned(),
-        AdminError::Stopping => "noproc".to_owned(),
+        AdminError::Stopping | AdminError::Busy => "noproc".to_owned(),
     }
 }
 
@@ -194,6 +196,22 @@ fn shown_children<'a>(children: impl IntoIterator<Item = (&'a str, ChildState)>)
         let _ = write!(line, "{gap}{id}:{}", shown_state(state));
     }
     line
+}
+
+/// The trace with the one thing put in order that has none: how children end when their supervisor is killed.
+#[must_use]
+pub fn comparable(mut trace: Vec<String>) -> Vec<String> {
+    if let Some((last, before)) = trace.split_last_mut()
+        && last.starts_with("sup_exit killed")
+    {
+        let is_end = |line: &String| line.starts_with("stopped ") || line.ends_with(" killed");
+        let from = before
+            .iter()
+            .rposition(|line| !is_end(line))
+            .map_or(0, |n| n + 1);
+        before[from..].sort();
+    }
+    trace
 }
 
 /// How long the trace must be quiet before the next line is played.

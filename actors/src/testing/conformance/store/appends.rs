@@ -72,6 +72,15 @@ pub(super) async fn keeps_every_kind_of_event(store: &dyn Store) {
         let drafts = match &body {
             EventBody::TaskCreated { .. } => vec![of_task(body)],
             EventBody::RunQueued { .. } => [before, vec![of_run(run(n + 1_000), 0, body)]].concat(),
+            // These two go on with what has ended.
+            EventBody::TaskReopened => {
+                let reason = String::new();
+                let end = of_task(EventBody::TaskCancelled { reason });
+                [before, vec![end, of_task(body)]].concat()
+            }
+            EventBody::RunContinued { .. } => {
+                [before, vec![completed(run(n), 1), of_run(run(n), 1, body)]].concat()
+            }
             _ if body.needs_run() => [before, vec![of_run(run(n), 2, body)]].concat(),
             _ => [before, vec![of_task(body)]].concat(),
         };

@@ -13,7 +13,7 @@ use crate::model::{
 
 use super::draft::{definition, run, spec};
 
-const KINDS: usize = 29;
+const KINDS: usize = 32;
 
 /// One event of every kind, each with contents that are easily mangled.
 #[must_use]
@@ -33,7 +33,23 @@ fn body(rng: &mut Rng, n: usize) -> EventBody {
         0..7 => of_task(rng, n),
         7..18 => of_run(rng, n),
         18..25 => of_call(rng, n),
-        _ => of_supervision(rng, n),
+        25..29 => of_supervision(rng, n),
+        _ => of_what_goes_on(rng, n),
+    }
+}
+
+fn of_what_goes_on(rng: &mut Rng, n: usize) -> EventBody {
+    match n {
+        29 => EventBody::TaskReopened,
+        30 => EventBody::RunContinued {
+            from: sender(rng),
+            content: content(rng),
+        },
+        _ => EventBody::RunProgress {
+            turn: rng.u32(..),
+            doing: text(rng),
+            tokens: rng.u64(..),
+        },
     }
 }
 
@@ -190,6 +206,7 @@ fn any_spec(rng: &mut Rng) -> RunSpec {
         input: text(rng),
         depth: rng.u32(..),
         snippets: some(rng, text),
+        worker: rng.bool(),
         parent: maybe(rng, |rng| Parent {
             run: any_run(rng),
             step: step(rng),

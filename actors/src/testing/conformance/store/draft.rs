@@ -93,6 +93,7 @@ pub fn definition(name: &str) -> TaskDefinition {
         root_agent: "writer".into(),
         available_agents: vec!["writer".into()],
         team: None,
+        workflow: None,
         agents: BTreeMap::from([("writer".into(), crate::model::AgentSpec::default())]),
         limits: Limits::default(),
         source: serde_json::Value::Null,
@@ -109,6 +110,7 @@ pub fn spec(agent: AgentName) -> RunSpec {
         depth: 0,
         context: ContextMode::Scoped,
         snippets: Vec::new(),
+        worker: false,
         parent: None,
     }
 }

@@ -1,7 +1,8 @@
 //! What becomes of a run when an incarnation of it begins. Pure.
 
 use crate::model::{Limits, Recovery, RunStatus};
-use crate::run::RunState;
+
+use super::state::RunState;
 
 /// How a new incarnation begins.
 #[derive(Debug, Clone, PartialEq, Eq)]

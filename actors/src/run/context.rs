@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
+use super::state::{CallPhase, Item, Note, RunState, Turn};
+use super::tools::CREATE_RUN;
 use crate::model::event::Outcome;
 use crate::model::{
     AgentName, AgentSpec, ChatMessage, Content, ContextMode, ModelRequest, RunSpec, Sender, Seq,
     TaskDefinition, ToolSpec,
 };
-use crate::run::state::{CallPhase, Item, Note, RunState, Turn};
-use crate::run::tools::CREATE_RUN;
 
 /// What a request is made from besides the run's state.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +61,13 @@ pub fn request(state: &RunState, seen: Seq, scene: Scene<'_>) -> ModelRequest {
 /// The system prompt: instructions, and whom work can be delegated to.
 fn system(agent: &AgentSpec, scene: Scene<'_>) -> String {
     let mut text = agent.instructions.trim_end().to_owned();
+    if let Some(workflow) = &scene.task.workflow {
+        let _ = write!(
+            text,
+            "\n\nThe workflow of this task, {} version {}:\n{}",
+            workflow.name, workflow.version, workflow.instructions
+        );
+    }
     if agent.tools.iter().any(|tool| tool == CREATE_RUN) {
         let others = scene
             .task
@@ -92,10 +99,8 @@ fn system(agent: &AgentSpec, scene: Scene<'_>) -> String {
 }
 
 fn messages(state: &RunState, seen: Seq, scene: Scene<'_>) -> Vec<ChatMessage> {
-    let mut messages = vec![ChatMessage::User {
-        text: opening(state, scene),
-    }];
-    let mut said = Vec::new();
+    let mut messages = Vec::new();
+    let mut said = vec![opening(state, scene)];
     for item in &state.items {
         match item {
             Item::Note(note) => said.extend(shown_note(state, note, scene)),

@@ -1,0 +1,258 @@
+//! The ractor actor around one incarnation of an [`Actor`].
+
+use std::future::{Future, ready};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use ractor::{ActorProcessingErr, ActorRef};
+use tokio_util::sync::CancellationToken;
+
+use super::Init;
+use super::spawn::{Ambient, Launch, Launcher, Life, Live, Slot, StartFailure, StopWith, spawn};
+use crate::actor::{Actor, Attached, Context, Failure, Own, panic_message};
+use crate::exit::Exit;
+use crate::inbox::{AtRestart, Inbox, InboxControl, inbox};
+use crate::report::{About, DeadLetterReason, Decision};
+
+type Make<A> = Arc<
+    dyn Fn(&mut Context<<A as Actor>::Message>) -> BoxFuture<'static, Result<Init<A>, Failure>>
+        + Send
+        + Sync,
+>;
+
+pub(super) struct ActorLauncher<A: Actor> {
+    /// None for one that nobody sends to.
+    inbox: Option<Inbox<A::Message>>,
+    make: Make<A>,
+}
+
+impl<A: Actor> ActorLauncher<A> {
+    pub(super) fn new<F, Fut>(inbox: Option<Inbox<A::Message>>, init: F) -> Self
+    where
+        F: Fn(&mut Context<A::Message>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Init<A>, Failure>> + Send + 'static,
+    {
+        let make: Make<A> = Arc::new(move |cx| init(cx).boxed());
+        Self { inbox, make }
+    }
+}
+
+impl<A: Actor> Launcher for ActorLauncher<A> {
+    fn launch(&self, launch: Launch) -> Option<Live> {
+        let (slot, attached) = (Slot::default(), Attached::default());
+        let stopping = CancellationToken::new();
+        let own = || inbox(1, AtRestart::Carry).1;
+        let cell = Cell::<A> {
+            slot: slot.clone(),
+            attached: attached.clone(),
+            stopping: stopping.clone(),
+            inbox: self.inbox.clone().unwrap_or_else(own),
+            ambient: launch.ambient,
+            supervisor: launch.supervisor,
+            path: launch.path,
+            about: launch.about,
+            body: tokio::sync::Mutex::new(None),
+        };
+        let life = Life {
+            slot,
+            attached,
+            ready_at_once: true,
+            aftermath: ready(()),
+            fate: launch.fate,
+        };
+        let actor = spawn(cell, self.make.clone(), launch.parent, life)?;
+        Some(Live::new(actor.get_cell(), StopWith::Token(stopping)))
+    }
+
+    fn inbox(&self) -> Option<Arc<dyn InboxControl>> {
+        let inbox = self.inbox.clone()?;
+        Some(Arc::new(inbox))
+    }
+}
+
+enum CellMessage<M> {
+    /// The inbox is not empty.
+    Wake,
+    /// Something attached came to its end.
+    Own(Own<M>),
+    /// The start itself asked to end.
+    Leave,
+}
+
+struct Cell<A: Actor> {
+    slot: Slot,
+    attached: Attached,
+    stopping: CancellationToken,
+    inbox: Inbox<A::Message>,
+    ambient: Ambient,
+    supervisor: Arc<str>,
+    path: Arc<str>,
+    about: About,
+    /// Here and not in ractor's state, which travels to the supervisor's mailbox at the end and outlives the actor's task.
+    body: tokio::sync::Mutex<Option<Body<A>>>,
+}
+
+struct Body<A: Actor> {
+    actor: A,
+    cx: Context<A::Message>,
+}
+
+impl<A: Actor> Cell<A> {
+    fn context(&self, myself: &ActorRef<CellMessage<A::Message>>) -> Context<A::Message> {
+        let own = myself.clone();
+        Context {
+            path: self.path.clone(),
+            incarnation: self.about.incarnation,
+            inbox: self.inbox.clone(),
+            own: Arc::new(move |message| {
+                let _ = own.cast(CellMessage::Own(message));
+            }),
+            attached: self.attached.clone(),
+            stopping: self.stopping.clone(),
+            exit: None,
+        }
+    }
+
+    /// Makes the actor; none if it is not to be, and then it has been noted why.
+    async fn begin(&self, make: Make<A>, cx: &mut Context<A::Message>) -> Result<A, Failure> {
+        let made = AssertUnwindSafe(async { make(cx).await }).catch_unwind();
+        let failure = match made.await {
+            Ok(Ok(Init::Up(actor))) => return Ok(actor),
+            Ok(Ok(Init::UpWith(actor, extra))) => {
+                self.slot.hand_over(extra);
+                return Ok(actor);
+            }
+            Ok(Ok(Init::Declined)) => {
+                self.slot.decline();
+                return Err("declined".into());
+            }
+            Ok(Err(failure)) => failure,
+            Err(panic) => format!("panicked: {}", panic_message(&*panic)).into(),
+        };
+        self.slot
+            .start_failed(StartFailure::new(failure.to_string()));
+        Err(failure)
+    }
+
+    async fn handle_one(
+        &self,
+        message: A::Message,
+        body: &mut Body<A>,
+        mut lost: InFlight<'_, A>,
+    ) -> Option<Exit> {
+        let Body { actor, cx } = body;
+        let handled = AssertUnwindSafe(async { actor.handle(message, cx).await })
+            .catch_unwind()
+            .await;
+        match handled {
+            Ok(Ok(())) => {
+                lost.cell = None;
+                cx.exit.take()
+            }
+            Ok(Err(failure)) => Some(Exit::failed(failure)),
+            Err(panic) => Some(Exit::Panicked(panic_message(&*panic))),
+        }
+    }
+
+    /// Cleans up and drops the actor. A panic in either is how it ended.
+    async fn end(&self, body: &mut Option<Body<A>>, exit: Exit) {
+        let Some(Body { actor, .. }) = body.as_mut() else {
+            return;
+        };
+        let terminated = AssertUnwindSafe(async { actor.terminate(&exit).await })
+            .catch_unwind()
+            .await;
+        let dropped = std::panic::catch_unwind(AssertUnwindSafe(|| drop(body.take())));
+        self.slot.exit(match terminated.and(dropped) {
+            Ok(()) => exit,
+            Err(panic) => Exit::Panicked(panic_message(&*panic)),
+        });
+    }
+}
+
+/// A message that is being handled. Unless that goes well, it is lost, and that is reported: also when the handler is killed.
+struct InFlight<'a, A: Actor> {
+    cell: Option<&'a Cell<A>>,
+}
+
+impl<A: Actor> Drop for InFlight<'_, A> {
+    fn drop(&mut self) {
+        if let Some(cell) = self.cell {
+            let decision = Decision::DeadLetters {
+                about: cell.about.clone(),
+                count: 1,
+                reason: DeadLetterReason::InFlight,
+            };
+            cell.ambient.report(&cell.supervisor, decision);
+        }
+    }
+}
+
+impl<A: Actor> ractor::Actor for Cell<A> {
+    type Msg = CellMessage<A::Message>;
+    type State = ();
+    type Arguments = Make<A>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        make: Make<A>,
+    ) -> Result<(), ActorProcessingErr> {
+        let mut cx = self.context(&myself);
+        let actor = self.begin(make, &mut cx).await?;
+        if cx.exit.is_some() {
+            let _ = myself.cast(CellMessage::Leave);
+        }
+        *self.body.lock().await = Some(Body { actor, cx });
+        let wake = Box::new(move || {
+            let _ = myself.cast(CellMessage::Wake);
+        });
+        self.inbox.attach(wake).map_err(|taken| {
+            self.slot.inbox_taken();
+            taken.into()
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        (): &mut (),
+    ) -> Result<(), ActorProcessingErr> {
+        let mut guard = self.body.lock().await;
+        let Some(body) = guard.as_mut() else {
+            return Ok(());
+        };
+        let message = match message {
+            CellMessage::Wake => self.inbox.take().ok_or(None),
+            CellMessage::Own(Own::Message(message)) => Ok(message),
+            CellMessage::Own(Own::Panicked(reason)) => Err(Some(Exit::Panicked(reason))),
+            CellMessage::Leave => Err(body.cx.exit.take()),
+        };
+        let exit = match message {
+            Ok(message) => {
+                let lost = InFlight { cell: Some(self) };
+                self.handle_one(message, body, lost).await
+            }
+            Err(exit) => exit,
+        };
+        if let Some(exit) = exit {
+            self.end(&mut guard, exit).await;
+            myself.stop(None);
+        }
+        Ok(())
+    }
+
+    async fn post_stop(
+        &self,
+        _: ActorRef<Self::Msg>,
+        (): &mut (),
+    ) -> Result<(), ActorProcessingErr> {
+        if !self.slot.has_ended() {
+            self.end(&mut *self.body.lock().await, Exit::SHUTDOWN).await;
+        }
+        Ok(())
+    }
+}

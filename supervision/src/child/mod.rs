@@ -1,0 +1,115 @@
+//! The only place that spawns: how a child is started, stopped, killed, and known to be gone.
+
+mod cell;
+mod spawn;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+
+use self::cell::ActorLauncher;
+pub use self::spawn::StartFailure;
+pub(crate) use self::spawn::{
+    Ambient, Fate, FateSink, Launch, Launcher, Life, Live, Slot, StopWith, spawn,
+};
+use crate::actor::{Actor, Context, Failure};
+use crate::exit::Exit;
+use crate::inbox::Inbox;
+
+/// What an incarnation of an actor begins as.
+pub enum Init<A> {
+    /// Up.
+    Up(A),
+    /// Up, with something for whoever had it started.
+    UpWith(A, Extra),
+    /// There is nothing to do: no child, and no failure.
+    Declined,
+}
+
+/// Something a start hands to whoever asked for it.
+pub type Extra = Arc<dyn std::any::Any + Send + Sync>;
+
+/// How a child is started; made by [`Start::actor`], [`Start::worker`] and [`Start::supervisor`](Start::supervisor).
+#[derive(Clone)]
+pub struct Start {
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) launcher: Arc<dyn Launcher>,
+}
+
+impl std::fmt::Debug for Start {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Start")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Start {
+    /// An actor that reads from `inbox`; `init` makes each incarnation and may take its time.
+    pub fn actor<A, F, Fut>(inbox: Inbox<A::Message>, init: F) -> Self
+    where
+        A: Actor,
+        F: Fn(&mut Context<A::Message>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<A, Failure>> + Send + 'static,
+    {
+        Self::init(inbox, move |cx| init(cx).map(|made| made.map(Init::Up)))
+    }
+
+    /// Like [`Start::actor`], for an `init` that may decline or has something to hand over.
+    pub fn init<A, F, Fut>(inbox: Inbox<A::Message>, init: F) -> Self
+    where
+        A: Actor,
+        F: Fn(&mut Context<A::Message>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Init<A>, Failure>> + Send + 'static,
+    {
+        Self::launched_by(ActorLauncher::new(Some(inbox), init))
+    }
+
+    /// A future as a child: it ends normally with `Ok`, fails with `Err`, and is dropped when it is to stop.
+    pub fn worker<F, Fut>(work: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
+        Self::launched_by(ActorLauncher::new(
+            None,
+            move |cx: &mut Context<WorkerEnd>| {
+                let _ = cx.attach(work().map(WorkerEnd));
+                std::future::ready(Ok(Init::Up(Worker)))
+            },
+        ))
+    }
+
+    pub(crate) fn launched_by(launcher: impl Launcher + 'static) -> Self {
+        Self {
+            name: None,
+            launcher: Arc::new(launcher),
+        }
+    }
+
+    /// The same with a name, for an instance of a dynamic supervisor.
+    #[must_use]
+    pub fn named(mut self, name: impl AsRef<str>) -> Self {
+        self.name = Some(name.as_ref().into());
+        self
+    }
+}
+
+struct Worker;
+
+struct WorkerEnd(Result<(), Failure>);
+
+impl Actor for Worker {
+    type Message = WorkerEnd;
+
+    async fn handle(
+        &mut self,
+        WorkerEnd(end): WorkerEnd,
+        cx: &mut Context<WorkerEnd>,
+    ) -> Result<(), Failure> {
+        // Not returned as an error: no message is lost with it.
+        cx.exit(end.map_or_else(Exit::failed, |()| Exit::Normal));
+        Ok(())
+    }
+}

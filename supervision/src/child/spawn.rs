@@ -1,0 +1,254 @@
+//! One incarnation of anything: launched, watched, and told of when nothing of it is left.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ractor::{ActorCell, ActorRef, ActorRuntime};
+use tokio_util::sync::CancellationToken;
+
+use super::Extra;
+use crate::actor::{Attached, panic_message};
+use crate::exit::Exit;
+use crate::inbox::InboxControl;
+use crate::report::{About, Decision, Listener, Report};
+use crate::shell::{Estate, Port};
+use crate::spec::ChildId;
+
+/// What every supervisor of a tree shares.
+#[derive(Clone)]
+pub(crate) struct Ambient {
+    pub(crate) listener: Option<Listener>,
+    pub(crate) origin: tokio::time::Instant,
+}
+
+impl Ambient {
+    pub(crate) fn report(&self, path: &Arc<str>, decision: Decision) {
+        let report = Report {
+            path: path.clone(),
+            at: self.origin.elapsed(),
+            decision,
+        };
+        report.log();
+        let Some(listener) = &self.listener else {
+            return;
+        };
+        // A listener that panics must not take a supervisor with it.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| listener(&report))) {
+            tracing::error!(path = %path, "the listener panicked: {}", panic_message(&*panic));
+        }
+    }
+}
+
+/// What becomes of an incarnation.
+pub(crate) enum Fate {
+    Started(Option<Extra>),
+    StartFailed(StartFailure),
+    /// It could not be started because another child reads from its inbox, which is therefore not its own to close.
+    InboxTaken,
+    Declined,
+    /// Also for one that was never up: killed, or stopped, while it started.
+    Exited(Exit),
+}
+
+/// Why something could not be started.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct StartFailure {
+    /// The declared child that could not be started, where a supervisor failed because of one.
+    pub child: Option<ChildId>,
+    /// The reason it gave.
+    pub reason: Arc<str>,
+}
+
+impl StartFailure {
+    pub(crate) fn new(reason: impl Into<Arc<str>>) -> Self {
+        Self {
+            child: None,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// Hears of a fate. It is dropped when there is no more to hear, which is how a supervisor's end waits for its children's.
+pub(crate) type FateSink = Arc<dyn Fn(Fate) + Send + Sync>;
+
+/// One incarnation that is to be.
+pub(crate) struct Launch {
+    pub(crate) parent: Option<ActorCell>,
+    pub(crate) ambient: Ambient,
+    pub(crate) supervisor: Arc<str>,
+    pub(crate) path: Arc<str>,
+    pub(crate) about: About,
+    /// Where a supervisor leaves its children's inboxes.
+    pub(crate) estate: Option<Arc<Estate>>,
+    pub(crate) fate: FateSink,
+}
+
+pub(crate) trait Launcher: Send + Sync {
+    /// Starts one incarnation; none if the runtime refuses, and then its fate has been told.
+    fn launch(&self, launch: Launch) -> Option<Live>;
+
+    /// The inbox of an actor.
+    fn inbox(&self) -> Option<Arc<dyn InboxControl>> {
+        None
+    }
+
+    /// What outlives an incarnation of a supervisor.
+    fn estate(&self) -> Option<Arc<Estate>> {
+        None
+    }
+}
+
+/// An incarnation that is starting or up.
+pub(crate) struct Live {
+    cell: ActorCell,
+    stop: StopWith,
+}
+
+pub(crate) enum StopWith {
+    Token(CancellationToken),
+    Port(Port),
+}
+
+impl Live {
+    pub(crate) fn new(cell: ActorCell, stop: StopWith) -> Self {
+        Self { cell, stop }
+    }
+
+    pub(crate) fn port(&self) -> Option<&Port> {
+        match &self.stop {
+            StopWith::Port(port) => Some(port),
+            StopWith::Token(_) => None,
+        }
+    }
+
+    pub(crate) fn request_stop(&self) {
+        match &self.stop {
+            StopWith::Token(token) => {
+                token.cancel();
+                self.cell.stop(None);
+            }
+            StopWith::Port(port) => port.stop(),
+        }
+    }
+
+    pub(crate) fn kill(&self) {
+        self.cell.kill();
+    }
+}
+
+/// What an incarnation says about itself, read when nothing of it is left.
+#[derive(Clone, Default)]
+pub(crate) struct Slot(Arc<Mutex<Note>>);
+
+#[derive(Default)]
+struct Note {
+    up: bool,
+    extra: Option<Extra>,
+    declined: bool,
+    inbox_taken: bool,
+    start_failed: Option<StartFailure>,
+    exit: Option<Exit>,
+}
+
+impl Slot {
+    fn note<R>(&self, write: impl FnOnce(&mut Note) -> R) -> R {
+        write(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn start_failed(&self, failure: StartFailure) {
+        self.note(|note| note.start_failed = Some(failure));
+    }
+
+    pub(crate) fn inbox_taken(&self) {
+        self.note(|note| note.inbox_taken = true);
+    }
+
+    pub(crate) fn decline(&self) {
+        self.note(|note| note.declined = true);
+    }
+
+    pub(crate) fn hand_over(&self, extra: Extra) {
+        self.note(|note| note.extra = Some(extra));
+    }
+
+    pub(crate) fn up(&self) -> Option<Extra> {
+        self.note(|note| {
+            note.up = true;
+            note.extra.take()
+        })
+    }
+
+    pub(crate) fn exit(&self, exit: Exit) {
+        self.note(|note| note.exit = Some(exit));
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.note(|note| note.exit.is_some())
+    }
+
+    fn fate(&self) -> Fate {
+        self.note(|note| match note.start_failed.take() {
+            Some(failure) if !note.up => Fate::StartFailed(failure),
+            _ if note.inbox_taken => Fate::InboxTaken,
+            _ if note.declined && !note.up => Fate::Declined,
+            _ => Fate::Exited(note.exit.take().unwrap_or(Exit::Killed)),
+        })
+    }
+}
+
+/// What is to be known of one incarnation beside its behaviour.
+pub(crate) struct Life<F> {
+    pub(crate) slot: Slot,
+    pub(crate) attached: Attached,
+    /// Whether it counts as started when `pre_start` has returned; a supervisor says so itself, when its children are up.
+    pub(crate) ready_at_once: bool,
+    /// What must be over, beside its task and what it attached, before it counts as gone.
+    pub(crate) aftermath: F,
+    pub(crate) fate: FateSink,
+}
+
+/// Spawns `handler` under its parent and tells its fate when nothing of it is left.
+pub(crate) fn spawn<R, F>(
+    handler: R,
+    arguments: R::Arguments,
+    parent: Option<ActorCell>,
+    life: Life<F>,
+) -> Option<ActorRef<R::Msg>>
+where
+    R: ractor::Actor,
+    F: Future<Output = ()> + Send + 'static,
+{
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that spawns actors"
+    )]
+    let spawned = match parent {
+        Some(parent) => ActorRuntime::spawn_linked_instant(None, handler, arguments, parent),
+        None => ActorRuntime::spawn_instant(None, handler, arguments),
+    };
+    let Ok((actor, starting)) = spawned else {
+        let refused = StartFailure::new("the actor runtime refused to spawn");
+        (life.fate)(Fate::StartFailed(refused));
+        return None;
+    };
+    let watch = async move {
+        if let Ok(Ok(running)) = starting.await {
+            if life.ready_at_once {
+                (life.fate)(Fate::Started(life.slot.up()));
+            }
+            // The actor library reports an end before the actor is dropped; its task's end is the real one.
+            let _ = running.await;
+        }
+        life.attached.end().await;
+        life.aftermath.await;
+        (life.fate)(life.slot.fate());
+    };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the watch belongs to the actor it watches and ends with it"
+    )]
+    tokio::spawn(watch);
+    Some(actor)
+}

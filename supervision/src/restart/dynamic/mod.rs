@@ -1,0 +1,195 @@
+//! The rules for any number of instances of one template.
+
+mod start;
+mod stop;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::child::Child;
+use super::event::{
+    AdminError, ChildKey, ChildRow, ChildState, Core, Effect, Event, Incarnation, Request,
+    RequestId, TimerId,
+};
+use super::ledger::{Ledger, ended_early};
+use crate::exit::Exit;
+use crate::report::{About, Decision};
+use crate::spec::{Plan, SpecError};
+use crate::strategy::{Flags, Strategy};
+
+/// A supervisor of instances of one template, OTP's `simple_one_for_one`.
+///
+/// Instances concern one another in nothing but the restart intensity, so they start and stop side by side; at the end all are
+/// asked at once and share the template's deadline.
+#[derive(Debug, Clone)]
+pub struct DynamicCore<P> {
+    flags: Flags,
+    template: Plan,
+    instances: BTreeMap<ChildKey, Instance<P>>,
+    ending: Option<Exit>,
+    /// When those still there are killed.
+    deadline: Option<TimerId>,
+    over: bool,
+    first_key: u64,
+    next_key: u64,
+    ledger: Ledger<P>,
+}
+
+#[derive(Debug, Clone)]
+struct Instance<P> {
+    child: Child<P>,
+    /// Who waits for its start.
+    adding: Option<RequestId>,
+    /// Who wait for its end.
+    terminating: Vec<RequestId>,
+}
+
+impl<P: Clone> DynamicCore<P> {
+    /// A core for instances of `template`. The template's id is their names' beginning.
+    ///
+    /// # Errors
+    /// An offence in the flags or the template.
+    pub fn new(flags: Flags, template: Plan) -> Result<Self, SpecError> {
+        flags.check()?;
+        template.check(&flags)?;
+        Ok(Self {
+            ledger: Ledger::new(&flags),
+            flags,
+            template,
+            instances: BTreeMap::new(),
+            ending: None,
+            deadline: None,
+            over: false,
+            first_key: 0,
+            next_key: 0,
+        })
+    }
+
+    /// The same, with keys from `first` on, so that no key of one supervisor means an instance of another.
+    #[must_use]
+    pub fn first_key(mut self, first: u64) -> Self {
+        (self.first_key, self.next_key) = (first, first);
+        self
+    }
+
+    fn instance(&mut self, key: ChildKey, incarnation: Incarnation) -> Option<&mut Instance<P>> {
+        self.instances
+            .get_mut(&key)
+            .filter(|instance| instance.child.incarnation == incarnation)
+    }
+
+    fn keys(&self) -> Vec<ChildKey> {
+        self.instances.keys().copied().collect()
+    }
+
+    fn exited(&mut self, key: ChildKey, incarnation: Incarnation, exit: Exit) {
+        let now = self.ledger.now;
+        let Some(Instance { child, .. }) = self.instance(key, incarnation) else {
+            return;
+        };
+        match child.state {
+            ChildState::Starting => self.start_failed(key, incarnation, ended_early(&exit)),
+            ChildState::Running => {
+                let (decision, about) = (child.end_decision(&exit), child.about());
+                let restarts = child.restarts_after(&exit);
+                child.ended(now, exit);
+                self.ledger.report(decision);
+                if restarts {
+                    self.restart(key);
+                } else {
+                    self.remove(key);
+                    self.auto_shutdown(about);
+                }
+            }
+            ChildState::Stopping => self.stopped(key, &exit),
+            _ => {}
+        }
+    }
+
+    fn auto_shutdown(&mut self, about: About) {
+        let is_last = || self.instances.is_empty();
+        if self.template.significant && self.flags.auto_shutdown.applies(is_last) {
+            self.ledger.report(Decision::AutoShutdown(about));
+            self.shut_down(Exit::SHUTDOWN);
+        }
+    }
+
+    fn restart(&mut self, key: ChildKey) {
+        let Some(Instance { child, .. }) = self.instances.get_mut(&key) else {
+            return;
+        };
+        child.state = ChildState::Restarting;
+        match self.ledger.charge(key, child, Strategy::OneForOne) {
+            Some(wait) if wait.is_zero() => self.start(key),
+            Some(wait) => child.timer = Some(self.ledger.arm(Some(key), wait)),
+            None => {
+                let exit = self.ledger.give_up(child);
+                self.remove(key);
+                self.shut_down(exit);
+            }
+        }
+    }
+
+    fn timer(&mut self, timer: TimerId) {
+        match self.ledger.fired(timer) {
+            Some(None) => self.keys().into_iter().for_each(|key| self.kill(key)),
+            Some(Some(key)) => match self.instances.get(&key).map(|one| one.child.state) {
+                Some(ChildState::Restarting) => self.start(key),
+                _ => self.kill(key),
+            },
+            None => {}
+        }
+    }
+
+    fn requested(&mut self, request: RequestId, wish: Request<P>) {
+        let done = match wish {
+            Request::Terminate(target) => self.terminate(request, &target),
+            _ if self.ending.is_some() => Err(AdminError::Stopping),
+            Request::Add(plan, payload) => self.add(request, plan, payload),
+            Request::Restart(_) | Request::Delete(_) => Err(AdminError::Dynamic),
+        };
+        if let Err(error) = done {
+            self.ledger.refuse(request, error);
+        }
+    }
+
+    fn end_if_empty(&mut self) {
+        if let Some(exit) = &self.ending
+            && self.instances.is_empty()
+            && !self.over
+        {
+            self.over = true;
+            self.ledger.disarm(self.deadline.take());
+            self.ledger.push(Effect::Exit(exit.clone()));
+        }
+    }
+}
+
+impl<P: Clone> Core<P> for DynamicCore<P> {
+    fn apply(&mut self, now: Duration, event: Event<P>) -> Vec<Effect<P>> {
+        self.ledger.now = now;
+        match event {
+            Event::Boot => self.ledger.push(Effect::Ready),
+            Event::Started(key, incarnation) => self.started(key, incarnation),
+            Event::StartFailed(key, incarnation, reason) => {
+                self.start_failed(key, incarnation, reason)
+            }
+            Event::Declined(key, incarnation) => self.declined(key, incarnation),
+            Event::Exited(key, incarnation, exit) => self.exited(key, incarnation, exit),
+            Event::Timer(timer) => self.timer(timer),
+            Event::Request(request, wish) => self.requested(request, wish),
+            Event::Stop => self.shut_down(Exit::SHUTDOWN),
+        }
+        self.end_if_empty();
+        self.ledger.take()
+    }
+
+    fn rows(&self, now: Duration) -> Vec<ChildRow> {
+        let children = self.instances.iter().map(|(key, one)| (*key, &one.child));
+        self.ledger.rows(now, children)
+    }
+
+    fn plan(&self, key: ChildKey) -> Option<&Plan> {
+        self.instances.get(&key).map(|one| &one.child.plan)
+    }
+}

@@ -1,0 +1,184 @@
+//! The ractor actor around the shell.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ractor::{ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::sync::{mpsc, watch};
+
+use super::estate::{Estate, Inboxes};
+use super::seat::{Message, Port, Seat};
+use super::{AnyCore, Shell};
+use crate::actor::{Attached, Failure, panic_message};
+use crate::child::{
+    Fate, FateSink, Launch, Launcher, Life, Live, Slot, Start, StartFailure, StopWith, spawn,
+};
+use crate::exit::Exit;
+use crate::restart::Event;
+
+/// What an initialiser gives: a supervisor, or nothing if it declines. It is told the first key that its children may have.
+pub(crate) type InitCore = Arc<dyn Fn(u64) -> Result<Option<Made>, Failure> + Send + Sync>;
+
+/// A supervisor that is to be.
+pub(crate) struct Made {
+    pub(crate) core: AnyCore,
+    /// How the declared children are started, in start order.
+    pub(crate) starts: Vec<Start>,
+}
+
+/// Starts supervisors of one description.
+pub(crate) struct SupervisorLauncher {
+    pub(crate) init: InitCore,
+    pub(crate) seat: Seat,
+}
+
+impl Launcher for SupervisorLauncher {
+    fn launch(&self, launch: Launch) -> Option<Live> {
+        let (slot, attached) = (Slot::default(), Attached::default());
+        let (alive, mut nobody) = mpsc::channel(1);
+        let (fate, ended) = overheard(launch.fate);
+        let inboxes = Arc::new(Inboxes {
+            ambient: launch.ambient,
+            path: launch.path,
+            estate: launch.estate,
+            children: Mutex::new(HashMap::new()),
+        });
+        let aftermath = {
+            let inboxes = inboxes.clone();
+            async move {
+                let None::<Infallible> = nobody.recv().await;
+                inboxes.close();
+            }
+        };
+        let actor = SupervisorActor {
+            frame: Arc::new(Frame {
+                slot: slot.clone(),
+                attached: attached.clone(),
+                inboxes,
+                alive,
+                fate: fate.clone(),
+            }),
+            ended: ended.clone(),
+            seat: self.seat.clone(),
+            shell: Mutex::new(None),
+        };
+        let life = Life {
+            slot,
+            attached,
+            ready_at_once: false,
+            aftermath,
+            fate,
+        };
+        let actor = spawn(actor, self.init.clone(), launch.parent, life)?;
+        let cell = actor.get_cell();
+        Some(Live::new(cell, StopWith::Port(Port { actor, ended })))
+    }
+
+    fn estate(&self) -> Option<Arc<Estate>> {
+        Some(Arc::default())
+    }
+}
+
+/// The same sink, and what the end that goes into it was.
+fn overheard(fate: FateSink) -> (FateSink, watch::Receiver<Option<Exit>>) {
+    let (ended, end) = watch::channel(None);
+    let overhear = move |told: Fate| {
+        let exit = match &told {
+            Fate::Started(_) => None,
+            Fate::Declined | Fate::InboxTaken => Some(Exit::Normal),
+            Fate::StartFailed(failure) => Some(Exit::Failed(failure.reason.clone())),
+            Fate::Exited(exit) => Some(exit.clone()),
+        };
+        if exit.is_some() {
+            ended.send_replace(exit);
+        }
+        fate(told);
+    };
+    (Arc::new(overhear), end)
+}
+
+/// What a supervisor's actor and its shell share.
+pub(super) struct Frame {
+    pub(super) slot: Slot,
+    pub(super) attached: Attached,
+    pub(super) inboxes: Arc<Inboxes>,
+    /// Everything below holds a copy for as long as anything of it is left; nothing is ever sent.
+    pub(super) alive: mpsc::Sender<Infallible>,
+    pub(super) fate: FateSink,
+}
+
+struct SupervisorActor {
+    frame: Arc<Frame>,
+    ended: watch::Receiver<Option<Exit>>,
+    seat: Seat,
+    /// Here and not in ractor's state, so that it is dropped, and starting children killed, when this actor's task ends.
+    shell: Mutex<Option<Shell>>,
+}
+
+impl SupervisorActor {
+    fn shell(&self) -> MutexGuard<'_, Option<Shell>> {
+        self.shell.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn make(&self, init: &InitCore, first_key: u64) -> Result<Made, Failure> {
+        let failure = match std::panic::catch_unwind(AssertUnwindSafe(|| init(first_key))) {
+            Ok(Ok(Some(made))) => return Ok(made),
+            Ok(Ok(None)) => {
+                self.frame.slot.decline();
+                return Err("declined".into());
+            }
+            Ok(Err(failure)) => failure,
+            Err(panic) => format!("panicked: {}", panic_message(&*panic)).into(),
+        };
+        let slot = &self.frame.slot;
+        slot.start_failed(StartFailure::new(failure.to_string()));
+        Err(failure)
+    }
+}
+
+impl ractor::Actor for SupervisorActor {
+    type Msg = Message;
+    type State = ();
+    type Arguments = InitCore;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Message>,
+        init: InitCore,
+    ) -> Result<(), ActorProcessingErr> {
+        // No two supervisors of one process count their children's keys from the same number.
+        let made = self.make(&init, myself.get_id().pid() << 32)?;
+        *self.seat.lock().unwrap_or_else(PoisonError::into_inner) = Some(Port {
+            actor: myself.clone(),
+            ended: self.ended.clone(),
+        });
+        let mut shell = Shell::new(self.frame.clone(), myself, made);
+        shell.apply(Event::Boot);
+        *self.shell() = Some(shell);
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<Message>,
+        message: Message,
+        (): &mut (),
+    ) -> Result<(), ActorProcessingErr> {
+        if let Some(shell) = self.shell().as_mut() {
+            shell.hear(message);
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<Message>,
+        _: SupervisionEvent,
+        (): &mut (),
+    ) -> Result<(), ActorProcessingErr> {
+        // The default stops the parent at any end of a child. Ends are taken from the children's tasks instead.
+        Ok(())
+    }
+}

@@ -1,0 +1,202 @@
+//! The inboxes of a supervisor's children: in its time, and between two incarnations of it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::child::{Ambient, Launcher};
+use crate::inbox::InboxControl;
+use crate::report::{About, DeadLetterReason, Decision};
+use crate::restart::{Availability, ChildKey};
+
+/// The inbox of a child, whose it is, and who speaks of it.
+#[derive(Clone)]
+struct Mailbox {
+    ambient: Ambient,
+    supervisor: Arc<str>,
+    about: About,
+    inbox: Arc<dyn InboxControl>,
+}
+
+impl Mailbox {
+    fn down(&self, outlook: Availability) {
+        self.report(self.inbox.down(outlook), outlook);
+    }
+
+    fn abandon(&self) {
+        self.report(self.inbox.abandon(), Availability::Stopped);
+    }
+
+    fn report(&self, count: usize, outlook: Availability) {
+        if count == 0 {
+            return;
+        }
+        let decision = Decision::DeadLetters {
+            about: self.about.clone(),
+            count,
+            reason: match outlook {
+                Availability::Stopped => DeadLetterReason::ReceiverStopped,
+                _ => DeadLetterReason::NotCarried,
+            },
+        };
+        self.ambient.report(&self.supervisor, decision);
+    }
+}
+
+/// What the supervisors that end leave behind at one place of the tree. Whether their children come back is decided above: until
+/// then senders wait, and what they sent waits with them.
+#[derive(Default)]
+pub(crate) struct Estate(Mutex<Left>);
+
+#[derive(Default)]
+struct Left {
+    mailboxes: HashMap<usize, Mailbox>,
+    /// Of supervisors that were children of those that ended.
+    below: Vec<Arc<Estate>>,
+}
+
+impl Estate {
+    fn lock(&self) -> MutexGuard<'_, Left> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn leave(&self, mailbox: Mailbox) {
+        mailbox.down(Availability::Undecided);
+        let identity = mailbox.inbox.identity();
+        self.lock().mailboxes.insert(identity, mailbox);
+    }
+
+    fn leave_below(&self, below: Arc<Estate>) {
+        let mut left = self.lock();
+        if !left.below.iter().any(|other| Arc::ptr_eq(other, &below)) {
+            left.below.push(below);
+        }
+    }
+
+    /// It has been decided whether the supervisor comes back.
+    fn settle(&self, outlook: Availability) {
+        let (mailboxes, below) = {
+            let mut left = self.lock();
+            if outlook == Availability::Stopped {
+                let left = std::mem::take(&mut *left);
+                (left.mailboxes.into_values().collect(), left.below)
+            } else {
+                let mailboxes: Vec<_> = left.mailboxes.values().cloned().collect();
+                (mailboxes, left.below.clone())
+            }
+        };
+        mailboxes.iter().for_each(|mailbox| mailbox.down(outlook));
+        below.iter().for_each(|below| below.settle(outlook));
+    }
+
+    /// It is back: what none of its children reads from is given up.
+    fn inherited(&self) {
+        let left = std::mem::take(&mut *self.lock());
+        left.mailboxes.values().for_each(Mailbox::abandon);
+        left.below.iter().for_each(|below| below.inherited());
+    }
+}
+
+/// The inboxes of the children of one incarnation of a supervisor.
+pub(crate) struct Inboxes {
+    pub(super) ambient: Ambient,
+    /// The supervisor's path.
+    pub(super) path: Arc<str>,
+    /// Where it leaves them when it ends; a root has nobody to leave them to.
+    pub(super) estate: Option<Arc<Estate>>,
+    pub(super) children: Mutex<HashMap<ChildKey, Belonging>>,
+}
+
+/// What a child has that outlives its incarnations.
+#[derive(Clone)]
+pub(super) enum Belonging {
+    Inbox(About, Arc<dyn InboxControl>),
+    Estate(Arc<Estate>),
+}
+
+impl Inboxes {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ChildKey, Belonging>> {
+        self.children.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A child is about to be started, or declared.
+    pub(super) fn meet(&self, key: ChildKey, about: About, launcher: &dyn Launcher) {
+        let mut children = self.lock();
+        if let Some(inbox) = launcher.inbox() {
+            children.insert(key, Belonging::Inbox(about, inbox));
+        } else if let Some(estate) = launcher.estate() {
+            children.entry(key).or_insert(Belonging::Estate(estate));
+        }
+    }
+
+    pub(super) fn estate_of(&self, key: ChildKey) -> Option<Arc<Estate>> {
+        match self.lock().get(&key) {
+            Some(Belonging::Estate(estate)) => Some(estate.clone()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn depth(&self, key: ChildKey) -> Option<(usize, usize)> {
+        match self.lock().get(&key) {
+            Some(Belonging::Inbox(_, inbox)) => Some(inbox.depth()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn down(&self, key: ChildKey, outlook: Availability) {
+        let Some(belonging) = self.lock().get(&key).cloned() else {
+            return;
+        };
+        match (belonging, outlook, &self.estate) {
+            (belonging, Availability::Undecided, Some(estate)) => {
+                self.leave(belonging, estate);
+            }
+            (belonging, Availability::Undecided, None) => {
+                self.settle(belonging, Availability::Stopped);
+            }
+            (belonging, outlook, _) => self.settle(belonging, outlook),
+        }
+    }
+
+    fn leave(&self, belonging: Belonging, estate: &Estate) {
+        match belonging {
+            Belonging::Inbox(about, inbox) => estate.leave(self.mailbox(about, inbox)),
+            Belonging::Estate(below) => estate.leave_below(below),
+        }
+    }
+
+    fn settle(&self, belonging: Belonging, outlook: Availability) {
+        match belonging {
+            Belonging::Inbox(about, inbox) => self.mailbox(about, inbox).down(outlook),
+            Belonging::Estate(below) => below.settle(outlook),
+        }
+    }
+
+    fn mailbox(&self, about: About, inbox: Arc<dyn InboxControl>) -> Mailbox {
+        Mailbox {
+            ambient: self.ambient.clone(),
+            supervisor: self.path.clone(),
+            about,
+            inbox,
+        }
+    }
+
+    pub(super) fn forget(&self, key: ChildKey) {
+        self.lock().remove(&key);
+    }
+
+    /// All declared children are up.
+    pub(super) fn ready(&self) {
+        if let Some(estate) = &self.estate {
+            estate.inherited();
+        }
+    }
+
+    /// The supervisor and all below it are gone.
+    pub(super) fn close(&self) {
+        let keys: Vec<_> = self.lock().keys().copied().collect();
+        for key in keys {
+            self.down(key, Availability::Undecided);
+            self.forget(key);
+        }
+    }
+}
