@@ -68,6 +68,9 @@ pub enum SystemError {
     /// The system is stopping, or what should have answered is down.
     #[error("nobody answered; the system may be stopping")]
     Silent,
+    /// It has ended, in an orderly way or not.
+    #[error("the system has ended: {0}; its tasks go on when it is started again")]
+    Down(Exit),
 }
 
 /// A running system. Cheap to clone; dropping it stops nothing, [`System::shutdown`] does.
