@@ -193,9 +193,9 @@ fn arrows_inside_the_program() {
         &[
             ("lib", ""),
             ("main", ""),
-            ("cli", "config node executor"),
-            ("node", "config deps executor provider store"),
-            ("local", "executor provider store"),
+            ("cli", "config node executor local"),
+            ("local", ""),
+            ("node", "config executor local provider store"),
             ("config", ""),
             ("provider", ""),
             ("store", ""),

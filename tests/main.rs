@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod examples;
 mod executor;
+mod fault;
 mod provider;
 mod store;
 mod support;

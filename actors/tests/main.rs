@@ -5,4 +5,5 @@ mod doubt;
 mod seeds;
 mod story;
 mod support;
+mod troupes;
 mod wait;

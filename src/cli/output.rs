@@ -31,11 +31,6 @@ pub(super) fn problems(problems: &Problems) -> io::Result<()> {
     anstream::stderr().write_all(problems.render(rendering).as_bytes())
 }
 
-/// One line for stdout.
-pub(super) fn line(text: &str) -> io::Result<()> {
-    data(&format!("{text}\n"))
-}
-
 /// Something to know, for stderr.
 pub(super) fn note(message: &str) -> io::Result<()> {
     writeln!(anstream::stderr(), "{message}")

@@ -136,36 +136,32 @@ impl SupervisorHandle {
         }
     }
 
-    /// Kills what stands at a path below this supervisor, `services/chronicle` say, as a fault; the supervisor there then does what
-    /// it does. Whether there was something to kill.
+    /// Kills the descendant at this path below the supervisor (`tasks/…/room`), as a fault; its supervisor then does what it does.
+    /// Whether there was one to kill.
     pub async fn kill_at(&self, path: &str) -> bool {
-        let Some(mut at) = port(&self.seat) else {
-            return false;
-        };
-        let mut path = path;
-        while let Some((supervisor, below)) = path.split_once('/') {
-            let Some(next) = port_of(&at, supervisor).await else {
+        let mut at = port(&self.seat);
+        let mut parts = path.split('/').peekable();
+        while let (Some(supervisor), Some(part)) = (at.take(), parts.next()) {
+            let (reply, answer) = oneshot::channel();
+            supervisor.tell(Message::Rows(reply));
+            let rows = answer.await.unwrap_or_default();
+            let Some(row) = rows.into_iter().find(|row| row.row.id.as_str() == part) else {
                 return false;
             };
-            (at, path) = (next, below);
+            if parts.peek().is_none() {
+                let (reply, answer) = oneshot::channel();
+                supervisor.tell(Message::Kill(Target::Key(row.row.key), reply));
+                return answer.await.unwrap_or(false);
+            }
+            at = row.port;
         }
-        let (reply, answer) = oneshot::channel();
-        at.tell(Message::Kill(Target::Id(path.into()), reply));
-        answer.await.unwrap_or(false)
+        false
     }
 
     /// Counts the supervisor's own children, as OTP's `count_children`.
     pub async fn count_children(&self) -> Counts {
         self.tree("", Duration::from_secs(5)).await.counts()
     }
-}
-
-async fn port_of(supervisor: &Port, child: &str) -> Option<Port> {
-    let (reply, answer) = oneshot::channel();
-    supervisor.tell(Message::Rows(reply));
-    let rows = answer.await.ok()?;
-    let row = rows.into_iter().find(|row| row.row.id.as_str() == child)?;
-    row.port
 }
 
 fn node(path: String, kind: Kind, incarnation: Incarnation, state: ChildState) -> Tree {

@@ -33,7 +33,9 @@ fn plain(mut command: Command) -> Command {
         "RUST_BACKTRACE",
         "RUST_LOG",
     ];
-    ours.iter().for_each(|name| drop(command.env_remove(name)));
+    for name in ours {
+        command.env_remove(name);
+    }
     command.stdin(Stdio::null());
     command
 }

@@ -15,7 +15,6 @@ mod spec;
 mod tasks;
 mod wait;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +35,7 @@ use crate::tool::Toolbox;
 use opener::OpenerMessage;
 use spec::{LinkArguments, links, root_spec, tasks};
 
+pub use crate::task::tree::Providers;
 pub use deps::{Deps, Settings};
 pub use opener::Seats;
 pub use registry::{RunNode, RunRecord};
@@ -68,6 +68,9 @@ pub enum SystemError {
     /// The system is stopping, or what should have answered is down.
     #[error("nobody answered; the system may be stopping")]
     Silent,
+    /// It has ended, in an orderly way or not.
+    #[error("the system has ended: {0}; its tasks go on when it is started again")]
+    Down(Exit),
 }
 
 /// A running system. Cheap to clone; dropping it stops nothing, [`System::shutdown`] does.
@@ -275,12 +278,3 @@ impl System {
         self.root.stop().await
     }
 }
-
-/// Providers by name, for [`Deps`].
-pub type Providers = BTreeMap<
-    String,
-    (
-        Arc<dyn crate::provider::Provider>,
-        crate::run::next::RetryPolicy,
-    ),
->;

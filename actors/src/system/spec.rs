@@ -22,11 +22,13 @@ pub(super) fn tasks(
         supervision::Kind::Supervisor,
         supervision::Shutdown::Infinity,
     );
-    // A task whose tree gave up is not started again by itself: a human is its last supervisor.
-    plan.restart = Restart::Temporary;
+    // A task whose tree gave up ends in an orderly way and is not started again by itself: a human is its last supervisor. One
+    // that was killed is.
+    plan.restart = Restart::Transient;
     let world = world.clone();
-    let spec = DynamicSpec::new(Flags::default())
-        .template(plan, move |arguments| tree::start(&world, arguments));
+    let flags = Flags::default().intensity(100, Duration::from_secs(10));
+    let spec =
+        DynamicSpec::new(flags).template(plan, move |arguments| tree::start(&world, arguments));
     spec.seat()
         .map_err(|error| SystemError::Definition(error.to_string()))
 }

@@ -1,22 +1,37 @@
 //! `impresario run`
+//!
+//! The arguments are checked and a node is started ([`start`]); then the task is watched ([`watch`]): what comes in is folded into a
+//! [`view`], and shown ([`show`]) as a drawing, as lines or as JSON.
 
+mod draw;
 mod lines;
-mod outcome;
+mod out;
+mod place;
+#[cfg(test)]
+mod samples;
+mod show;
 mod start;
+mod summary;
+mod view;
+mod watch;
+mod words;
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use actors::feed::FeedItem;
-use actors::model::{EventBody, TaskId, TaskStatus};
-use actors::system::System;
+use actors::model::{Event, TaskStatus};
+use actors::store::TaskRow;
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 
 use super::{Exit, output};
 use crate::config::Problems;
-use lines::Lines;
+use show::Show;
 use start::Started;
+use summary::{Commands, Took};
+use view::View;
+use watch::{Signals, Watch, Watched};
 
 /// Run one task to its end on this machine, with live progress
 #[derive(Debug, Args)]
@@ -77,82 +92,63 @@ impl Run {
     }
 
     async fn play(&self) -> Result<io::Result<Exit>, Refusal> {
-        let Started { node, task } = match start::start(self).await? {
-            start::Begin::Started(started) => *started,
-            start::Begin::Over(row, events) => return Ok(outcome::again(&row, &events, self.json)),
-        };
-        let exit = self.watch(&node.system, task).await;
-        node.stop()
-            .await
-            .map_err(|error| Refusal::Failed(error.to_string()))?;
-        Ok(exit)
+        let begin = start::start(self).await?;
+        let show = Show::new(self.json, self.commands());
+        match begin {
+            start::Begin::Started(started) => self.watch(*started, show).await,
+            start::Begin::Over(row, events) => Ok(again(&row, &events, show).await),
+        }
     }
 
-    /// Shows what happens until the task has ended, or waits for a human.
-    async fn watch(&self, system: &System, task: TaskId) -> io::Result<Exit> {
-        let mut lines = Lines::new(self.json);
-        let mut feed = system.watch(task, 0);
-        let mut trouble = system.trouble();
-        let (mut interrupt, mut terminate) = (
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-        );
-        let mut cancelled = false;
-        loop {
-            tokio::select! {
-                biased;
-                _ = interrupt.recv() => {
-                    if std::mem::replace(&mut cancelled, true) {
-                        return Ok(Exit::Interrupted);
-                    }
-                    output::note("cancelling the task; Ctrl-C again ends the program at once")?;
-                    let system = system.clone();
-                    // Told beside the loop: the end arrives as an event like any other.
-                    lines.beside(async move { drop(system.cancel(task, "interrupted").await) });
-                }
-                _ = terminate.recv() => {
-                    output::note("stopping; go on with `impresario run --continue`")?;
-                    return Ok(Exit::Interrupted);
-                }
-                Ok(()) = trouble.changed() => {
-                    if let Some(error) = trouble.borrow_and_update().clone() {
-                        output::error(&format!("{error}; go on with `impresario run --continue`"))?;
-                        return Ok(Exit::Failed);
-                    }
-                }
-                () = lines.beside_done() => {}
-                item = feed.next() => match item {
-                    Ok(Some(FeedItem::Event(event))) => {
-                        lines.event(&event)?;
-                        if let Some(exit) = ended(&event.body) {
-                            return lines.end(&event).map(|()| if cancelled { Exit::Interrupted } else { exit });
-                        }
-                        if matches!(event.body, EventBody::TaskNeedsAttention { .. }) && needs_human(system, task).await {
-                            return lines.end(&event).map(|()| Exit::Failed);
-                        }
-                    }
-                    Ok(Some(FeedItem::Delta { .. })) => {}
-                    Ok(None) => return Ok(Exit::Failed),
-                    Err(error) => return output::error(&error.to_string()).map(|()| Exit::Failed),
-                },
-            }
+    async fn watch(&self, started: Started, mut show: Show) -> Result<io::Result<Exit>, Refusal> {
+        let failed = |error: io::Error| Refusal::Failed(error.to_string());
+        let mut signals = Signals::listen().map_err(failed)?;
+        let watched = Watch::new(&started, &mut show).run(&mut signals).await;
+        let Ok(Watched::Over(exit)) = watched else {
+            // What is under way ends with the process, and is taken up again from the journal.
+            let _ = timeout(FAREWELL, show.out.finish()).await;
+            return Ok(watched.map(|_| Exit::Interrupted));
+        };
+        let close = async {
+            let _ = show.out.finish().await;
+            started.node.stop().await
+        };
+        tokio::select! {
+            biased;
+            () = signals.any() => Ok(Ok(Exit::Interrupted)),
+            stopped = close => stopped.map(|()| Ok(exit)).map_err(|error| Refusal::Failed(error.to_string())),
+        }
+    }
+
+    fn commands(&self) -> Commands {
+        let called = std::env::args().next().filter(|name| name.contains('/'));
+        Commands {
+            program: called.unwrap_or_else(|| "impresario".to_owned()),
+            data_dir: self.data_dir.as_ref().map(|dir| dir.display().to_string()),
         }
     }
 }
 
-fn ended(body: &EventBody) -> Option<Exit> {
-    match body {
-        EventBody::TaskCompleted { .. } => Some(Exit::Done),
-        EventBody::TaskFailed { .. } => Some(Exit::Failed),
-        EventBody::TaskCancelled { .. } => Some(Exit::Interrupted),
-        _ => None,
-    }
-}
+/// How long the terminal may take to be left in order when the program is to end at once.
+const FAREWELL: Duration = Duration::from_millis(200);
 
-/// Whether it still waits: the history that is shown first may hold questions that were answered long ago.
-async fn needs_human(system: &System, task: TaskId) -> bool {
-    system
-        .task(task)
-        .await
-        .is_ok_and(|row| row.status == TaskStatus::NeedsAttention)
+/// Says again how a task ended that needs nothing any more.
+async fn again(row: &TaskRow, events: &[Event], mut show: Show) -> io::Result<Exit> {
+    output::note("this task has ended; nothing is left to do")?;
+    let mut view = View::default();
+    for event in events {
+        show.event(&view, event, true)?;
+        view.fold(event);
+    }
+    let took = Took {
+        from: None,
+        is_resumed: true,
+    };
+    show.end(&view, took);
+    let _ = show.out.finish().await;
+    Ok(match row.status {
+        TaskStatus::Completed => Exit::Done,
+        TaskStatus::Cancelled => Exit::Interrupted,
+        _ => Exit::Failed,
+    })
 }

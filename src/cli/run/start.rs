@@ -1,11 +1,13 @@
-//! From the arguments to a node at work on a task.
+//! From the arguments to a node at work on a task. Everything that can be refused is refused before anything is made.
 
 use std::path::{Path, PathBuf};
 
 use actors::model::{Event, EventBody, TaskDefinition, TaskId, TaskStatus};
-use actors::store::{EventQuery, Store, TaskRow};
+use actors::store::{EventQuery, Store, StoreError, TaskRow};
+use actors::system::SystemError;
 use serde_json::json;
 
+use super::place;
 use super::{Refusal, Run};
 use crate::config::{self, Config, TaskChoice};
 use crate::node::{Data, Node, NodeError};
@@ -14,6 +16,10 @@ use crate::node::{Data, Node, NodeError};
 pub(super) struct Started {
     pub(super) node: Node,
     pub(super) task: TaskId,
+    /// Up to which event there is a history; 0 for a new task.
+    pub(super) history: u64,
+    /// Whether a human's answer was given: what the history waits for is decided.
+    pub(super) is_answered: bool,
 }
 
 /// What came of starting.
@@ -23,51 +29,65 @@ pub(super) enum Begin {
     Over(TaskRow, Vec<Event>),
 }
 
-/// The data folder unless said otherwise.
-const DATA_DIR: &str = ".impresario";
-
 pub(super) async fn start(run: &Run) -> Result<Begin, Refusal> {
     let config = match &run.file {
         Some(file) => Some(config::load(file).map_err(Refusal::Problems)?),
         None => None,
     };
-    let data_dir = data_dir(run, config.as_ref());
-    if run.resume && run.file.is_none() && !data_dir.exists() {
-        let place = data_dir.display();
-        return Err(Refusal::Usage(format!(
-            "there is no data folder {place} to go on with: give a team file, or the right --data-dir"
-        )));
-    }
-    let data = Data::open(&data_dir, config.as_ref()).map_err(unusable)?;
-    let newest = newest(&data).await?;
-    match (run.resume, newest) {
-        (true, Some(row)) if row.status.is_terminal() => {
-            let events = history(&data, row.id).await?;
-            Ok(Begin::Over(row, events))
-        }
-        (true, Some(row)) => resume(run, data, &row).await,
-        (false, Some(row)) if !row.status.is_terminal() => Err(Refusal::Usage(format!(
-            "the data folder {} holds an unfinished task, `{}`: go on with it by --continue, or choose another --data-dir",
-            data_dir.display(),
-            row.name
+    let data_dir = place::data_dir(run, config.as_ref());
+    let found = data_dir.exists();
+    match &config {
+        None if !found => Err(Refusal::Usage(format!(
+            "there is no data folder {} to go on with: give a team file, or the right --data-dir",
+            data_dir.display()
         ))),
-        (_, newest) => match config {
-            Some(config) => create(run, data, config).await,
-            None if newest.is_none() => Err(Refusal::Usage(format!(
-                "the data folder {} holds no task to go on with: give a team file",
-                data_dir.display()
-            ))),
-            None => Err(Refusal::Usage("give a team file".to_owned())),
-        },
+        Some(config) if !(run.resume && found) => {
+            let planned = plan(run, config, &data_dir)?;
+            let data = Data::open(&data_dir, Some(config)).map_err(unusable)?;
+            match newest(&data).await?.filter(|row| !row.status.is_terminal()) {
+                Some(row) if !run.resume => Err(unfinished(run, &data_dir, &row)),
+                Some(row) => resume(run, data, &row).await,
+                None => create(data, config, planned).await,
+            }
+        }
+        config => {
+            let data = Data::open(&data_dir, config.as_ref()).map_err(unusable)?;
+            go_on(run, data, &data_dir, config.as_ref()).await
+        }
     }
 }
 
-fn data_dir(run: &Run, config: Option<&Config>) -> PathBuf {
-    let said = || config.map(|config| PathBuf::from(&config.node.data_dir));
-    run.data_dir
-        .clone()
-        .or_else(said)
-        .unwrap_or_else(|| DATA_DIR.into())
+/// With `--continue`, over a data folder that is there.
+async fn go_on(
+    run: &Run,
+    data: Data,
+    data_dir: &Path,
+    config: Option<&Config>,
+) -> Result<Begin, Refusal> {
+    match (newest(&data).await?, config) {
+        (Some(row), _) if row.status.is_terminal() => {
+            let events = events(&data, row.id, usize::MAX).await?;
+            Ok(Begin::Over(row, events))
+        }
+        (Some(row), _) => resume(run, data, &row).await,
+        (None, Some(config)) => {
+            let planned = plan(run, config, data_dir)?;
+            create(data, config, planned).await
+        }
+        (None, None) => Err(Refusal::Usage(format!(
+            "the data folder {} holds no task to go on with: give a team file",
+            data_dir.display()
+        ))),
+    }
+}
+
+fn unfinished(run: &Run, data_dir: &Path, row: &TaskRow) -> Refusal {
+    Refusal::Usage(format!(
+        "the data folder {} holds an unfinished task, `{}`: go on with it ({}), or choose another --data-dir",
+        data_dir.display(),
+        row.name,
+        run.commands().go_on(),
+    ))
 }
 
 fn unusable(error: NodeError) -> Refusal {
@@ -77,96 +97,114 @@ fn unusable(error: NodeError) -> Refusal {
     }
 }
 
+fn unreadable(error: StoreError) -> Refusal {
+    Refusal::Usage(error.to_string())
+}
+
+/// The unfinished task, or the one that was created last.
 async fn newest(data: &Data) -> Result<Option<TaskRow>, Refusal> {
-    let tasks = data
-        .store
-        .tasks(false)
-        .await
-        .map_err(|error| Refusal::Usage(error.to_string()))?;
+    let tasks = data.store.tasks(false).await.map_err(unreadable)?;
     let unfinished = tasks.iter().rev().find(|task| !task.status.is_terminal());
     Ok(unfinished.or(tasks.last()).cloned())
 }
 
-async fn history(data: &Data, task: TaskId) -> Result<Vec<Event>, Refusal> {
-    let query = EventQuery {
-        task,
-        after: 0,
-        limit: usize::MAX,
-    };
-    data.store
-        .events(query)
-        .await
-        .map_err(|error| Refusal::Usage(error.to_string()))
+async fn events(data: &Data, task: TaskId, limit: usize) -> Result<Vec<Event>, Refusal> {
+    let after = 0;
+    let query = EventQuery { task, after, limit };
+    data.store.events(query).await.map_err(unreadable)
 }
 
-async fn create(run: &Run, data: Data, config: Config) -> Result<Begin, Refusal> {
+// ---- a new task
+
+/// What is to be done, and where.
+struct Plan {
+    definition: TaskDefinition,
+    workspace: PathBuf,
+}
+
+fn plan(run: &Run, config: &Config, data_dir: &Path) -> Result<Plan, Refusal> {
     let choice = TaskChoice {
         task: run.task.clone(),
         team: run.team.clone(),
     };
-    let mut definition = config
-        .definition(&choice)
-        .map_err(|error| Refusal::Usage(error.to_string()))?;
-    let workspace = workspace(run, &data)?;
+    let definition = config.definition(&choice);
+    let mut definition = definition.map_err(|error| Refusal::Usage(error.to_string()))?;
+    let workspace = place::workspace(run, data_dir)?;
     definition.source = json!({ "config": config.to_json(), "workspace": workspace });
-    let node = Node::start(&config, data, &workspace)
-        .await
-        .map_err(unusable)?;
-    let task = match node.system.create_task(definition).await {
-        Ok(task) => task,
+    Ok(Plan {
+        definition,
+        workspace,
+    })
+}
+
+async fn create(data: Data, config: &Config, plan: Plan) -> Result<Begin, Refusal> {
+    let node = Node::start(config, data, &plan.workspace).await;
+    let node = node.map_err(unusable)?;
+    match node.system.create_task(plan.definition).await {
+        Ok(task) => Ok(Begin::Started(Box::new(Started {
+            node,
+            task,
+            history: 0,
+            is_answered: false,
+        }))),
         Err(error) => {
             let _ = node.stop().await;
-            return Err(Refusal::Failed(error.to_string()));
+            Err(match error {
+                SystemError::Definition(_) => Refusal::Usage(error.to_string()),
+                error => Refusal::Failed(error.to_string()),
+            })
         }
-    };
-    Ok(Begin::Started(Box::new(Started { node, task })))
+    }
 }
 
-/// The folder to work in, in full: the task is bound to it, wherever the program is started the next time.
-fn workspace(run: &Run, data: &Data) -> Result<PathBuf, Refusal> {
-    let path = run
-        .workspace
-        .clone()
-        .unwrap_or_else(|| data.folder.path().join("workspace"));
-    std::path::absolute(&path)
-        .map_err(|error| Refusal::Usage(format!("{}: {error}", path.display())))
-}
+// ---- a task that was interrupted
 
 async fn resume(run: &Run, data: Data, row: &TaskRow) -> Result<Begin, Refusal> {
-    let events = data
-        .store
-        .events(EventQuery {
-            task: row.id,
-            after: 0,
-            limit: 1,
-        })
-        .await;
-    let events = events.map_err(|error| Refusal::Usage(error.to_string()))?;
-    let Some(EventBody::TaskCreated { definition }) =
-        events.into_iter().next().map(|event| event.body)
-    else {
+    let first = events(&data, row.id, 1).await?.into_iter().next();
+    let Some(EventBody::TaskCreated { definition }) = first.map(|event| event.body) else {
         return Err(Refusal::Usage(format!(
             "{} has no beginning in this store",
             row.id
         )));
     };
-    let (config, workspace) = pinned(&definition)?;
-    let workspace = run.workspace.clone().unwrap_or(workspace);
-    let node = Node::start(&config, data, Path::new(&workspace))
+    let (config, pinned) = pinned(&definition)?;
+    let workspace = run.workspace.clone().unwrap_or(pinned);
+    place::checked(&workspace, data.folder.path())?;
+    let node = Node::start(&config, data, &workspace)
         .await
         .map_err(unusable)?;
+    let is_answered = match answer(run, &node, row).await {
+        Ok(is_answered) => is_answered,
+        Err(refusal) => {
+            let _ = node.stop().await;
+            return Err(refusal);
+        }
+    };
+    Ok(Begin::Started(Box::new(Started {
+        node,
+        task: row.id,
+        history: row.head,
+        is_answered,
+    })))
+}
+
+/// Gives the answer that was given; whether something is decided by it.
+async fn answer(run: &Run, node: &Node, row: &TaskRow) -> Result<bool, Refusal> {
     let was_waiting = row.status == TaskStatus::NeedsAttention;
     let answer = match (&run.answer, was_waiting) {
-        (Some(answer), _) => Some(answer.as_str()),
+        (Some(_), false) => {
+            let name = &row.name;
+            return Err(Refusal::Usage(format!(
+                "the task `{name}` waits for no answer: go on with it without --answer"
+            )));
+        }
+        (Some(answer), true) => answer.as_str(),
         // To go on with a task whose tree gave up is an answer in itself; a question about an effect is not answered by it.
-        (None, true) if node.system.seats().get(row.id).is_none() => Some("continue"),
-        (None, _) => None,
+        (None, true) if node.system.seats().get(row.id).is_none() => "continue",
+        (None, _) => return Ok(false),
     };
-    if let Some(answer) = answer {
-        let answered = node.system.answer(row.id, answer).await;
-        answered.map_err(|error| Refusal::Failed(error.to_string()))?;
-    }
-    Ok(Begin::Started(Box::new(Started { node, task: row.id })))
+    let answered = node.system.answer(row.id, answer).await;
+    answered.map_err(|error| Refusal::Failed(error.to_string()))
 }
 
 fn pinned(definition: &TaskDefinition) -> Result<(Config, PathBuf), Refusal> {

@@ -30,7 +30,7 @@ impl RunActor {
                         self.run,
                         self.name.clone(),
                         own_epoch,
-                        self.to_blob(body, &mut blobs),
+                        self.with_blobs(body, &mut blobs),
                     )
                 }
                 Out::Child(run, agent, spec) => (run, agent, 0, EventBody::RunQueued { spec }),
@@ -56,7 +56,7 @@ impl RunActor {
     }
 
     /// Long texts go to blobs, so that a journal stays quick to read.
-    pub(super) fn to_blob(&mut self, body: EventBody, blobs: &mut Vec<Blob>) -> EventBody {
+    pub(super) fn with_blobs(&mut self, body: EventBody, blobs: &mut Vec<Blob>) -> EventBody {
         let limit = self.context.definition.limits.inline_bytes as usize;
         let mut store = |content: Content| match content {
             Content::Inline(text) if text.len() > limit => {
