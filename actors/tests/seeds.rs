@@ -152,10 +152,8 @@ fn play(plan: &Plan, calm: bool) -> Result<Played, String> {
     };
     let mut kills = if calm { Vec::new() } else { plan.kills.clone() };
     for life in 0..6 {
-        let stage = Stage {
-            seed: plan.seed + life,
-            ..stage.clone()
-        };
+        let mut stage = stage.clone();
+        stage.seed = plan.seed + life;
         let moments = Moments::with(std::mem::take(&mut accidents));
         let runtime = runtime();
         let work = live(plan, &stage, &moments, std::mem::take(&mut kills));
@@ -296,7 +294,7 @@ fn sound(events: &[Event]) -> Result<(), String> {
                 *results.entry((run, step.to_string())).or_default() += 1
             }
             body if body.is_run_end() => {
-                drop(ended.insert(run, matches!(body, EventBody::RunCompleted { .. })))
+                ended.insert(run, matches!(body, EventBody::RunCompleted { .. }));
             }
             _ => {}
         }
