@@ -404,7 +404,7 @@ fn examine(seed: u64) -> Result<(), String> {
             shown(&calm.events)
         ));
     }
-    if seed % 10 == 0 {
+    if seed.is_multiple_of(10) {
         let again = play(&plan, false)?;
         if shown(&again.events) != shown(&played.events) {
             return Err(format!(

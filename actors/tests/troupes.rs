@@ -93,12 +93,12 @@ async fn see_through(system: &System, id: TaskId, seed: u64) -> Option<TaskStatu
 fn play(seed: u64) -> Played {
     let requests = Requests::default();
     let habits = Habits {
-        failures: seed % 3 != 0,
-        trouble: seed % 2 == 0,
+        failures: !seed.is_multiple_of(3),
+        trouble: seed.is_multiple_of(2),
     };
     let troupe: Arc<dyn Provider> = Arc::new(Troupe::new(seed, habits));
     let stage = Stage::with_provider(requests.before(troupe), seed);
-    if seed % 4 != 0 {
+    if !seed.is_multiple_of(4) {
         stage.manners.slow(seed, Duration::from_millis(40));
     }
     let mut plan = accidents(seed).into_iter();
@@ -160,7 +160,7 @@ fn check(seed: u64) -> u64 {
         every_answer_was_to_the_right_request(&record, &played.requests.all());
     });
     check::payments(&played.events, &played.stage.outside);
-    if seed % 8 == 0 {
+    if seed.is_multiple_of(8) {
         let again = play(seed);
         similar_asserts(&text(&played.events), &text(&again.events));
     }

@@ -31,6 +31,15 @@ pub(super) async fn read(
     Ok((state, last))
 }
 
+/// A run's state as the store has it.
+pub(crate) async fn state_of(
+    context: &RunContext,
+    run: RunId,
+    agent: &AgentName,
+) -> Result<RunState, StoreError> {
+    Ok(read(context, run, agent).await?.0)
+}
+
 /// Losing a snapshot costs time and nothing else, so one that is damaged is as good as none.
 async fn from_snapshot(
     context: &RunContext,

@@ -221,11 +221,12 @@ impl System {
             drafts,
             blobs: Vec::new(),
         };
-        self.journal.append(append).await?;
+        let events = self.journal.append(append).await?;
+        let since = events.last().map_or(0, |event| event.id);
         let was_open = self.seats.get(task);
         self.open(task).await?;
         if let Some(seat) = was_open {
-            let _ = seat.room.send(RoomMessage::Continued(run, row.agent)).await;
+            let _ = seat.room.send(RoomMessage::Continued(run, since)).await;
         }
         Ok(())
     }

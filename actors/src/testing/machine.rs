@@ -91,11 +91,16 @@ impl Life {
             ToExecutor::Ack { call_id } => {
                 self.machine.outside.forget(&self.machine.name, &call_id);
             }
-            ToExecutor::Cancel { call_id } => {
-                if let Some(stop) = self.stops.get(&call_id) {
-                    stop.abort();
+            ToExecutor::Cancel { call_id } => match self.stops.get(&call_id) {
+                Some(stop) => stop.abort(),
+                None => {
+                    let known = self.machine.outside.ledger(&self.machine.name);
+                    let known = known.get(&call_id).cloned();
+                    let outcome = known.map(|end| end.unwrap_or_else(interrupted));
+                    self.answer(call_id, outcome.unwrap_or_else(cancelled))
+                        .await;
                 }
-            }
+            },
         }
     }
 
