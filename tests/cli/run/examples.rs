@@ -1,0 +1,1 @@
+//! Every file in examples/teams is checked and run.
