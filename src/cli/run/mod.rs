@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use actors::model::{Event, TaskStatus};
 use actors::store::TaskRow;
-use clap::Args;
+use clap::{Args, ValueHint};
 use tokio::time::timeout;
 
 use super::{Exit, output};
@@ -44,7 +44,7 @@ kill or a power cut, goes on with --continue: nothing is lost and nothing is don
 the program with 1 and the question; --continue --answer TEXT answers it.")]
 pub(super) struct Run {
     /// The team file; with --continue it may be left out, the task's own definition is in the data folder
-    #[arg(required_unless_present = "resume")]
+    #[arg(required_unless_present = "resume", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
     /// What is to be done, instead of what the file says
     #[arg(long, value_name = "TEXT")]
@@ -53,10 +53,10 @@ pub(super) struct Run {
     #[arg(long, value_name = "NAME")]
     team: Option<String>,
     /// The folder for everything that is kept; `.impresario` unless the file says otherwise
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     data_dir: Option<PathBuf>,
     /// The folder the agents work in; `workspace` in the data folder unless given
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     workspace: Option<PathBuf>,
     /// Go on with the interrupted task of the data folder; start it where there is none
     #[arg(long = "continue")]
