@@ -296,7 +296,9 @@ fn sound(events: &[Event]) -> Result<(), String> {
                 *results.entry((run, step.to_string())).or_default() += 1
             }
             body if body.is_run_end() => {
-                drop(ended.insert(run, matches!(body, EventBody::RunCompleted { .. })))
+                ended
+                    .entry(run)
+                    .or_insert(matches!(body, EventBody::RunCompleted { .. }));
             }
             _ => {}
         }
@@ -406,7 +408,7 @@ fn examine(seed: u64) -> Result<(), String> {
             shown(&calm.events)
         ));
     }
-    if seed % 10 == 0 {
+    if seed.is_multiple_of(10) {
         let again = play(&plan, false)?;
         if shown(&again.events) != shown(&played.events) {
             return Err(format!(
