@@ -15,7 +15,7 @@ use actors::model::ToolSpec;
 use actors::model::executor::FromExecutor;
 use actors::pool::provider_pool;
 use actors::run::next::RetryPolicy;
-use actors::store::StoreError;
+use actors::store::{Store, StoreError};
 use actors::system::{Providers, Settings, System, SystemError};
 use serde_json::{Value, json};
 use supervision::{
@@ -46,13 +46,19 @@ pub enum NodeError {
     /// The workspace cannot be worked in.
     #[error(transparent)]
     Executor(#[from] OpenError),
-    /// A folder cannot be made.
-    #[error("cannot make the folder {path}: {error}", path = path.display())]
+    /// The workspace cannot be made.
+    #[error("cannot make the workspace {path}: {error}; choose another one", path = path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
         /// Why not.
         error: std::io::Error,
+    },
+    /// Unfinished tasks were at work in a folder that is not there any more.
+    #[error("the workspace {path} has gone, and unfinished tasks were at work in it: put it back, or make an empty folder in its place if they are to go on without it", path = path.display())]
+    Gone {
+        /// The folder.
+        path: PathBuf,
     },
     /// The store's place cannot be used by this version.
     #[error("the store {0} is not available in this version")]
@@ -120,6 +126,10 @@ impl Node {
     /// # Errors
     /// [`NodeError`]; everything is checked and opened before the first actor starts.
     pub async fn start(config: &Config, data: Data, workspace: &Path) -> Result<Self, NodeError> {
+        if !workspace.exists() && !data.store.tasks(true).await?.is_empty() {
+            let path = workspace.to_owned();
+            return Err(NodeError::Gone { path });
+        }
         let executor = Arc::new(open_executor(config, &data, workspace)?);
         let mut deps = crate::local::deps(data.store.clone());
         deps.providers = providers(config)?;

@@ -2,5 +2,6 @@
 
 mod crash;
 mod doubt;
+mod seeds;
 mod story;
 mod wait;

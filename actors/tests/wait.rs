@@ -68,6 +68,30 @@ async fn a_cancelled_task_is_not_waited_for() {
     system.shutdown().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_system_that_has_ended() {
+    for kill in [true, false] {
+        let slow = stage(json!([{ "say": "x" }]));
+        let slow = Stage::new(
+            ScriptedSettings {
+                latency: Duration::from_secs(100),
+                ..slow.scripts
+            },
+            3,
+        );
+        let system = slow.open(&Moments::calm()).await;
+        let task = system.create_task(task(&[])).await.expect("a task");
+        let end = async {
+            match kill {
+                true => system.root().kill().await,
+                false => system.shutdown().await,
+            }
+        };
+        let (waited, exit) = tokio::join!(system.wait(task), end);
+        assert_eq!(waited, Err(SystemError::Down(exit)));
+    }
+}
+
 /// Two payments, each cut off; every question there is, answered one after the other.
 async fn questions(accidents: [u64; 2]) -> Vec<String> {
     let pay = |what: &str| json!({ "call": "pay_once", "args": { "what": what } });

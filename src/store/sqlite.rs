@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod inspect;
 mod kinds;
+mod log;
 mod pages;
 mod query;
 mod readers;
@@ -147,9 +148,14 @@ fn open(place: &Place, options: &Options) -> Result<Connection, StoreError> {
     };
     let failed = |failure: Failure| place.error(failure);
     let mut conn = connect(place.path(), access).map_err(failed)?;
+    // After a power cut a store that does not wait for the disk may end anywhere.
+    if options.durability == Durability::Power {
+        log::check(&mut conn, place.path()).map_err(failed)?;
+    }
     schema::recognise(&mut conn, place, schema::MIGRATIONS)?;
     prepare(&conn, options.durability, options.max_pages).map_err(failed)?;
     schema::migrate(&mut conn, place, schema::MIGRATIONS)?;
+    log::fold(&conn).map_err(failed)?;
     inspect::indexes(&conn).map_err(failed)?;
     Ok(conn)
 }

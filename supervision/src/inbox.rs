@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
@@ -36,16 +37,27 @@ pub fn inbox<M: Send + 'static>(capacity: usize, at_restart: AtRestart) -> (Hand
             dead: VecDeque::new(),
         }),
         room: Notify::new(),
+        readers: AtomicUsize::new(1),
     });
     (Handle(shared.clone()), Inbox(shared))
 }
 
-/// The reading end of an inbox. Given to [`Start::actor`](crate::Start::actor); at most one incarnation reads at a time.
-pub struct Inbox<M>(pub(crate) Arc<Shared<M>>);
+/// The reading end of an inbox. Given to [`Start::actor`](crate::Start::actor); at most one incarnation reads at a time. When all
+/// copies are dropped, nobody can ever read again, and senders are told that the actor has stopped.
+pub struct Inbox<M>(Arc<Shared<M>>);
 
 impl<M> Clone for Inbox<M> {
     fn clone(&self) -> Self {
+        self.0.readers.fetch_add(1, Ordering::Relaxed);
         Self(self.0.clone())
+    }
+}
+
+impl<M> Drop for Inbox<M> {
+    fn drop(&mut self) {
+        if self.0.readers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.down(Availability::Stopped, |_| true);
+        }
     }
 }
 
@@ -62,6 +74,8 @@ pub(crate) struct Shared<M> {
     pub(crate) at_restart: AtRestart,
     state: Mutex<State<M>>,
     pub(crate) room: Notify,
+    /// How many copies of the reading end there are.
+    readers: AtomicUsize,
 }
 
 /// A message that waits.

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::actor::Failure;
 use crate::backoff::Backoff;
-use crate::child::{Ambient, Extra, Fate, Launch, Launcher, Start, StartFailure};
+use crate::child::{Ambient, Extra, Fate, Launch, Launcher, Live, Start, StartFailure};
 use crate::exit::Exit;
 use crate::report::{About, Listener};
 use crate::restart::{AdminError, ChildKey, Incarnation, Reply, Request, SupervisorCore, Target};
@@ -152,7 +152,7 @@ impl Root {
         self
     }
 
-    /// Starts a supervisor of declared children; returns when all are up.
+    /// Starts a supervisor of declared children; returns when all are up. If the wait is given up, so is the start.
     ///
     /// # Errors
     /// [`StartError`], and then nothing is left running.
@@ -181,8 +181,7 @@ impl Root {
             let begun = begun.lock().unwrap_or_else(PoisonError::into_inner).take();
             begun.map(|begun| begun.send(fate));
         };
-        launcher.launch(Launch {
-            parent: None,
+        let live = launcher.launch(Launch {
             ambient: Ambient {
                 listener: self.listener,
                 origin: tokio::time::Instant::now(),
@@ -197,7 +196,10 @@ impl Root {
             estate: None,
             fate: Arc::new(first),
         });
-        match beginning.await {
+        let abandoned = KillOnDrop(live);
+        let fate = beginning.await;
+        abandoned.keep();
+        match fate {
             Ok(Fate::Started(_)) => Ok(()),
             Ok(Fate::Declined) => Err(StartError::Ignored),
             Ok(Fate::StartFailed(failure)) => Err(StartError::Failed(failure)),
@@ -205,6 +207,21 @@ impl Root {
                 StartFailure::new("it ended while it started"),
             )),
         }
+    }
+}
+
+/// Whoever waited for a start and gave up would leave a tree that nobody holds.
+struct KillOnDrop(Option<Live>);
+
+impl KillOnDrop {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        self.0.as_ref().map(Live::kill);
     }
 }
 
@@ -239,7 +256,7 @@ impl std::fmt::Debug for Added {
     }
 }
 
-/// What the program holds of a supervisor: it means the supervisor, not one incarnation of it.
+/// What the program holds of a supervisor: it means the supervisor, not one incarnation of it. Dropping it stops nothing.
 #[derive(Clone, Default)]
 pub struct SupervisorHandle {
     pub(crate) seat: Seat,

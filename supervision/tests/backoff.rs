@@ -242,12 +242,14 @@ fn the_waits_of_one_child_do_not_keep_the_failures_of_another() {
             bed.player("b"),
         );
         let root = bed.start(tight(), &[&a, &b]).await;
+        b.fail().await;
         a.fail().await;
+        tokio::time::sleep(3 * SECOND).await;
         for _ in 0..100 {
             b.fail().await;
             tokio::time::sleep(3 * SECOND).await;
         }
-        assert_eq!(children(&root).await, "a:restarting#1 b:running#101");
+        assert_eq!(children(&root).await, "a:restarting#1 b:running#102");
         root.stop().await;
     });
 }

@@ -20,19 +20,23 @@ pub(crate) const fn ms(millis: u64) -> Duration {
 pub(crate) fn virtual_time<F: Future<Output = ()>>(test: impl FnOnce(Bed) -> F) {
     let mut builder = Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build();
-    run(&runtime.expect("a runtime"), test);
+    run(&runtime.expect("a runtime"), FOR_EVER, test);
 }
+
+/// In virtual time this is over at once when nothing else can happen.
+const FOR_EVER: Duration = Duration::from_secs(1 << 30);
 
 /// Runs a test on real threads and real time. Nothing may be left running at its end.
 pub(crate) fn on_threads<F: Future<Output = ()>>(threads: usize, test: impl FnOnce(Bed) -> F) {
     let mut builder = Builder::new_multi_thread();
     let runtime = builder.worker_threads(threads).enable_time().build();
-    run(&runtime.expect("a runtime"), test);
+    run(&runtime.expect("a runtime"), ms(60_000), test);
 }
 
-fn run<F: Future<Output = ()>>(runtime: &Runtime, test: impl FnOnce(Bed) -> F) {
+fn run<F: Future<Output = ()>>(runtime: &Runtime, limit: Duration, test: impl FnOnce(Bed) -> F) {
     runtime.block_on(async {
-        test(Bed::default()).await;
+        let test = tokio::time::timeout(limit, test(Bed::default()));
+        test.await.expect("it comes to an end");
         let metrics = runtime.metrics();
         for _ in 0..2_000 {
             if metrics.num_alive_tasks() == 0 {

@@ -512,6 +512,40 @@ fn a_temporary_childs_inbox_is_closed_when_it_ends() {
 }
 
 #[test]
+fn a_temporary_childs_inbox_is_closed_by_a_siblings_restart() {
+    virtual_time(|bed| async move {
+        let a = bed.player("a");
+        let b = bed.player("b").inbox(3, AtRestart::Carry);
+        let b = b.restart(Restart::Temporary);
+        let root = bed.start(patient(Strategy::OneForAll), &[&a, &b]).await;
+        a.fail().await;
+        assert!(b.handle.is_stopped());
+        root.stop().await;
+    });
+}
+
+#[test]
+fn an_inbox_that_nobody_can_read_any_more_refuses() {
+    virtual_time(|bed| async move {
+        let a = bed.player("a").inbox(1, AtRestart::Carry);
+        let full = Flags {
+            max_children: 1,
+            ..Flags::default()
+        };
+        let root = bed.start(full, &[&bed.player("b")]).await;
+        let (handle, spec) = (a.handle.clone(), a.spec());
+        handle.try_send(note(1)).expect("room");
+        drop(a);
+        let waiting = handle.send(note(2));
+        let adding = async { root.start_child(spec).await.expect_err("no room for it") };
+        let (refused, _) = tokio::join!(waiting, adding);
+        assert!(matches!(refused, Err(SendError::Stopped(_))));
+        assert_eq!(handle.take_dead_letters().len(), 1);
+        root.stop().await;
+    });
+}
+
+#[test]
 fn an_answer_nobody_waits_for_is_seen_to_be_so() {
     virtual_time(|bed| async move {
         let (handle, _reads) = inbox::<Reply<u64>>(1, AtRestart::Carry);

@@ -191,6 +191,25 @@ fn a_stop_is_not_held_up_by_a_start_that_hangs() {
 }
 
 #[test]
+fn a_kill_is_not_held_up_by_a_start_that_hangs() {
+    virtual_time(|bed| async move {
+        let hangs = bed.player("hangs").starts([Play::Slow(3_600_000)]);
+        let root = bed.start(Flags::default(), &[]).await;
+        let spec = hangs.spec();
+        let adding = root.start_child(spec);
+        let killing = async {
+            bed.settle().await;
+            timed(root.kill()).await
+        };
+        let (added, (took, exit)) = tokio::join!(adding, killing);
+        assert_eq!(added.expect_err("it is gone"), AdminError::Stopping);
+        assert_eq!((took, exit), (Duration::ZERO, Exit::Killed));
+        tokio::time::sleep(7_200 * SECOND).await;
+        bed.expect("");
+    });
+}
+
+#[test]
 fn a_start_that_listens_stops_at_once() {
     virtual_time(|bed| async move {
         let (_, reads) = inbox::<()>(1, AtRestart::Carry);
@@ -233,6 +252,19 @@ fn a_start_that_ends_during_a_stop_does_not_end_the_stop() {
              stop a shutdown
              stopped a",
         );
+    });
+}
+
+#[test]
+fn a_start_that_nobody_waits_for_any_more_is_undone() {
+    virtual_time(|bed| async move {
+        let slow = bed.player("slow").starts([Play::Slow(10_000)]);
+        let spec = cast(Flags::default(), &[&bed.player("a"), &slow]);
+        let start = bed.root().start(spec);
+        let given_up = tokio::time::timeout(SECOND, start).await;
+        assert!(given_up.is_err(), "it takes longer");
+        bed.settle().await;
+        bed.expect("start a\nkilled a");
     });
 }
 
@@ -603,6 +635,29 @@ fn inboxes_two_levels_below_a_killed_supervisor_wait_as_well() {
             given_up(&bed),
             [in_flight.clone(), in_flight.clone(), in_flight]
         );
+    });
+}
+
+#[test]
+fn while_those_above_are_busy_the_inboxes_below_a_killed_supervisor_say_so() {
+    virtual_time(|bed| async move {
+        let inner = SupervisorHandle::vacant();
+        let a = bed.player("a").inbox(3, AtRestart::DeadLetter);
+        let team = team("team", &inner, Flags::default(), &[&a]);
+        let root = root_of(&bed, Strategy::OneForOne, [team]).await;
+        let slow = bed.player("slow").starts([Play::Slow(1_000)]);
+        let adding = root.start_child(slow.spec());
+        let killing = async {
+            bed.settle().await;
+            inner.kill().await;
+            let refused = a.handle.try_send(Cue::Panic).expect_err("it is down");
+            assert!(matches!(refused, SendError::Restarting(_)));
+        };
+        let (added, ()) = tokio::join!(adding, killing);
+        added.expect("it starts");
+        bed.settle().await;
+        assert_eq!(a.handle.call(Cue::Ask, SECOND).await, Ok(1));
+        root.stop().await;
     });
 }
 

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::feed::{Bus, Live};
 use crate::model::{AgentName, ModelRequest, Reply as ModelReply, TaskId};
-use crate::provider::{Delta, Provider, ProviderError, ProviderErrorKind};
+use crate::provider::{Delta, Provider, ProviderError, ProviderErrorKind, usable};
 
 /// How a thought ended.
 pub type Thought = Result<ModelReply, ProviderError>;
@@ -95,7 +95,7 @@ async fn call(arguments: &AgentArguments, request: &ModelRequest) -> Thought {
         }
     };
     match tokio::time::timeout(*timeout, provider.call(request, &mut publish)).await {
-        Ok(thought) => thought,
+        Ok(thought) => thought.and_then(usable),
         Err(_) => {
             let message = format!("no whole reply within {timeout:?} (timeout of agent `{name}`)");
             Err(ProviderError::new(ProviderErrorKind::Timeout, message))

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use crate::model::{ChatMessage, ModelRequest, Reply};
+use crate::model::{ChatMessage, ModelRequest, Reply, StopReason};
 
 pub use estimate::estimate;
 
@@ -116,6 +116,26 @@ impl ProviderError {
                 | K::Nonsense
         )
     }
+}
+
+/// A reply that can be gone on with: one that says nothing and calls nothing would end a run without a result.
+///
+/// # Errors
+/// [`ProviderErrorKind::Nonsense`] for an empty reply, [`ProviderErrorKind::BadRequest`] where the output limit left no room for one.
+pub fn usable(reply: Reply) -> Result<Reply, ProviderError> {
+    if !reply.text.trim().is_empty() || !reply.calls.is_empty() {
+        return Ok(reply);
+    }
+    Err(match reply.stop {
+        StopReason::Length => ProviderError::new(
+            ProviderErrorKind::BadRequest,
+            "the model used up its output limit before it said anything: raise `max_tokens` in the agent's settings",
+        ),
+        _ => ProviderError::new(
+            ProviderErrorKind::Nonsense,
+            "the model's answer is empty: neither a text nor a tool call",
+        ),
+    })
 }
 
 /// The turn a request asks for: how many times the model has spoken in its conversation.

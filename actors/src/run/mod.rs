@@ -7,8 +7,10 @@
 
 pub mod actor;
 pub mod context;
-pub mod load;
+mod fold;
+mod load;
 pub mod next;
+pub mod read;
 pub mod recover;
 pub mod snapshot;
 pub mod state;

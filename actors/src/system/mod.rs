@@ -11,15 +11,15 @@ mod chronicle;
 mod deps;
 mod opener;
 mod registry;
+mod spec;
+mod tasks;
 mod wait;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use supervision::{
-    AtRestart, ChildSpec, DynamicHandle, DynamicSpec, Exit, Flags, Handle, Report, Restart, Root,
-    Start, StartError, Strategy, SupervisorHandle, SupervisorSpec, Tree, inbox, template,
+    AtRestart, DynamicHandle, Exit, Handle, Report, Root, StartError, SupervisorHandle, Tree, inbox,
 };
 use tokio::sync::watch;
 
@@ -27,17 +27,15 @@ use crate::executor::{Executors, Link};
 use crate::feed::{Bus, Feed};
 use crate::journal::{Journal, JournalError, Trouble};
 use crate::model::event::Seq;
-use crate::model::{
-    AgentName, Content, ContextMode, EventBody, RunId, RunSpec, Sender, TaskDefinition, TaskId,
-};
-use crate::store::{Append, Draft, EventQuery, RunRow, StoreError, TaskRow};
-use crate::task::tree::{self, TaskWorld};
-use crate::task::{RoomMessage, TaskArguments};
+use crate::model::{RunId, TaskId};
+use crate::store::{EventQuery, RunRow, StoreError, TaskRow};
+use crate::task::tree::TaskWorld;
 use crate::tool::Toolbox;
-use crate::topology::TopologyMessage;
 
 use opener::OpenerMessage;
+use spec::{LinkArguments, links, root_spec, tasks};
 
+pub use crate::task::tree::Providers;
 pub use deps::{Deps, Settings};
 pub use opener::Seats;
 pub use registry::{RunNode, RunRecord};
@@ -70,6 +68,9 @@ pub enum SystemError {
     /// The system is stopping, or what should have answered is down.
     #[error("nobody answered; the system may be stopping")]
     Silent,
+    /// It has ended, in an orderly way or not.
+    #[error("the system has ended: {0}; its tasks go on when it is started again")]
+    Down(Exit),
 }
 
 /// A running system. Cheap to clone; dropping it stops nothing, [`System::shutdown`] does.
@@ -79,7 +80,7 @@ pub struct System {
     journal: Journal,
     deps: Arc<Deps>,
     toolbox: Arc<Toolbox>,
-    executor_links: DynamicHandle<(String, Arc<std::sync::Mutex<Option<Link>>>)>,
+    executor_links: DynamicHandle<LinkArguments>,
     opener: Handle<OpenerMessage>,
     seats: Seats,
 }
@@ -156,261 +157,6 @@ impl System {
             opener,
             seats,
         })
-    }
-
-    // ---- tasks
-
-    /// Creates a task and opens it. When it returns, the task is durable.
-    ///
-    /// # Errors
-    /// [`SystemError::Definition`] before anything is written, or why it could not be written.
-    pub async fn create_task(&self, definition: TaskDefinition) -> Result<TaskId, SystemError> {
-        self.check(&definition).map_err(SystemError::Definition)?;
-        let at = self.deps.clock.now();
-        let (task, run) = (
-            TaskId(self.deps.ids.uuid(at)),
-            RunId(self.deps.ids.uuid(at)),
-        );
-        let spec = RunSpec {
-            agent: definition.root_agent.clone(),
-            title: definition.name.clone(),
-            input: definition.description.clone(),
-            depth: 0,
-            context: ContextMode::None,
-            snippets: Vec::new(),
-            worker: false,
-            parent: None,
-        };
-        let agent = Some(spec.agent.clone());
-        let definition = Box::new(definition);
-        let created = Draft {
-            run: None,
-            agent: None,
-            at,
-            epoch: 0,
-            cause: None,
-            body: EventBody::TaskCreated { definition },
-        };
-        let queued = Draft {
-            run: Some(run),
-            agent,
-            at,
-            epoch: 0,
-            cause: Some(1),
-            body: EventBody::RunQueued {
-                spec: Box::new(spec),
-            },
-        };
-        self.journal
-            .append(Append {
-                task,
-                fence: None,
-                drafts: vec![created, queued],
-                blobs: Vec::new(),
-            })
-            .await?;
-        self.open(task).await?;
-        Ok(task)
-    }
-
-    /// Checks everything a task depends on, so that nothing is found missing half-way.
-    fn check(&self, definition: &TaskDefinition) -> Result<(), String> {
-        if definition.agents.is_empty() {
-            return Err("it has no agent".to_owned());
-        }
-        for name in definition
-            .available_agents
-            .iter()
-            .chain([&definition.root_agent])
-        {
-            let agent = definition
-                .agents
-                .get(name)
-                .ok_or_else(|| format!("agent `{name}` is not defined"))?;
-            if !self.deps.providers.contains_key(&agent.provider) {
-                return Err(format!(
-                    "agent `{name}` thinks with provider `{}`, which is not there",
-                    agent.provider
-                ));
-            }
-            if let Some(tool) = agent
-                .tools
-                .iter()
-                .find(|tool| !self.toolbox.specs().contains_key(*tool))
-            {
-                return Err(format!(
-                    "agent `{name}` has tool `{tool}`, which is not there"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// Opens a task that is not open: after a restart with `auto_recover` off, or when it waits for attention and its tree is
-    /// down. A task that is open stays so.
-    ///
-    /// # Errors
-    /// [`SystemError::NoSuchTask`], [`SystemError::Over`], or nobody answers.
-    pub async fn open(&self, task: TaskId) -> Result<(), SystemError> {
-        let row = self.task(task).await?;
-        if row.status.is_terminal() {
-            return Err(SystemError::Over(task));
-        }
-        let answer = self
-            .opener
-            .call(|reply| OpenerMessage::Open(task, reply), PATIENCE)
-            .await;
-        answer
-            .map_err(|_| SystemError::Silent)?
-            .map_err(SystemError::Definition)
-    }
-
-    /// Cancels a task. When it returns, nothing of it runs any more, and that is durable.
-    ///
-    /// # Errors
-    /// [`SystemError::NoSuchTask`], [`SystemError::Over`], or nobody answers.
-    pub async fn cancel(&self, task: TaskId, reason: &str) -> Result<(), SystemError> {
-        self.open(task).await?;
-        let room = self.room(task)?;
-        let reason = reason.to_owned();
-        room.ask(|reply| RoomMessage::Cancel(reason, reply))
-            .await
-            .map_err(|_| SystemError::Silent)
-    }
-
-    /// A human's answer to whatever the task waits for; opens the task if its tree is down. Whether something waited.
-    ///
-    /// # Errors
-    /// [`SystemError::NoSuchTask`], [`SystemError::Over`], or nobody answers.
-    pub async fn answer(&self, task: TaskId, answer: &str) -> Result<bool, SystemError> {
-        let was_down = self.seats.get(task).is_none();
-        self.open(task).await?;
-        if was_down {
-            let body = EventBody::TaskResumed {
-                answer: answer.to_owned(),
-            };
-            self.append_task(task, body).await?;
-        }
-        let text = answer.to_owned();
-        let room = self.room(task)?;
-        let taken = room
-            .call(|reply| RoomMessage::Answer(text, reply), PATIENCE)
-            .await
-            .map_err(|_| SystemError::Silent)?;
-        Ok(taken || was_down)
-    }
-
-    /// A person says something in the room, or to one agent.
-    ///
-    /// # Errors
-    /// [`SystemError::NoSuchTask`], [`SystemError::Over`], or why it could not be written.
-    pub async fn say(
-        &self,
-        task: TaskId,
-        content: &str,
-        to: Option<AgentName>,
-    ) -> Result<Seq, SystemError> {
-        if self.task(task).await?.status.is_terminal() {
-            return Err(SystemError::Over(task));
-        }
-        let body = EventBody::TaskMessage {
-            from: Sender::Human,
-            to,
-            content: content.to_owned(),
-        };
-        let event = self.append_task(task, body).await?;
-        let number = event.id;
-        if let Some(seat) = self.seats.get(task) {
-            let _ = seat
-                .topology
-                .send(TopologyMessage::Said(Arc::new(event)))
-                .await;
-        }
-        Ok(number)
-    }
-
-    /// A run that has ended goes on in the same conversation, with something new; its task is opened again if it had ended too.
-    ///
-    /// # Errors
-    /// [`SystemError::NoSuchRun`], or [`JournalError::Rejected`] if the run has not ended: say it in the room then.
-    pub async fn follow_up(
-        &self,
-        task: TaskId,
-        run: RunId,
-        prompt: &str,
-    ) -> Result<(), SystemError> {
-        let over = self.task(task).await?.status.is_terminal();
-        let row = self.run_row(task, run).await?;
-        let at = self.deps.clock.now();
-        let content = Content::Inline(prompt.to_owned());
-        let draft = |run, agent, epoch, body| Draft {
-            run,
-            agent,
-            at,
-            epoch,
-            cause: None,
-            body,
-        };
-        let reopened = over.then(|| draft(None, None, 0, EventBody::TaskReopened));
-        let body = EventBody::RunContinued {
-            from: Sender::Human,
-            content,
-        };
-        let continued = draft(Some(run), Some(row.agent.clone()), row.epoch, body);
-        let drafts = reopened.into_iter().chain([continued]).collect();
-        let append = Append {
-            task,
-            fence: Some((run, row.epoch)),
-            drafts,
-            blobs: Vec::new(),
-        };
-        self.journal.append(append).await?;
-        let was_open = self.seats.get(task);
-        self.open(task).await?;
-        if let Some(seat) = was_open {
-            let _ = seat.room.send(RoomMessage::Continued(run, row.agent)).await;
-        }
-        Ok(())
-    }
-
-    async fn run_row(&self, task: TaskId, run: RunId) -> Result<RunRow, SystemError> {
-        let rows = self.runs(task).await?;
-        rows.into_iter()
-            .find(|row| row.id == run)
-            .ok_or(SystemError::NoSuchRun(run))
-    }
-
-    async fn append_task(
-        &self,
-        task: TaskId,
-        body: EventBody,
-    ) -> Result<crate::model::Event, SystemError> {
-        let draft = Draft {
-            run: None,
-            agent: None,
-            at: self.deps.clock.now(),
-            epoch: 0,
-            cause: None,
-            body,
-        };
-        let append = Append {
-            task,
-            fence: None,
-            drafts: vec![draft],
-            blobs: Vec::new(),
-        };
-        self.journal
-            .append(append)
-            .await?
-            .pop()
-            .ok_or(SystemError::Silent)
-    }
-
-    fn room(&self, task: TaskId) -> Result<Handle<RoomMessage>, SystemError> {
-        self.seats
-            .get(task)
-            .map(|seat| seat.room)
-            .ok_or(SystemError::Silent)
     }
 
     // ---- looking
@@ -532,71 +278,3 @@ impl System {
         self.root.stop().await
     }
 }
-
-fn tasks(world: &TaskWorld) -> Result<(DynamicHandle<TaskArguments>, Start), SystemError> {
-    let mut plan = template("task");
-    (plan.kind, plan.shutdown) = (
-        supervision::Kind::Supervisor,
-        supervision::Shutdown::Infinity,
-    );
-    // A task whose tree gave up is not started again by itself: a human is its last supervisor.
-    plan.restart = Restart::Temporary;
-    let world = world.clone();
-    let spec = DynamicSpec::new(Flags::default())
-        .template(plan, move |arguments| tree::start(&world, arguments));
-    spec.seat()
-        .map_err(|error| SystemError::Definition(error.to_string()))
-}
-
-type LinkArguments = (String, Arc<std::sync::Mutex<Option<Link>>>);
-
-fn links(executors: &Executors) -> Result<(DynamicHandle<LinkArguments>, Start), SystemError> {
-    let mut plan = template("executor");
-    plan.restart = Restart::Temporary;
-    let executors = executors.clone();
-    let spec =
-        DynamicSpec::new(Flags::default()).template(plan, move |(project, link): LinkArguments| {
-            let link = link
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .take();
-            match link {
-                Some(link) => crate::executor::attach(&project, link, executors.clone()),
-                None => {
-                    Start::worker(|| async { Err("the link of this executor has ended".into()) })
-                }
-            }
-        });
-    spec.seat()
-        .map_err(|error| SystemError::Definition(error.to_string()))
-}
-
-fn root_spec(
-    journal: Start,
-    chronicle: Start,
-    links: Start,
-    tasks: Start,
-    opener: Start,
-) -> SupervisorSpec {
-    let services =
-        SupervisorSpec::new(Flags::new(Strategy::OneForOne).intensity(10, Duration::from_secs(60)))
-            .child(ChildSpec::new("chronicle", chronicle))
-            .child(ChildSpec::supervisor("executors", links));
-    SupervisorSpec::new(Flags::new(Strategy::RestForOne).intensity(10, Duration::from_secs(60)))
-        .child(ChildSpec::new("journal", journal))
-        .child(ChildSpec::supervisor(
-            "services",
-            Start::supervisor(move || Ok(Some(services.clone()))),
-        ))
-        .child(ChildSpec::supervisor("tasks", tasks))
-        .child(ChildSpec::new("opener", opener))
-}
-
-/// Providers by name, for [`Deps`].
-pub type Providers = BTreeMap<
-    String,
-    (
-        Arc<dyn crate::provider::Provider>,
-        crate::run::next::RetryPolicy,
-    ),
->;

@@ -26,6 +26,8 @@ pub(super) enum OpenerMessage {
     ),
     /// Open what is unfinished.
     OpenAll,
+    /// What is unfinished cannot be read.
+    Unreadable(StoreError),
     /// This task is to be opened.
     Next(TaskId),
 }
@@ -106,6 +108,9 @@ impl Actor for Opener {
     ) -> Result<(), Failure> {
         match message {
             OpenerMessage::OpenAll => self.open_all(cx),
+            OpenerMessage::Unreadable(error) => {
+                return Err(format!("the unfinished tasks cannot be read: {error}").into());
+            }
             OpenerMessage::Next(task) => self.open(task, None, cx),
             OpenerMessage::Open(task, reply) => self.open(task, Some(reply), cx),
             OpenerMessage::Opened(task, reply, result) => {
@@ -136,7 +141,7 @@ impl Opener {
                     }
                     None
                 }
-                Err(error) => panic!("the unfinished tasks cannot be read: {error}"),
+                Err(error) => Some(OpenerMessage::Unreadable(error)),
             }
         });
     }
@@ -210,8 +215,11 @@ async fn definition(journal: &Journal, task: TaskId) -> Result<Option<TaskDefini
 async fn unfinished(journal: &Journal) -> Result<Vec<TaskId>, StoreError> {
     let mut open = Vec::new();
     for row in journal.store().tasks(true).await? {
-        if !gave_up(journal, &row).await? {
-            open.push(row.id);
+        match gave_up(journal, &row).await {
+            Ok(true) => {}
+            // One damaged task is no reason to leave the others alone; opening it says what is wrong with it.
+            Ok(false) | Err(StoreError::Corrupt { .. }) => open.push(row.id),
+            Err(error) => return Err(error),
         }
     }
     Ok(open)

@@ -1,5 +1,7 @@
 //! Waiting for a task.
 
+use supervision::Exit;
+
 use crate::feed::FeedItem;
 use crate::model::{Attention, Content, Event, EventBody, TaskId, TaskStatus};
 
@@ -22,8 +24,21 @@ impl System {
     /// Waits until a task has ended or needs a human, for as long as that takes: the task has its own limits.
     ///
     /// # Errors
-    /// [`SystemError::NoSuchTask`], or why its events cannot be read.
+    /// [`SystemError::NoSuchTask`], why its events cannot be read, or [`SystemError::Down`].
     pub async fn wait(&self, task: TaskId) -> Result<Settled, SystemError> {
+        tokio::select! {
+            biased;
+            settled = self.until_settled(task) => settled,
+            exit = self.ended() => Err(SystemError::Down(exit)),
+        }
+    }
+
+    /// Waits until the system itself has ended: it was shut down, or its supervisors have given up. Nothing happens in it then.
+    pub async fn ended(&self) -> Exit {
+        self.root.wait().await
+    }
+
+    async fn until_settled(&self, task: TaskId) -> Result<Settled, SystemError> {
         let row = self.task(task).await?;
         let seen = match row.status {
             TaskStatus::Running => row.head,

@@ -10,10 +10,12 @@ use crate::run::RunMessage;
 
 /// The runs of one task that were started, with their agents.
 #[derive(Debug, Clone, Default)]
-pub struct Registry(Arc<Mutex<BTreeMap<RunId, (AgentName, Handle<RunMessage>)>>>);
+pub struct Registry(Arc<Mutex<Runs>>);
+
+type Runs = BTreeMap<RunId, (AgentName, Handle<RunMessage>)>;
 
 impl Registry {
-    fn runs(&self) -> MutexGuard<'_, BTreeMap<RunId, (AgentName, Handle<RunMessage>)>> {
+    fn runs(&self) -> MutexGuard<'_, Runs> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -33,6 +33,9 @@ use crate::topology::{self, TopologyMessage};
 use super::registry::Registry;
 use super::room::{self, RoomArguments, RoomMessage};
 
+/// What agents think with, by name, and how often each is tried again.
+pub type Providers = BTreeMap<String, (Arc<dyn Provider>, RetryPolicy)>;
+
 /// What every task of a system is given.
 #[derive(Clone)]
 pub struct TaskWorld {
@@ -43,7 +46,7 @@ pub struct TaskWorld {
     /// Where new ids come from.
     pub ids: Arc<dyn Ids>,
     /// What agents think with, by name, and how often it is tried again.
-    pub providers: Arc<BTreeMap<String, (Arc<dyn Provider>, RetryPolicy)>>,
+    pub providers: Arc<Providers>,
     /// What agents can call.
     pub tools: Arc<Toolbox>,
     /// Where permits come from.

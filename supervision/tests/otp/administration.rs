@@ -1,7 +1,12 @@
 //! C. Administration.
 
+use std::time::Duration;
+
+use supervision::restart::{
+    Core, Effect, Event, Incarnation, Reply, Request, RequestId, SupervisorCore, Target,
+};
 use supervision::{
-    AdminError, ChildKey, DynamicHandle, DynamicSpec, Flags, Restart, Strategy, template,
+    AdminError, ChildKey, DynamicHandle, DynamicSpec, Exit, Flags, Restart, Strategy, template,
 };
 
 use super::plays;
@@ -65,7 +70,7 @@ fn c2_adding_a_stopped_child_answers_already_present() {
 fn c2_adding_a_restarting_child_answers_already_present() {
     virtual_time(|bed| async move {
         let a = bed.player("a").starts([Play::Ok, Play::Fail]);
-        let endless = Flags::default().intensity(u32::MAX, std::time::Duration::from_secs(5));
+        let endless = Flags::default().intensity(u32::MAX, Duration::from_secs(5));
         let root = bed.start(endless, &[&a]).await;
         a.loops().await;
         let added = root.start_child(bed.player("a").spec()).await;
@@ -232,7 +237,7 @@ fn c6_a_restart_by_hand_costs_nothing() {
 fn c6_and_c8_a_restarting_child_is_neither_restarted_nor_deleted_by_hand() {
     virtual_time(|bed| async move {
         let a = bed.player("a").starts([Play::Ok, Play::Fail]);
-        let endless = Flags::default().intensity(u32::MAX, std::time::Duration::from_secs(5));
+        let endless = Flags::default().intensity(u32::MAX, Duration::from_secs(5));
         let root = bed.start(endless, &[&a]).await;
         a.loops().await;
         let restarted = root.restart_child("a").await;
@@ -301,7 +306,6 @@ fn c10_listing_and_counting() {
 
 #[test]
 fn c10_supervisors_are_counted_apart_and_waiting_ones_are_not_active() {
-    use std::time::Duration;
     use supervision::{Backoff, ChildSpec, Counts, Jitter, Start, SupervisorSpec};
     virtual_time(|bed| async move {
         let hour = Duration::from_secs(3600);
@@ -405,4 +409,31 @@ fn c11_a_stopped_supervisor_answers_that_it_is() {
         let late = root.start_child(temporary.spec()).await;
         assert_eq!(late.expect_err("too late"), AdminError::Stopping);
     });
+}
+
+/// OTP has no such limit; a caller that gives up waiting leaves its request behind.
+#[test]
+fn c12_a_supervisor_that_is_stuck_refuses_to_be_buried_in_requests() {
+    let now = Duration::ZERO;
+    let slow = vec![(template("slow"), ())];
+    let mut core = SupervisorCore::new(Flags::default(), slow).expect("a valid set");
+    core.apply(now, Event::Boot);
+    let ask = |core: &mut SupervisorCore<()>, n| {
+        let terminate = Request::Terminate(Target::Id("zz".into()));
+        core.apply(now, Event::Request(RequestId(n), terminate))
+    };
+    let refused = |n, error| vec![Effect::Reply(RequestId(n), Reply::Refused(error))];
+    for round in 0..2 {
+        for n in 0..10_000 {
+            assert_eq!(ask(&mut core, n), []);
+        }
+        assert_eq!(ask(&mut core, 10_000), refused(10_000, AdminError::Busy));
+        let started = Event::Started(ChildKey(0), Incarnation(round + 1));
+        let effects = core.apply(now, started);
+        let is_answer = |effect: &&Effect<()>| matches!(effect, Effect::Reply(..));
+        assert_eq!(effects.iter().filter(is_answer).count(), 10_000);
+        assert_eq!(ask(&mut core, 7), refused(7, AdminError::NotFound));
+        let exited = Event::Exited(ChildKey(0), Incarnation(round + 1), Exit::Killed);
+        core.apply(now, exited);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use supervision::restart::{ChildKey, Core, Effect, Event, Incarnation, SupervisorCore};
 use supervision::{
     ChildSpec, DynamicSpec, Exit, Flags, Restart, Start, SupervisorHandle, SupervisorSpec, template,
 };
@@ -126,6 +127,28 @@ fn f2_the_window_slides() {
         a.fail().await;
         assert!(matches!(root.exit(), Some(Exit::Shutdown(_))));
     });
+}
+
+#[test]
+fn f2_a_restart_counts_until_its_period_is_over() {
+    let gives_up = |second: Duration| {
+        let flags = Flags::default().intensity(1, SECOND);
+        let children = vec![(template("a"), ())];
+        let mut core = SupervisorCore::new(flags, children).expect("a valid set");
+        core.apply(Duration::ZERO, Event::Boot);
+        let mut fail = |at, life| {
+            let (key, life) = (ChildKey(0), Incarnation(life));
+            core.apply(at, Event::Started(key, life));
+            core.apply(at, Event::Exited(key, life, Exit::Killed))
+        };
+        fail(SECOND, 1);
+        let effects = fail(second, 2);
+        effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Exit(_)))
+    };
+    assert!(gives_up(2 * SECOND));
+    assert!(!gives_up(2 * SECOND + Duration::from_nanos(1)));
 }
 
 #[test]

@@ -2,6 +2,9 @@
 //!
 //! It keeps nothing that the journal does not say: a new incarnation reads the task's runs and goes on.
 
+mod answer;
+mod closing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,15 +13,14 @@ use supervision::{Actor, AdminError, Context, DynamicHandle, Exit, Failure, Inbo
 
 use crate::clock::Ids;
 use crate::journal::{Journal, JournalError};
-use crate::model::{
-    AgentName, Event, EventBody, RunId, RunStatus, Step, TaskDefinition, TaskId, TaskStatus, Usage,
-};
-use crate::run::load::end_of;
+use crate::model::{AgentName, Event, EventBody, RunId, RunStatus, Step, TaskStatus};
+use crate::run::read::end_of;
 use crate::run::{RunArguments, RunMessage, RunReport, actor::RunContext};
-use crate::store::{Append, Draft, RunRow, StoreError};
+use crate::store::{RunRow, StoreError};
 
 use super::budget::{Counted, may_delegate};
 use super::registry::Registry;
+use closing::Closing;
 
 /// What a room's actor is told.
 #[derive(Debug)]
@@ -344,162 +346,10 @@ impl Room {
             RoomMessage::Ended(closing.close(&reason, body).await)
         });
     }
-
-    // ---- a human's answer
-
-    fn answer(&mut self, text: String, reply: Reply<bool>, cx: &Context<RoomMessage>) {
-        let (registry, context) = (
-            self.arguments.registry.clone(),
-            self.arguments.context.clone(),
-        );
-        let _ = cx.attach_maybe(async move {
-            let mut taken = false;
-            for (_, _, run) in registry.all() {
-                let text = text.clone();
-                taken |= run
-                    .call(|reply| RunMessage::Answer(text, reply), PATIENCE)
-                    .await
-                    .unwrap_or(false);
-            }
-            let released = release(&context, &text).await.unwrap_or_default();
-            reply.send(taken || !released.is_empty());
-            Some(RoomMessage::Released(released))
-        });
-    }
 }
 
 /// How long one run is waited for, where all of them are asked one after another.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Lets the quarantined runs of a task go on.
-async fn release(context: &RunContext, answer: &str) -> Result<Vec<(RunId, AgentName)>, Failure> {
-    let rows = context.journal.store().runs(context.task).await?;
-    let mut released = Vec::new();
-    for row in rows
-        .into_iter()
-        .filter(|row| row.status == RunStatus::Quarantined)
-    {
-        let draft = |run, body| Draft {
-            run,
-            agent: Some(row.agent.clone()),
-            at: context.journal.clock().now(),
-            epoch: row.epoch,
-            cause: None,
-            body,
-        };
-        let drafts = vec![
-            draft(Some(row.id), EventBody::RunReleased),
-            draft(
-                None,
-                EventBody::TaskResumed {
-                    answer: answer.to_owned(),
-                },
-            ),
-        ];
-        let fence = Some((row.id, row.epoch));
-        context
-            .journal
-            .append(Append {
-                task: context.task,
-                fence,
-                drafts,
-                blobs: Vec::new(),
-            })
-            .await?;
-        released.push((row.id, row.agent.clone()));
-    }
-    Ok(released)
-}
-
-/// Brings a task to its end: no run is live any more when the end is written.
-struct Closing {
-    task: TaskId,
-    journal: Journal,
-    registry: Registry,
-    definition: Arc<TaskDefinition>,
-}
-
-impl Closing {
-    fn new(arguments: &RoomArguments) -> Self {
-        Self {
-            task: arguments.context.task,
-            journal: arguments.context.journal.clone(),
-            registry: arguments.registry.clone(),
-            definition: arguments.context.definition.clone(),
-        }
-    }
-
-    async fn close(&self, reason: &str, end: EventBody) -> Result<(), JournalError> {
-        // Runs that are cancelled may have delegated more meanwhile; each round leaves fewer that could.
-        for _ in 0..=self.definition.limits.total_runs {
-            let mut live = self.live().await?;
-            if live.is_empty() {
-                break;
-            }
-            live.sort_by_key(|row| std::cmp::Reverse(row.depth));
-            for row in live {
-                self.cancel_one(&row, reason).await?;
-            }
-        }
-        self.write(None, None, end).await
-    }
-
-    async fn live(&self) -> Result<Vec<RunRow>, StoreError> {
-        let rows = self.journal.store().runs(self.task).await?;
-        Ok(rows
-            .into_iter()
-            .filter(|row| !row.status.is_terminal())
-            .collect())
-    }
-
-    async fn cancel_one(&self, row: &RunRow, reason: &str) -> Result<(), JournalError> {
-        if let Some(run) = self.registry.get(row.id) {
-            let _ = run
-                .call(
-                    |reply| RunMessage::Cancel(reason.to_owned(), reply),
-                    PATIENCE,
-                )
-                .await;
-            return Ok(());
-        }
-        let usage = Usage::default();
-        let end = EventBody::RunCancelled {
-            reason: reason.to_owned(),
-            usage,
-        };
-        self.write(Some(row), Some((row.id, row.epoch)), end).await
-    }
-
-    async fn write(
-        &self,
-        row: Option<&RunRow>,
-        fence: Option<(RunId, u64)>,
-        body: EventBody,
-    ) -> Result<(), JournalError> {
-        let draft = Draft {
-            run: row.map(|row| row.id),
-            agent: row.map(|row| row.agent.clone()),
-            at: self.journal.clock().now(),
-            epoch: row.map_or(0, |row| row.epoch),
-            cause: None,
-            body,
-        };
-        match self
-            .journal
-            .append(Append {
-                task: self.task,
-                fence,
-                drafts: vec![draft],
-                blobs: Vec::new(),
-            })
-            .await
-        {
-            // Somebody else has ended it, or claimed it and will be asked in the next round.
-            Ok(_) | Err(JournalError::Rejected(_)) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-}
 
 /// Whether a task in this state has a tree.
 #[must_use]
