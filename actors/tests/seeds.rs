@@ -294,7 +294,9 @@ fn sound(events: &[Event]) -> Result<(), String> {
                 *results.entry((run, step.to_string())).or_default() += 1
             }
             body if body.is_run_end() => {
-                ended.insert(run, matches!(body, EventBody::RunCompleted { .. }));
+                ended
+                    .entry(run)
+                    .or_insert(matches!(body, EventBody::RunCompleted { .. }));
             }
             _ => {}
         }

@@ -15,6 +15,7 @@ mod pattern;
 mod read_file;
 mod schema;
 pub mod shell;
+mod swap;
 mod walk;
 mod workspace;
 mod write_file;

@@ -1,16 +1,17 @@
 //! The folder an executor works in. Paths are resolved from its open handle, by the kernel where it can (`openat2`), so that neither
 //! `..` nor an absolute path nor a symbolic link, not even one swapped in meanwhile, leads out of it.
 
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Component, Path, PathBuf};
 
 use actors::model::executor::{CallError, CallErrorCode};
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, File, Metadata, OpenOptions, OpenOptionsExt, Permissions};
+use cap_std::fs::{Dir, File, Metadata, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
 
 use super::limits::Limits;
+use super::swap::{swap, sync};
 use super::{bad_arguments, error, failed};
 
 /// How many symbolic links a path may lead through at its end.
@@ -278,37 +279,6 @@ fn file_name(path: &Path) -> Result<&std::ffi::OsStr, CallError> {
             path.display()
         ))),
     }
-}
-
-fn swap(parent: &Dir, name: &Path, content: &[u8], mode: Option<Permissions>) -> io::Result<()> {
-    let fresh = PathBuf::from(format!(".impresario-{}.tmp", super::nonce()));
-    let written = write_new(parent, &fresh, content, mode)
-        .and_then(|()| parent.rename(&fresh, parent, name))
-        .and_then(|()| sync(parent));
-    if written.is_err() {
-        let _gone_already = parent.remove_file(&fresh);
-    }
-    written
-}
-
-fn write_new(
-    parent: &Dir,
-    path: &Path,
-    content: &[u8],
-    mode: Option<Permissions>,
-) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    let mut file = parent.open_with(path, options.write(true).create_new(true))?;
-    file.write_all(content)?;
-    if let Some(mode) = mode {
-        file.set_permissions(mode)?;
-    }
-    file.sync_all()
-}
-
-/// A folder's handle only names it; to be synced it is opened to be read.
-fn sync(dir: &Dir) -> io::Result<()> {
-    dir.open(".")?.sync_all()
 }
 
 /// What an error says, without its number.

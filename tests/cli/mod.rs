@@ -1,6 +1,7 @@
 //! Tests of `cli` through its public boundary: the program itself.
 
 mod check;
+mod run;
 mod usage;
 
 use std::process::{Command, Output};

@@ -24,6 +24,7 @@ fn exit_codes_are_those_of_the_contract() {
 fn help_goes_to_stdout() {
     for args in [
         &["--help"][..],
+        &["run", "--help"],
         &["check", "--help"],
         &["schema", "--help"],
         &["completions", "--help"],

@@ -3,3 +3,4 @@
 pub(crate) mod chat_wire;
 pub(crate) mod fake_model;
 pub(crate) mod program;
+pub(crate) mod terminal;

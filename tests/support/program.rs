@@ -1,10 +1,13 @@
-//! Programs of ours, run to their end with a limit.
+//! Programs of ours, run to their end. One that falls silent is ended, and that is a failure.
 
-use std::io::Read;
-use std::os::unix::process::ExitStatusExt;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
 
 /// The built example of this name. `cargo test` builds them all; `cargo test --test it` does not.
 pub(crate) fn example(name: &str) -> Command {
@@ -36,7 +39,6 @@ fn plain(mut command: Command) -> Command {
     for name in ours {
         command.env_remove(name);
     }
-    command.stdin(Stdio::null());
     command
 }
 
@@ -60,53 +62,126 @@ impl Ran {
     }
 }
 
-/// How long a program may take here.
+/// How long a program may say nothing.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a program to its end.
-///
-/// # Panics
-/// When it does not come to an end: then it is killed, and what it had written is shown.
 pub(crate) fn run(command: &mut Command) -> Ran {
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
-    let (mut out, mut err) = (
-        child.stdout.take().expect("stdout"),
-        child.stderr.take().expect("stderr"),
-    );
-    let process = rustix::process::Pid::from_child(&child);
-    let (ended, watched) = std::sync::mpsc::channel::<()>();
-    let watchman = std::thread::spawn(move || {
-        let hangs =
-            watched.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
-        if hangs {
-            let _ = rustix::process::kill_process(process, rustix::process::Signal::KILL);
+    Program::start(command).end()
+}
+
+/// A program at work. When it is dropped, it is killed, and whatever it has started.
+pub(crate) struct Program {
+    child: Child,
+    lines: Receiver<Line>,
+    stdout: String,
+    stderr: String,
+}
+
+enum Line {
+    Out(String),
+    Err(String),
+}
+
+impl Program {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+        let (says, lines) = channel();
+        read(
+            child.stdout.take().expect("stdout"),
+            says.clone(),
+            Line::Out,
+        );
+        read(child.stderr.take().expect("stderr"), says, Line::Err);
+        Self {
+            child,
+            lines,
+            stdout: String::new(),
+            stderr: String::new(),
         }
-        hangs
-    });
-    let reader = std::thread::spawn(move || text(&mut err));
-    let stdout = text(&mut out);
-    let stderr = reader.join().expect("stderr is read");
-    // It is not waited for before the watchman has let go, so its id cannot be another process's by then.
-    drop(ended);
-    let hangs = watchman.join().expect("the watchman");
-    let status = child.wait().expect("it has ended");
-    assert!(
-        !hangs,
-        "{command:?} hangs: killed after {PATIENCE:?}\nstdout:\n{stdout}\nstderr:\n{stderr}"
-    );
-    Ran {
-        status,
-        stdout,
-        stderr,
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it has written a line with this in it, to stdout or stderr.
+    ///
+    /// # Panics
+    /// When it ends before that, or says nothing for too long.
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        while let Some(line) = self.next() {
+            if line.contains(text) {
+                return;
+            }
+        }
+        panic!("it ended and has never said {text}\n{}", self.said());
+    }
+
+    /// Gives it a line to read.
+    pub(crate) fn tell(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().expect("stdin");
+        writeln!(stdin, "{line}").expect("it reads");
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it says nothing for too long.
+    pub(crate) fn end(mut self) -> Ran {
+        drop(self.child.stdin.take());
+        while self.next().is_some() {}
+        Ran {
+            status: self.child.wait().expect("it has ended"),
+            stdout: std::mem::take(&mut self.stdout),
+            stderr: std::mem::take(&mut self.stderr),
+        }
+    }
+
+    fn next(&mut self) -> Option<String> {
+        let (line, said) = match self.lines.recv_timeout(PATIENCE) {
+            Ok(Line::Out(line)) => (line, &mut self.stdout),
+            Ok(Line::Err(line)) => (line, &mut self.stderr),
+            Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("it hangs: nothing for {PATIENCE:?}\n{}", self.said())
+            }
+        };
+        said.push_str(&line);
+        Some(line)
+    }
+
+    fn said(&self) -> String {
+        format!("stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr)
     }
 }
 
-fn text(from: &mut impl Read) -> String {
-    let mut bytes = Vec::new();
-    from.read_to_end(&mut bytes).expect("its output");
-    String::from_utf8_lossy(&bytes).into_owned()
+fn read(from: impl Read + Send + 'static, says: Sender<Line>, of: fn(String) -> Line) {
+    std::thread::spawn(move || {
+        let mut from = BufReader::new(from);
+        let mut line = Vec::new();
+        while from.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            let text = String::from_utf8_lossy(&line).into_owned();
+            if says.send(of(text)).is_err() {
+                return;
+            }
+            line.clear();
+        }
+    });
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // A process that was waited for is gone, and its number may be another's.
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+            let _ = self.child.wait();
+        }
+    }
 }

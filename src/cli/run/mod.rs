@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use actors::model::{Event, TaskStatus};
 use actors::store::TaskRow;
-use clap::Args;
+use clap::{Args, ValueHint};
 use tokio::time::timeout;
 
 use super::{Exit, output};
@@ -36,11 +36,15 @@ use watch::{Signals, Watch, Watched};
 /// Run one task to its end on this machine, with live progress
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The first Ctrl-C cancels the task; a second one ends the program at once. A task that was interrupted in any other way, by a kill or \
-a power cut, goes on with --continue: nothing is lost and nothing is done twice.")]
+On a terminal the team is drawn; into a pipe or a file there is a line for each thing that happens, or with --json an event. When the \
+reader goes away, the task goes on without being shown, and the exit code is the task's.
+
+The first Ctrl-C cancels the task; a second one ends the program at once. A task that was interrupted in any other way, by SIGTERM, a \
+kill or a power cut, goes on with --continue: nothing is lost and nothing is done twice. A task that does not go on without a human ends \
+the program with 1 and the question; --continue --answer TEXT answers it.")]
 pub(super) struct Run {
     /// The team file; with --continue it may be left out, the task's own definition is in the data folder
-    #[arg(required_unless_present = "resume")]
+    #[arg(required_unless_present = "resume", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
     /// What is to be done, instead of what the file says
     #[arg(long, value_name = "TEXT")]
@@ -49,10 +53,10 @@ pub(super) struct Run {
     #[arg(long, value_name = "NAME")]
     team: Option<String>,
     /// The folder for everything that is kept; `.impresario` unless the file says otherwise
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     data_dir: Option<PathBuf>,
     /// The folder the agents work in; `workspace` in the data folder unless given
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     workspace: Option<PathBuf>,
     /// Go on with the interrupted task of the data folder; start it where there is none
     #[arg(long = "continue")]
@@ -104,18 +108,26 @@ impl Run {
         let failed = |error: io::Error| Refusal::Failed(error.to_string());
         let mut signals = Signals::listen().map_err(failed)?;
         let watched = Watch::new(&started, &mut show).run(&mut signals).await;
-        let Ok(Watched::Over(exit)) = watched else {
-            // What is under way ends with the process, and is taken up again from the journal.
-            let _ = timeout(FAREWELL, show.out.finish()).await;
-            return Ok(watched.map(|_| Exit::Interrupted));
+        let exit = match watched {
+            Ok(Watched::Over(exit)) => exit,
+            Ok(Watched::Stopped | Watched::AtOnce) => Exit::Interrupted,
+            Err(error) => return Ok(Err(error)),
         };
         let close = async {
-            let _ = show.out.finish().await;
-            started.node.stop().await
+            let written = show.out.finish();
+            match watched {
+                Ok(Watched::Over(_)) => drop(written.await),
+                _ => drop(timeout(FAREWELL, written).await),
+            }
+            match watched {
+                // What is under way ends with the process, and is taken up again from the journal.
+                Ok(Watched::AtOnce) => Ok(()),
+                _ => started.node.stop().await,
+            }
         };
         tokio::select! {
             biased;
-            () = signals.any() => Ok(Ok(Exit::Interrupted)),
+            () = signals.any() => Ok(Ok(exit)),
             stopped = close => stopped.map(|()| Ok(exit)).map_err(|error| Refusal::Failed(error.to_string())),
         }
     }
@@ -129,7 +141,7 @@ impl Run {
     }
 }
 
-/// How long the terminal may take to be left in order when the program is to end at once.
+/// How long the terminal may take to be left in order when the program is to end.
 const FAREWELL: Duration = Duration::from_millis(200);
 
 /// Says again how a task ended that needs nothing any more.
@@ -141,7 +153,7 @@ async fn again(row: &TaskRow, events: &[Event], mut show: Show) -> io::Result<Ex
         view.fold(event);
     }
     let took = Took {
-        from: None,
+        since: None,
         is_resumed: true,
     };
     show.end(&view, took);

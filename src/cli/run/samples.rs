@@ -22,7 +22,8 @@ pub(super) fn quickstart() -> Vec<Event> {
 /// A task in which everything goes wrong, one event a second. Its names and words are wide.
 pub(super) fn trouble() -> Vec<Event> {
     let events = trouble_events();
-    let event = |(n, (run, body)): (u64, (Option<(u32, &str)>, Value))| {
+    type Sample<'a> = (u64, (Option<(u32, &'a str)>, Value));
+    let event = |(n, (run, body)): Sample<'_>| {
         let mut event = json!({ "id": n, "task_id": id("task", 1) });
         event["at"] = format!("2026-01-01T00:{:02}:{:02}Z", n / 60, n % 60).into();
         if let Some((run, agent)) = run {

@@ -2,14 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use actors::model::{Event, EventBody, TaskDefinition, TaskId, TaskStatus};
+use actors::clock::Clock;
+use actors::model::{Event, EventBody, TaskDefinition, TaskId, TaskStatus, Timestamp};
 use actors::store::{EventQuery, Store, StoreError, TaskRow};
 use actors::system::SystemError;
 use serde_json::json;
 
 use super::place;
+use super::view::View;
 use super::{Refusal, Run};
 use crate::config::{self, Config, TaskChoice};
+use crate::local::SystemClock;
 use crate::node::{Data, Node, NodeError};
 
 /// A node at work on a task.
@@ -20,6 +23,8 @@ pub(super) struct Started {
     pub(super) history: u64,
     /// Whether a human's answer was given: what the history waits for is decided.
     pub(super) is_answered: bool,
+    /// Since when this program has been at work on it.
+    pub(super) since: Timestamp,
 }
 
 /// What came of starting.
@@ -138,6 +143,7 @@ fn plan(run: &Run, config: &Config, data_dir: &Path) -> Result<Plan, Refusal> {
 }
 
 async fn create(data: Data, config: &Config, plan: Plan) -> Result<Begin, Refusal> {
+    let since = SystemClock.now();
     let node = Node::start(config, data, &plan.workspace).await;
     let node = node.map_err(unusable)?;
     match node.system.create_task(plan.definition).await {
@@ -146,6 +152,7 @@ async fn create(data: Data, config: &Config, plan: Plan) -> Result<Begin, Refusa
             task,
             history: 0,
             is_answered: false,
+            since,
         }))),
         Err(error) => {
             let _ = node.stop().await;
@@ -160,51 +167,54 @@ async fn create(data: Data, config: &Config, plan: Plan) -> Result<Begin, Refusa
 // ---- a task that was interrupted
 
 async fn resume(run: &Run, data: Data, row: &TaskRow) -> Result<Begin, Refusal> {
-    let first = events(&data, row.id, 1).await?.into_iter().next();
-    let Some(EventBody::TaskCreated { definition }) = first.map(|event| event.body) else {
+    let history = events(&data, row.id, usize::MAX).await?;
+    let Some(EventBody::TaskCreated { definition }) = history.first().map(|event| &event.body)
+    else {
         return Err(Refusal::Usage(format!(
             "{} has no beginning in this store",
             row.id
         )));
     };
-    let (config, pinned) = pinned(&definition)?;
+    let (config, pinned) = pinned(definition)?;
     let workspace = run.workspace.clone().unwrap_or(pinned);
     place::checked(&workspace, data.folder.path())?;
+    let answer = answer(run, row, &history)?;
+    let since = SystemClock.now();
     let node = Node::start(&config, data, &workspace)
         .await
         .map_err(unusable)?;
-    let is_answered = match answer(run, &node, row).await {
-        Ok(is_answered) => is_answered,
-        Err(refusal) => {
-            let _ = node.stop().await;
-            return Err(refusal);
-        }
+    let is_answered = match answer {
+        Some(answer) => match node.system.answer(row.id, &answer).await {
+            Ok(is_taken) => is_taken,
+            Err(error) => {
+                let _ = node.stop().await;
+                return Err(Refusal::Failed(error.to_string()));
+            }
+        },
+        None => false,
     };
     Ok(Begin::Started(Box::new(Started {
         node,
         task: row.id,
         history: row.head,
         is_answered,
+        since,
     })))
 }
 
-/// Gives the answer that was given; whether something is decided by it.
-async fn answer(run: &Run, node: &Node, row: &TaskRow) -> Result<bool, Refusal> {
-    let was_waiting = row.status == TaskStatus::NeedsAttention;
-    let answer = match (&run.answer, was_waiting) {
-        (Some(_), false) => {
-            let name = &row.name;
-            return Err(Refusal::Usage(format!(
-                "the task `{name}` waits for no answer: go on with it without --answer"
-            )));
-        }
-        (Some(answer), true) => answer.as_str(),
-        // To go on with a task whose tree gave up is an answer in itself; a question about an effect is not answered by it.
-        (None, true) if node.system.seats().get(row.id).is_none() => "continue",
-        (None, _) => return Ok(false),
-    };
-    let answered = node.system.answer(row.id, answer).await;
-    answered.map_err(|error| Refusal::Failed(error.to_string()))
+/// What the task is to be answered, if anything.
+fn answer(run: &Run, row: &TaskRow, history: &[Event]) -> Result<Option<String>, Refusal> {
+    let mut view = View::default();
+    history.iter().for_each(|event| view.fold(event));
+    match &run.answer {
+        Some(_) if row.status != TaskStatus::NeedsAttention => Err(Refusal::Usage(format!(
+            "the task `{}` waits for no answer: go on with it without --answer",
+            row.name
+        ))),
+        Some(answer) => Ok(Some(answer.clone())),
+        // To go on with a task whose tree gave up is an answer in itself; a question is not answered by it.
+        None => Ok(view.has_given_up.then(|| "continue".to_owned())),
+    }
 }
 
 fn pinned(definition: &TaskDefinition) -> Result<(Config, PathBuf), Refusal> {

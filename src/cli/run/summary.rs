@@ -47,7 +47,7 @@ fn word(text: &str) -> String {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Took {
     /// Since when this program has been at work on it, where it has.
-    pub(super) from: Option<Timestamp>,
+    pub(super) since: Option<Timestamp>,
     /// Whether another was before.
     pub(super) is_resumed: bool,
 }
@@ -121,7 +121,10 @@ fn restarts(view: &View) -> String {
         parts.push(format!("{} of agents", view.restarts.len()));
     }
     if resumed > 0 {
-        parts.push(format!("{} taken up again", counted(resumed, "run")));
+        parts.push(match resumed {
+            1 => "a run was taken up again once".to_owned(),
+            more => format!("runs were taken up again {more} times"),
+        });
     }
     if doubts > 0 {
         parts.push(format!("{} in doubt", counted(doubts, "call")));
@@ -134,9 +137,9 @@ fn restarts(view: &View) -> String {
 
 fn elapsed(view: &View, took: Took) -> String {
     let whole = view.age(view.newest);
-    match took.from {
-        Some(from) if took.is_resumed => {
-            let this: Duration = view.newest.since(from);
+    match took.since {
+        Some(since) if took.is_resumed => {
+            let this: Duration = view.newest.since(since);
             format!(
                 "{} since it went on, {} since it began",
                 time(this),

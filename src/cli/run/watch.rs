@@ -32,8 +32,10 @@ pub(super) struct Signals {
 /// How watching ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Watched {
-    /// The task ended, or the program is to stop in an orderly way.
+    /// The task ended, or does not go on without a human.
     Over(Exit),
+    /// The program is to stop in an orderly way; the task can be gone on with.
+    Stopped,
     /// The program is to end at once, whatever is under way.
     AtOnce,
 }
@@ -67,7 +69,7 @@ pub(super) struct Watch<'a> {
     is_answered: bool,
     show: &'a mut Show,
     view: View,
-    from: Timestamp,
+    since: Timestamp,
     aside: Aside,
     cancelling: Option<Cancelling>,
 }
@@ -81,7 +83,7 @@ impl<'a> Watch<'a> {
             is_answered: started.is_answered,
             show,
             view: View::default(),
-            from: SystemClock.now(),
+            since: started.since,
             aside: Aside::default(),
             cancelling: None,
         }
@@ -154,8 +156,7 @@ impl<'a> Watch<'a> {
             self.is_answered = false;
         }
         if event.id == self.history {
-            let now = self.now();
-            self.show.goes_on(&self.view, now);
+            self.show.goes_on(&self.view, self.since);
         }
         Ok(match event.id < self.history {
             true => None,
@@ -173,7 +174,7 @@ impl<'a> Watch<'a> {
             None => return None,
         };
         let took = Took {
-            from: Some(self.from),
+            since: Some(self.since),
             is_resumed: self.history > 0,
         };
         self.show.end(&self.view, took);
@@ -211,7 +212,7 @@ impl<'a> Watch<'a> {
         self.show.leave();
         let go_on = self.show.go_on();
         let _ = super::super::output::note(&format!("stopping; go on with {go_on}"));
-        Watched::Over(Exit::Interrupted)
+        Watched::Stopped
     }
 
     fn troubled(&mut self, error: Option<String>) {

@@ -41,7 +41,8 @@ fn an_event_that_was_changed() {
     ));
     for _ in 0..2 {
         let refused = stage.go_on();
-        assert_eq!(refused.code(), Some(1), "{refused:?}");
+        // 2 where it is found before anything is started, 1 where it is found later.
+        assert!(matches!(refused.code(), Some(1 | 2)), "{refused:?}");
         let told = stage.told(&refused);
         assert!(
             told.contains("DIR/data/impresario.db is damaged: event 5 of task_"),

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use super::damage::runtime;
 use super::folder::with_mounts;
 use super::{NOTES, Record, Stage};
+use crate::support::program::Program;
 
 /// An agent that talks a lot.
 fn talker() -> String {
@@ -32,40 +33,58 @@ fn talker() -> String {
     )
 }
 
-/// A small disk with most of it taken; when there is space again, the task goes on. $0 is the program, $1 the stage.
+/// A small disk with most of it taken.
 const SMALL_DISK: &str = r#"
 mkdir "$1/data"
 mount -t tmpfs -o size=5m tmpfs "$1/data"
 head -c 4150k /dev/zero > "$1/data/ballast"
-code=0
-"$0" run "$1/team.toml" --data-dir "$1/data" --workspace "$1/workspace" || code=$?
-echo "first: exit $code" >&2
-for again in 1 2; do
-  code=0
-  "$0" run --continue --data-dir "$1/data" || code=$?
-  echo "again: exit $code" >&2
-  rm -f "$1/data/ballast"
-done
+"$0" run "$1/team.toml" --data-dir "$1/data" --workspace "$1/workspace" --json &
+"#;
+
+/// When it is told to, it makes space; the task, which waited, goes on.
+const MADE_SPACE: &str = r#"
+read when
+rm "$1/data/ballast"
+wait $!
 cp -r "$1/data" "$1/saved"
 "#;
 
-#[test]
-fn a_full_disk() {
+/// When it is told to, it kills the program, makes space, and starts it again.
+const KILLED: &str = r#"
+read when
+kill -9 $!
+wait $! || rm "$1/data/ballast"
+"$0" run --continue --data-dir "$1/data"
+cp -r "$1/data" "$1/saved"
+"#;
+
+/// A task comes to a full disk, says so and waits; `then` is what happens next.
+fn on_a_full_disk(then: &str) {
     let stage = Stage::new(&talker());
-    let Some(ran) = with_mounts(SMALL_DISK, &stage) else {
-        eprintln!("skipped: this machine does not let a test mount a disk of its own");
+    let Some(mut script) = with_mounts(&format!("{SMALL_DISK}{then}"), &stage) else {
         return;
     };
-    assert_eq!(ran.code(), Some(0), "{}", ran.stderr);
-    let told = stage.told(&ran);
-    assert!(told.contains("first: exit 1"), "{told}");
+    let mut work = Program::start(&mut script);
+    work.wait_for("the disk is full at");
+    work.tell("now");
+    let ended = work.end();
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
     let full = "the disk is full at DIR/data/impresario.db: free some space, then try again; nothing was lost";
+    let told = stage.told(&ended);
     assert!(told.contains(full), "{told}");
-    assert!(told.contains("impresario run --continue"), "{told}");
-    assert!(told.ends_with("again: exit 0\n"), "{told}");
     let record = Record::read(&stage.path("saved"));
     record.check();
     assert_eq!(record.status, TaskStatus::Completed);
+}
+
+#[test]
+fn a_full_disk_is_waited_out() {
+    on_a_full_disk(MADE_SPACE);
+}
+
+#[test]
+fn killed_before_a_full_disk() {
+    on_a_full_disk(KILLED);
 }
 
 /// The same where no disk can be mounted: a database that may not grow.
@@ -126,16 +145,12 @@ fn a_database_that_is_locked() {
 #[test]
 fn a_database_that_is_locked_in_the_middle_of_it() {
     let stage = Stage::new(NOTES);
-    let work = stage.at_work("tool_call_completed");
+    let mut work = stage.at_work("tool_call_completed");
     let other = Connection::open(stage.data().join("impresario.db")).expect("the database");
     other.execute_batch("BEGIN IMMEDIATE").expect("the lock");
-    let ended = work.end();
-    assert_eq!(ended.code(), Some(1), "{ended:?}");
-    let told = stage.told(&ended);
-    let by = "DIR/data/impresario.db is in use by another process that keeps it locked";
-    assert!(told.contains(by), "{told}");
-    assert!(told.contains("impresario run --continue"), "{told}");
+    work.wait_for("impresario.db is in use by another process that keeps it locked");
     other.execute_batch("ROLLBACK").expect("it is given back");
     drop(other);
+    assert_eq!(work.end().code(), Some(0), "it was waited for");
     stage.comes_to_its_end();
 }

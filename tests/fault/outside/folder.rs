@@ -57,8 +57,9 @@ fn a_folder_that_cannot_be_made() {
     }
 }
 
-/// Runs a script as root of namespaces of its own, where it may mount what it likes; nothing where the machine does not let it.
-pub(super) fn with_mounts(script: &str, stage: &Stage) -> Option<super::Ran> {
+/// A script as root of namespaces of its own, where it may mount what it likes; nothing where the machine does not let it. There $0 is
+/// the program and $1 the stage.
+pub(super) fn with_mounts(script: &str, stage: &Stage) -> Option<Command> {
     let unshare = |script: &str| {
         let mut command = Command::new("unshare");
         command.args(["--user", "--map-root-user", "--mount", "sh", "-euc", script]);
@@ -68,17 +69,20 @@ pub(super) fn with_mounts(script: &str, stage: &Stage) -> Option<super::Ran> {
     };
     let probe = "mkdir \"$1/probe\" && mount -t tmpfs tmpfs \"$1/probe\"";
     let may = unshare(probe).output().is_ok_and(|it| it.status.success());
-    may.then(|| ran(&mut unshare(script)))
+    if !may {
+        eprintln!("skipped: this machine does not let a test mount a disk of its own");
+    }
+    may.then(|| unshare(script))
 }
 
 #[test]
 fn a_folder_that_may_only_be_read() {
     let stage = Stage::interrupted();
     let script = "mount --bind \"$1/data\" \"$1/data\"; mount -o remount,bind,ro \"$1/data\"; exec \"$0\" run --continue --data-dir \"$1/data\"";
-    let Some(refused) = with_mounts(script, &stage) else {
-        eprintln!("skipped: this machine does not let a test mount a folder of its own");
+    let Some(mut script) = with_mounts(script, &stage) else {
         return;
     };
+    let refused = ran(&mut script);
     assert_eq!(refused.code(), Some(2), "{refused:?}");
     insta::assert_snapshot!(stage.told(&refused), @"error: DIR/data: the data folder cannot be written to (Read-only file system (os error 30)): choose another one");
     stage.comes_to_its_end();

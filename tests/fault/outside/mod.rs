@@ -7,15 +7,14 @@ mod folder;
 mod model;
 mod workspace;
 
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 
 use actors::model::TaskStatus;
 use tempfile::TempDir;
 
 use super::record::Record;
-use crate::support::program::{Ran, impresario, run};
+use crate::support::program::{Program, Ran, impresario, run};
 
 /// A team that writes two files, slowly enough to be met in the middle of it.
 const NOTES: &str = r#"
@@ -82,13 +81,10 @@ impl Stage {
     }
 
     /// The team at work, up to the first event of this type.
-    fn at_work(&self, until: &str) -> AtWork {
+    fn at_work(&self, until: &str) -> Program {
         let mut command = self.command();
-        command.arg("--json").stdout(Stdio::piped());
-        let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
-        let stdout = child.stdout.take().expect("its output");
-        let mut work = AtWork(child, BufReader::new(stdout));
-        work.wait_for(until);
+        let mut work = Program::start(command.arg("--json"));
+        work.wait_for(&format!("\"type\":\"{until}\""));
         work
     }
 
@@ -111,7 +107,7 @@ impl Stage {
         assert_eq!(note("two.txt").as_deref(), Some("2"));
     }
 
-    /// The messages, with the stage's own folder and all numbers of processes and times left out.
+    /// What it told the person, without the stage's own folder.
     fn told(&self, ran: &Ran) -> String {
         self.plain(&ran.stderr)
     }
@@ -119,46 +115,6 @@ impl Stage {
     fn plain(&self, text: &str) -> String {
         let dir = self.dir.path().display().to_string();
         text.replace(&dir, "DIR").replace("DIR//", "DIR/")
-    }
-}
-
-/// A program at work; killed when dropped.
-struct AtWork(Child, BufReader<ChildStdout>);
-
-impl AtWork {
-    fn wait_for(&mut self, event: &str) {
-        let wanted = format!("\"type\":\"{event}\"");
-        let mut line = String::new();
-        while !line.contains(&wanted) {
-            line.clear();
-            let read = self.1.read_line(&mut line).expect("its output");
-            assert!(read > 0, "it ended before {event}");
-        }
-    }
-
-    fn id(&self) -> u32 {
-        self.0.id()
-    }
-
-    /// What it comes to. It has little to say on stderr until then.
-    fn end(mut self) -> Ran {
-        let (mut stdout, mut stderr) = (String::new(), String::new());
-        self.1.read_to_string(&mut stdout).expect("its output");
-        let mut from = self.0.stderr.take().expect("its output");
-        from.read_to_string(&mut stderr).expect("its output");
-        let status = self.0.wait().expect("its end");
-        Ran {
-            status,
-            stdout,
-            stderr,
-        }
-    }
-}
-
-impl Drop for AtWork {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

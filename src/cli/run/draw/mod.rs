@@ -36,6 +36,8 @@ pub(super) struct Scene<'a> {
 }
 
 const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+/// From how many rows on a free one stands above the drawing.
+const ROOMY: usize = 12;
 /// Names are not allowed to take up the row.
 const LONGEST_NAME: usize = 20;
 
@@ -53,7 +55,7 @@ fn rows(scene: &Scene<'_>, size: Size) -> Vec<Row> {
     let foot = foot(scene);
     let mut asks = asks(scene);
     asks.truncate((room - 1) / 2);
-    let mut head = head(scene);
+    let mut head = head(scene, size);
     let agents = agents(scene, size.columns);
     if room < head.len() + asks.len() + 1 + agents.len().min(2) {
         head.clear();
@@ -69,14 +71,17 @@ fn rows(scene: &Scene<'_>, size: Size) -> Vec<Row> {
 
 // ---- above and below
 
-fn head(scene: &Scene<'_>) -> Vec<Row> {
+fn head(scene: &Scene<'_>, size: Size) -> Vec<Row> {
     let facts = &scene.view.facts;
     let age = clock(scene.view.age(scene.now));
     let mut title = Row::default().with(clean(&facts.name), BOLD);
     if let Some(scripted) = facts.scripted() {
         title = title.right(format!("{scripted}  "), WARNING);
     }
-    let mut rows = vec![Row::default(), title.right(age, DIM)];
+    let mut rows = vec![title.right(age, DIM)];
+    if size.rows >= ROOMY {
+        rows.insert(0, Row::default());
+    }
     if let Some(team) = &facts.team {
         let used = scene.view.restarts_used(scene.now);
         let style = if used > 0 { WARNING } else { DIM };
@@ -129,7 +134,7 @@ fn asks(scene: &Scene<'_>) -> Vec<Row> {
             .with("needs a human: ", BAD)
             .plain(clean(&ask.question)),
         Row::default()
-            .with("when the others are done, ", DIM)
+            .with("answer, when the others are done: ", DIM)
             .plain(scene.answer),
     ]
 }

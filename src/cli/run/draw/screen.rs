@@ -24,7 +24,7 @@ const KEPT: usize = 500;
 
 const BEGIN: &str = "\u{1b}[?25l\u{1b}[?7l";
 const END: &str = "\u{1b}[?7h\u{1b}[?25h";
-const CLEAR_ALL: &str = "\u{1b}[H\u{1b}[2J";
+const TOP: &str = "\u{1b}[H";
 const CLEAR_BELOW: &str = "\u{1b}[J";
 const CLEAR_RIGHT: &str = "\u{1b}[K";
 
@@ -85,8 +85,8 @@ impl Screen {
         let mut out = BEGIN.to_owned();
         let is_resized = self.size.replace(size).is_some_and(|before| before != size);
         if is_resized && self.drawn > 0 {
-            // Where the rows are now depends on how the terminal wrapped them anew: it is drawn anew as well.
-            out.push_str(CLEAR_ALL);
+            // Where the rows are now depends on how the terminal wrapped them anew: all of it is written over.
+            out.push_str(TOP);
             let fit = size.rows.saturating_sub(below + 1);
             for line in self
                 .recent
