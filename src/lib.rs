@@ -4,7 +4,17 @@
 //! both are re-exported here. Everything else is an adapter to the outside world and stands behind the feature `node`.
 
 pub use actors;
+pub use actors::feed::FeedItem;
+pub use actors::model::{AgentSpec, EventBody, TaskDefinition};
+pub use actors::provider::Provider;
+pub use actors::provider::scripted::Scripted;
+pub use actors::store::Memory;
+pub use actors::system::{Deps, Settled, System};
+pub use actors::tool::Tool;
+pub use local::deps;
 pub use supervision;
+
+pub mod local;
 
 #[cfg(feature = "node")]
 pub mod cli;
@@ -12,6 +22,8 @@ pub mod cli;
 pub mod config;
 #[cfg(feature = "node")]
 pub mod executor;
+#[cfg(feature = "node")]
+pub mod node;
 #[cfg(feature = "node")]
 pub mod provider;
 #[cfg(feature = "node")]

@@ -1,3 +1,8 @@
 //! The program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    impresario::executor::main_hook();
+    impresario::cli::main()
+}

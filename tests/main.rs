@@ -1,7 +1,11 @@
 //! All integration tests of the program, in one binary. A file that is not listed here fails `architecture::no_forgotten_file`.
 
+mod architecture;
 mod cli;
 mod config;
+mod examples;
 mod executor;
+mod fault;
 mod provider;
 mod store;
+mod support;

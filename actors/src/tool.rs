@@ -1,11 +1,13 @@
 //! The contract of tools that run in the node. Tools of executors implement it too, through [`crate::executor`].
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use crate::model::{AgentName, CallId, RunId, TaskId, ToolSpec};
+use crate::model::{AgentName, CallId, RunId, TaskId, ToolSpec, WaitReason};
 
 /// One call of a tool.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +35,8 @@ pub struct Invocation {
 pub enum Probe {
     /// It happened, and this was its result.
     Done(String),
+    /// It was tried and failed, and this is why.
+    Failed(String),
     /// It did not happen: it can be called.
     NotDone,
     /// Nobody knows.
@@ -50,9 +54,12 @@ pub enum ToolError {
     Unknown(String),
 }
 
+/// Where a tool says what it waits for.
+pub type Waits<'a> = &'a (dyn Fn(WaitReason) + Send + Sync);
+
 /// Something a model can call.
 ///
-/// Dropping the future of [`Tool::call`] must stop what it does as far as that is possible.
+/// Dropping the future of [`Tool::call`] must stop what it does in the node as far as that is possible.
 pub trait Tool: Send + Sync + 'static {
     /// Its name, arguments and effect class.
     fn spec(&self) -> ToolSpec;
@@ -62,6 +69,42 @@ pub trait Tool: Send + Sync + 'static {
     /// # Errors
     /// [`ToolError::Failed`] with a message for the model; [`ToolError::Unknown`] where the effect may have happened.
     fn call(&self, call: Invocation) -> BoxFuture<'_, Result<String, ToolError>>;
+
+    /// Like [`Tool::call`], for tools that may have to wait for something before they begin and say so.
+    ///
+    /// # Errors
+    /// As [`Tool::call`].
+    fn call_visibly<'a>(
+        &'a self,
+        call: Invocation,
+        waits: Waits<'a>,
+    ) -> BoxFuture<'a, Result<String, ToolError>> {
+        let _ = waits;
+        self.call(call)
+    }
+
+    /// How much longer than its own limit a call is waited for: for tools that keep the limit themselves, somewhere else.
+    fn grace(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Stops a call that is under way somewhere else, and returns when nothing of it runs any more, with what it came to as far as that
+    /// is known. What a call does in the node is stopped by dropping its future; what it does elsewhere goes on when its future is
+    /// dropped, because the run that made it may only have crashed and will ask for it again.
+    fn stop(
+        &self,
+        call_id: CallId,
+        project: String,
+    ) -> BoxFuture<'_, Option<Result<String, ToolError>>> {
+        let _ = (call_id, project);
+        Box::pin(async { None })
+    }
+
+    /// The call's result is durable: whoever kept it for us may forget it.
+    fn settled(&self, call_id: CallId, project: String) -> BoxFuture<'_, ()> {
+        let _ = (call_id, project);
+        Box::pin(async {})
+    }
 
     /// Asks whether an earlier call with this id took effect; for tools of class [`queryable`](crate::model::EffectClass::Queryable).
     fn probe(&self, call: Invocation) -> BoxFuture<'_, Probe> {
@@ -76,5 +119,51 @@ pub trait Tool: Send + Sync + 'static {
     fn compensate(&self, call: Invocation) -> BoxFuture<'_, Result<String, ToolError>> {
         let _ = call;
         Box::pin(async { Err(ToolError::Failed("the tool has no compensation".to_owned())) })
+    }
+}
+
+/// The tools of a system, by name.
+#[derive(Clone, Default)]
+pub struct Toolbox {
+    tools: BTreeMap<String, Arc<dyn Tool>>,
+    specs: BTreeMap<String, ToolSpec>,
+}
+
+impl std::fmt::Debug for Toolbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.specs.keys()).finish()
+    }
+}
+
+impl Toolbox {
+    /// These tools, and those of which there is only a spec because whoever uses them does their work itself. A later tool of a name
+    /// replaces an earlier one.
+    #[must_use]
+    pub fn new(
+        own: impl IntoIterator<Item = ToolSpec>,
+        tools: impl IntoIterator<Item = Arc<dyn Tool>>,
+    ) -> Self {
+        let mut toolbox = Self::default();
+        toolbox
+            .specs
+            .extend(own.into_iter().map(|spec| (spec.name.clone(), spec)));
+        for tool in tools {
+            let spec = tool.spec();
+            toolbox.tools.insert(spec.name.clone(), tool);
+            toolbox.specs.insert(spec.name.clone(), spec);
+        }
+        toolbox
+    }
+
+    /// The tool of this name, if it is one that is called; delegation and the room are not.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Arc<dyn Tool>> {
+        self.tools.get(name).cloned()
+    }
+
+    /// What every tool says of itself.
+    #[must_use]
+    pub fn specs(&self) -> &BTreeMap<String, ToolSpec> {
+        &self.specs
     }
 }

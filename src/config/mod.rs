@@ -1,1 +1,32 @@
 //! The file: what it may say, how it is read, and every mistake in it at once.
+//!
+//! [`load`] reads a file into a [`Config`] or tells all its [`Problems`]; [`Config::definition`] makes a task of it; [`schema`]
+//! describes it to editors. Reading order: `file` (the settings), `defaults`, `read` (how one value is read), `check` (what cannot
+//! be seen by looking at one value), `unavailable` (what this version does not do).
+
+mod catalog;
+mod check;
+mod choice;
+mod defaults;
+mod definition;
+mod file;
+mod load;
+mod nearest;
+mod path;
+mod problem;
+mod read;
+mod render;
+mod schema;
+mod source;
+mod unavailable;
+mod values;
+
+pub use catalog::{EVENTS, TOOLS};
+pub use defaults::PROJECT;
+pub use definition::{ConfigError, TaskChoice};
+pub use file::*;
+pub use load::{MAX_FILE_BYTES, load, parse};
+pub use problem::{MAX_PROBLEMS, Problem, Problems};
+pub use render::Rendering;
+pub use schema::schema;
+pub use values::{Count, Delay, NotationError, Period, Rate};

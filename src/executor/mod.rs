@@ -1,1 +1,217 @@
-//! An executor: the side that has a file system and a shell.
+//! An executor: the side of the link that has a file system and a shell.
+//!
+//! It does what a node asks for, each call once: before a tool that has an effect starts, the call is in a ledger on disk,
+//! and before a result is sent it is there too. So a call id that comes again gets its recorded result, and one whose call never
+//! ended, because the executor died in it, gets [`interrupted`](actors::model::executor::CallErrorCode::Interrupted) and is never run again.
+//! The tools are in [`crate::tool`].
+
+mod call;
+mod decide;
+mod ledger;
+mod options;
+mod serve;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use actors::model::executor::{CallOutcome, FromExecutor, PROTOCOL};
+use actors::model::{CallId, ToolSpec};
+
+use crate::tool::shell::{Sandbox, Shell, ShellOptions};
+use crate::tool::{LocalTool, Workspace, WorkspaceError, file_tools, nonce};
+
+pub use crate::tool::shell::main_hook;
+use ledger::Ledger;
+pub use ledger::LedgerError;
+pub use options::{Limits, Observer, Options, Point};
+pub use serve::ServeError;
+
+/// Why an executor cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another executor works with this state folder.
+    #[error("the state folder {path} is in use by another executor{by}; stop that one, or give this one a folder of its own", path = path.display())]
+    InUse {
+        /// The state folder.
+        path: PathBuf,
+        /// Who uses it, as far as it says so.
+        by: String,
+    },
+    /// The root cannot be worked in.
+    #[error(transparent)]
+    Root(#[from] WorkspaceError),
+    /// The root's path cannot be written down.
+    #[error("the root's path {path} is not UTF-8; rename the folder", path = path.display())]
+    RootName {
+        /// The root.
+        path: PathBuf,
+    },
+    /// What agents may change must not decide what they have done.
+    #[error("the state folder {state_dir} lies inside the root {root}, where agents could change it; put it elsewhere", state_dir = state_dir.display(), root = root.display())]
+    StateInsideRoot {
+        /// The state folder.
+        state_dir: PathBuf,
+        /// The root.
+        root: PathBuf,
+    },
+    /// The state folder cannot be used.
+    #[error("cannot use the state folder {path}: {source}", path = path.display())]
+    State {
+        /// The folder or a file in it.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The ledger cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// An executor in this process. Dropping it frees its state folder.
+pub struct Executor {
+    name: String,
+    session: String,
+    tools: Vec<Box<dyn LocalTool>>,
+    workspace: Arc<Workspace>,
+    sandbox: Arc<Sandbox>,
+    ledger: Arc<Ledger>,
+    limits: Limits,
+    observer: Option<Observer>,
+    serving: tokio::sync::Mutex<()>,
+}
+
+impl Executor {
+    /// Opens an executor: locks its state folder, reads the ledger, records calls that an earlier life left unfinished as interrupted,
+    /// and tries what the machine allows to keep commands in. Blocks for some milliseconds.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(options: Options) -> Result<Self, OpenError> {
+        let workspace = Arc::new(Workspace::open(
+            &options.root,
+            options.limits.tools.clone(),
+        )?);
+        let state_dir = state_dir(&options.state_dir, workspace.root())?;
+        let ledger = Arc::new(Ledger::open(&state_dir, options.limits.ledger())?);
+        let sandbox = Arc::new(Sandbox::probe(&options.shell));
+        let mut tools = file_tools(&workspace);
+        if sandbox.has_shell() {
+            let shell = shell(&workspace, &sandbox, &options.shell, &state_dir)?;
+            tools.push(Box::new(shell));
+        }
+        for line in sandbox.lines() {
+            tracing::info!(executor = options.name, "{line}");
+        }
+        Ok(Self {
+            name: options.name,
+            session: format!("session_{}{}", nonce(), nonce()),
+            tools,
+            workspace,
+            sandbox,
+            ledger,
+            limits: options.limits,
+            observer: options.observer,
+            serving: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    /// The first frame of a connection.
+    #[must_use]
+    pub fn hello(&self) -> FromExecutor {
+        FromExecutor::Hello {
+            protocol: PROTOCOL,
+            name: self.name.clone(),
+            tools: self.tools.iter().map(|tool| tool.spec()).collect(),
+            root: self.workspace.root().display().to_string(),
+            session: self.session.clone(),
+        }
+    }
+
+    /// The results that have not been acknowledged, as they are sent again on a new connection.
+    #[must_use]
+    pub fn unacknowledged(&self) -> Vec<FromExecutor> {
+        let results = self.ledger.results().into_iter();
+        results
+            .map(|(call_id, outcome)| FromExecutor::Result { call_id, outcome })
+            .collect()
+    }
+
+    /// What keeps commands in here.
+    #[must_use]
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
+
+    fn tool(&self, name: &str) -> Option<(&dyn LocalTool, ToolSpec)> {
+        self.tools
+            .iter()
+            .map(|tool| (tool.as_ref(), tool.spec()))
+            .find(|(_, spec)| spec.name == name)
+    }
+
+    fn at(&self, point: Point, call: &CallId) {
+        if let Some(observer) = &self.observer {
+            observer(point, call);
+        }
+    }
+}
+
+impl std::fmt::Debug for Executor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Executor")
+            .field("name", &self.name)
+            .field("root", &self.workspace.root())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes the state folder, for this user alone, and sees that it lies outside of the root.
+fn state_dir(given: &Path, root: &Path) -> Result<PathBuf, OpenError> {
+    let failed = |source| OpenError::State {
+        path: given.to_owned(),
+        source,
+    };
+    if root.to_str().is_none() {
+        return Err(OpenError::RootName {
+            path: root.to_owned(),
+        });
+    }
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(given)
+        .map_err(failed)?;
+    let state_dir = given.canonicalize().map_err(failed)?;
+    match state_dir.starts_with(root) {
+        true => Err(OpenError::StateInsideRoot {
+            state_dir,
+            root: root.to_owned(),
+        }),
+        false => Ok(state_dir),
+    }
+}
+
+/// The shell, and the name by which what it started is found in a later life.
+fn shell(
+    workspace: &Arc<Workspace>,
+    sandbox: &Arc<Sandbox>,
+    options: &ShellOptions,
+    state_dir: &Path,
+) -> Result<Arc<Shell>, OpenError> {
+    let path = state_dir.join("mark");
+    let opened = ledger::read_or_make(&path, nonce)
+        .and_then(|mark| Shell::open(workspace, sandbox, options, state_dir, mark.trim()));
+    opened
+        .map(Arc::new)
+        .map_err(|source| OpenError::State { path, source })
+}
+
+/// How a call ended, as it is recorded and sent.
+fn outcome(result: Result<String, actors::model::executor::CallError>) -> CallOutcome {
+    match result {
+        Ok(text) => CallOutcome::Ok(text),
+        Err(error) => CallOutcome::Error(error),
+    }
+}

@@ -104,6 +104,13 @@ pub enum CallError {
 pub struct Reply<R>(oneshot::Sender<R>);
 
 impl<R> Reply<R> {
+    /// A place for an answer, and where it is waited for.
+    #[must_use]
+    pub fn channel() -> (Self, oneshot::Receiver<R>) {
+        let (reply, answer) = oneshot::channel();
+        (Self(reply), answer)
+    }
+
     /// Answers. Nobody may be waiting any more; that is no concern of the actor's.
     pub fn send(self, answer: R) {
         let _ = self.0.send(answer);
@@ -173,31 +180,37 @@ impl<M: Send + 'static> Handle<M> {
         question: impl FnOnce(Reply<R>) -> M,
         deadline: Duration,
     ) -> Result<R, CallError> {
+        tokio::time::timeout(deadline, self.ask(question))
+            .await
+            .unwrap_or(Err(CallError::Timeout(deadline)))
+    }
+
+    /// Asks and waits for the answer as long as the actor lives. For questions that have a deadline of their own, or none.
+    ///
+    /// # Errors
+    /// A [`CallError`], never [`CallError::Timeout`].
+    pub async fn ask<R>(&self, question: impl FnOnce(Reply<R>) -> M) -> Result<R, CallError> {
         let (reply, answer) = oneshot::channel();
         let (caller, buried) = oneshot::channel();
         let queued = Queued {
             message: question(Reply(reply)),
             caller: Some(caller),
         };
-        let ask = async {
-            self.admit_in_time(queued)
-                .await
-                .map_err(|refused| match refused {
-                    SendError::Stopped(_) => CallError::Stopped,
-                    SendError::Full(_) | SendError::Restarting(_) => CallError::Restarting,
-                })?;
-            tokio::select! {
-                answer = answer => answer.map_err(|_| CallError::Lost),
-                // Dead letters are kept, and with them the way back, on which no answer will come.
-                Ok(outlook) = buried => Err(match outlook {
-                    Availability::Stopped => CallError::Stopped,
-                    Availability::Restarting | Availability::Undecided => CallError::Restarting,
-                }),
-            }
-        };
-        tokio::time::timeout(deadline, ask)
+        self.admit_in_time(queued)
             .await
-            .unwrap_or(Err(CallError::Timeout(deadline)))
+            .map_err(|refused| match refused {
+                SendError::Stopped(_) => CallError::Stopped,
+                SendError::Full(_) | SendError::Restarting(_) => CallError::Restarting,
+            })?;
+        tokio::select! {
+            biased;
+            answer = answer => answer.map_err(|_| CallError::Lost),
+            // Dead letters are kept, and with them the way back, on which no answer will come.
+            Ok(outlook) = buried => Err(match outlook {
+                Availability::Stopped => CallError::Stopped,
+                Availability::Restarting | Availability::Undecided => CallError::Restarting,
+            }),
+        }
     }
 
     /// Takes the messages that were given up, oldest first, to look at them or send them again.

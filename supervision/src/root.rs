@@ -64,7 +64,6 @@ impl Root {
             begun.map(|begun| begun.send(fate));
         };
         let live = launcher.launch(Launch {
-            parent: None,
             ambient: Ambient {
                 listener: self.listener,
                 origin: tokio::time::Instant::now(),

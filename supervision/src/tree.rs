@@ -7,7 +7,7 @@ use futures_util::future::{BoxFuture, FutureExt, join_all};
 use tokio::sync::oneshot;
 
 use crate::exit::Exit;
-use crate::restart::{ChildState, Incarnation};
+use crate::restart::{ChildState, Incarnation, Target};
 use crate::shell::{Message, Port, Row, port};
 use crate::spec::Kind;
 use crate::supervisor::SupervisorHandle;
@@ -134,6 +134,28 @@ impl SupervisorHandle {
                 ..root
             },
         }
+    }
+
+    /// Kills the descendant at this path below the supervisor (`tasks/…/room`), as a fault; its supervisor then does what it does.
+    /// Whether there was one to kill.
+    pub async fn kill_at(&self, path: &str) -> bool {
+        let mut at = port(&self.seat);
+        let mut parts = path.split('/').peekable();
+        while let (Some(supervisor), Some(part)) = (at.take(), parts.next()) {
+            let (reply, answer) = oneshot::channel();
+            supervisor.tell(Message::Rows(reply));
+            let rows = answer.await.unwrap_or_default();
+            let Some(row) = rows.into_iter().find(|row| row.row.id.as_str() == part) else {
+                return false;
+            };
+            if parts.peek().is_none() {
+                let (reply, answer) = oneshot::channel();
+                supervisor.tell(Message::Kill(Target::Key(row.row.key), reply));
+                return answer.await.unwrap_or(false);
+            }
+            at = row.port;
+        }
+        false
     }
 
     /// Counts the supervisor's own children, as OTP's `count_children`.

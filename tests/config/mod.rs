@@ -1,1 +1,9 @@
 //! Tests of `config` through its public boundary.
+
+mod definition;
+mod good;
+mod marked;
+mod mistakes;
+mod mutation;
+mod schema;
+mod unavailable;

@@ -1,1 +1,12 @@
 //! Tests of `executor` through its public boundary.
+
+mod confinement;
+mod crash;
+mod host;
+mod ledger;
+mod link;
+mod sandbox;
+mod shell;
+mod stage;
+mod tools;
+mod trees;

@@ -1,1 +1,12 @@
 //! Tests of `store` through its public boundary.
+
+mod child;
+mod conformance;
+mod crash;
+mod damage;
+mod folder;
+mod full;
+mod limits;
+mod locked;
+mod schema;
+mod size;

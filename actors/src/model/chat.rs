@@ -8,7 +8,7 @@ use super::tool::ToolSpec;
 use super::usage::Usage;
 
 /// A model's wish to call a tool.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ToolCall {
     /// The id the provider gave the call; good for answering it, not for recognising it after a restart (that is [`super::Step`]).
     pub id: String,
@@ -60,6 +60,8 @@ pub struct ModelRequest {
     pub agent: String,
     /// The model's name; empty for the provider's default.
     pub model: String,
+    /// The run's brief, also part of the conversation; the scripted provider quotes it.
+    pub brief: String,
     /// The system prompt.
     pub system: String,
     /// The conversation so far.

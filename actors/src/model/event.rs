@@ -69,6 +69,23 @@ pub enum Content {
     },
 }
 
+impl Content {
+    /// The text as far as it is here: all of a short one, the beginning of a long one.
+    #[must_use]
+    pub fn beginning(&self) -> &str {
+        match self {
+            Self::Inline(text) => text,
+            Self::Blob { preview, .. } => preview,
+        }
+    }
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self::Inline(String::new())
+    }
+}
+
 /// How a tool call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -117,6 +134,9 @@ pub enum EventBody {
         to: Option<AgentName>,
         /// What.
         content: String,
+        /// Whether it is a delegated run's outcome, which whoever delegated it is told in another way.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        outcome: bool,
     },
     /// A human has to decide.
     TaskNeedsAttention {
@@ -144,6 +164,8 @@ pub enum EventBody {
         /// Why.
         reason: String,
     },
+    /// A person goes on with a task that had ended.
+    TaskReopened,
     /// A run was accepted.
     RunQueued {
         /// What it is to do.
@@ -203,6 +225,22 @@ pub enum EventBody {
     },
     /// A human released the run from quarantine.
     RunReleased,
+    /// A run that had ended goes on in the same conversation, with something new.
+    RunContinued {
+        /// Who wants more of it.
+        from: Sender,
+        /// What.
+        content: Content,
+    },
+    /// A delegated run is still at it.
+    RunProgress {
+        /// The turn it is in.
+        turn: u32,
+        /// What it is doing.
+        doing: String,
+        /// Tokens it has used.
+        tokens: u64,
+    },
     /// A message for this run alone.
     Message {
         /// Who sent it.
@@ -337,12 +375,37 @@ pub enum AgentState {
 }
 
 impl EventBody {
+    /// Whether it is the end of a run.
+    #[must_use]
+    pub fn is_run_end(&self) -> bool {
+        matches!(
+            self,
+            Self::RunCompleted { .. } | Self::RunFailed { .. } | Self::RunCancelled { .. }
+        )
+    }
+
+    /// Whether it is the end of a task.
+    #[must_use]
+    pub fn is_task_end(&self) -> bool {
+        matches!(
+            self,
+            Self::TaskCompleted { .. } | Self::TaskFailed { .. } | Self::TaskCancelled { .. }
+        )
+    }
+
+    /// Whether a run's new incarnation claims it: it and what follows stand under the next epoch.
+    #[must_use]
+    pub fn is_claim(&self) -> bool {
+        matches!(self, Self::RunStarted | Self::RunRestarted { .. })
+    }
+
     /// Whether it concerns one run's private conversation and is hidden from the room.
     #[must_use]
     pub fn is_private(&self) -> bool {
         matches!(
             self,
             Self::Message { .. }
+                | Self::RunContinued { .. }
                 | Self::ModelCallStarted { .. }
                 | Self::ModelCallCompleted { .. }
                 | Self::ToolCallCompleted { .. }

@@ -129,6 +129,16 @@ impl CallId {
     pub fn new(run: RunId, step: Step) -> Self {
         Self(format!("{run}/{step}"))
     }
+
+    /// The id of that call when it is made again for the `retries`-th time, after its outcome was unknown and somebody decided so:
+    /// another call for whoever keeps a record of it.
+    #[must_use]
+    pub fn again(run: RunId, step: Step, retries: u32) -> Self {
+        match retries {
+            0 => Self::new(run, step),
+            more => Self(format!("{run}/{step}/{more}")),
+        }
+    }
 }
 
 impl fmt::Display for CallId {

@@ -4,10 +4,12 @@
 //! [`chat`], [`tool`], [`executor`], [`usage`], and last [`event`], the records that everything else is folded from.
 
 pub mod agent;
+mod build;
 pub mod chat;
 pub mod event;
 pub mod executor;
 pub mod id;
+mod kind;
 pub mod run;
 pub mod task;
 pub mod team;
@@ -16,11 +18,12 @@ pub mod tool;
 pub mod usage;
 
 pub use agent::{AgentName, AgentSpec, InDoubtPolicy, Recovery};
+pub use build::PROJECT;
 pub use chat::{ChatMessage, ModelRequest, Reply, StopReason, ToolCall};
 pub use event::{Content, Event, EventBody, Seq};
 pub use id::{CallId, ExecutorId, RunId, Step, TaskId};
 pub use run::{ContextMode, Delegation, RunSpec, RunStatus, WaitReason};
-pub use task::{Attention, Limits, Sender, TaskDefinition, TaskStatus};
+pub use task::{Attention, Limits, Sender, TaskDefinition, TaskStatus, WorkflowPin};
 pub use team::{TeamSpec, Topology};
 pub use time::Timestamp;
 pub use tool::{EffectClass, Place, ToolSpec};

@@ -58,6 +58,9 @@ pub struct RunSpec {
     /// With [`ContextMode::Scoped`]: what the parent chose to share.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub snippets: Vec<String>,
+    /// Whether it is a worker: a light run of the delegating agent's own persona, with its tools and a conversation of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub worker: bool,
     /// Who delegated it; none for the root run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Parent>,

@@ -27,6 +27,8 @@ pub struct Limits {
     pub inline_bytes: u32,
     /// Bytes of a tool result that the model is shown.
     pub tool_result_bytes: u32,
+    /// How often a delegated run that is still at it says so, in milliseconds.
+    pub progress_ms: u64,
     /// Crashes of a run at one and the same point before it is quarantined.
     pub poison_after: u32,
 }
@@ -41,9 +43,21 @@ impl Default for Limits {
             capsule_chars: 4_000,
             inline_bytes: 16 * 1024,
             tool_result_bytes: 64 * 1024,
-            poison_after: 3,
+            progress_ms: 60_000,
+            poison_after: 5,
         }
     }
+}
+
+/// One version of a workflow, pinned: publishing a later one leaves the task alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkflowPin {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
+    /// Its instructions.
+    pub instructions: String,
 }
 
 /// A task as it was created, with everything it depends on pinned: editing a file later leaves it alone.
@@ -62,6 +76,9 @@ pub struct TaskDefinition {
     /// The team, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<TeamSpec>,
+    /// The workflow whose instructions every agent of the task is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<WorkflowPin>,
     /// The definitions of all agents concerned.
     pub agents: BTreeMap<AgentName, AgentSpec>,
     /// Limits of the tree of runs.

@@ -1,12 +1,15 @@
 //! The contract of everything that thinks: one trait, one request, one error that says whether and when to try again.
 
+mod estimate;
 pub mod scripted;
 
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use crate::model::{ModelRequest, Reply};
+use crate::model::{ChatMessage, ModelRequest, Reply, StopReason};
+
+pub use estimate::estimate;
 
 /// Takes the pieces of a reply as they arrive. Pieces are for watching; the [`Reply`] repeats all of it.
 pub type DeltaSink<'a> = &'a mut (dyn FnMut(Delta) + Send);
@@ -16,6 +19,8 @@ pub type DeltaSink<'a> = &'a mut (dyn FnMut(Delta) + Send);
 pub enum Delta {
     /// Some text.
     Text(String),
+    /// Some of the model's thinking: a sign of progress that is no part of the reply.
+    Thinking(String),
     /// The model has begun to call this tool.
     ToolCall(String),
 }
@@ -111,4 +116,41 @@ impl ProviderError {
                 | K::Nonsense
         )
     }
+}
+
+/// A reply that can be gone on with: one that says nothing and calls nothing would end a run without a result.
+///
+/// # Errors
+/// [`ProviderErrorKind::Nonsense`] for an empty reply, [`ProviderErrorKind::BadRequest`] where the output limit left no room for one.
+pub fn usable(reply: Reply) -> Result<Reply, ProviderError> {
+    if !reply.text.trim().is_empty() || !reply.calls.is_empty() {
+        return Ok(reply);
+    }
+    Err(match reply.stop {
+        StopReason::Length => ProviderError::new(
+            ProviderErrorKind::BadRequest,
+            "the model used up its output limit before it said anything: raise `max_tokens` in the agent's settings",
+        ),
+        _ => ProviderError::new(
+            ProviderErrorKind::Nonsense,
+            "the model's answer is empty: neither a text nor a tool call",
+        ),
+    })
+}
+
+/// The turn a request asks for: how many times the model has spoken in its conversation.
+#[must_use]
+pub fn turn(messages: &[ChatMessage]) -> usize {
+    let spoken = |message: &&ChatMessage| matches!(message, ChatMessage::Assistant { .. });
+    messages.iter().filter(spoken).count()
+}
+
+/// An id for the call at `index` of the reply to `request`, where the provider gives none that is good.
+///
+/// The same request and index give the same id, and no other turn of the run gives it. It is short and plain enough for
+/// every vendor's own rules, so that a conversation can go on with another provider.
+#[must_use]
+pub fn minted_call_id(request: &ModelRequest, index: usize) -> String {
+    let run = request.run.0.as_u128() & 0xffff_ffff_ffff;
+    format!("call_{run:012x}_{}_{index}", turn(&request.messages))
 }

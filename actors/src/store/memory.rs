@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
 
-use crate::model::{Event, RunId, TaskId};
+use crate::model::{Event, EventBody, RunId, TaskId};
 
 use super::project::Projection;
 use super::{Append, Appended, EventQuery, Rejected, RunRow, Snapshot, Store, StoreError, TaskRow};
@@ -16,11 +16,20 @@ pub struct Memory(Mutex<Tables>);
 
 #[derive(Debug, Default)]
 struct Tables {
-    tasks: BTreeMap<TaskId, TaskRow>,
+    /// In order of creation.
+    rooms: Vec<Room>,
+    index: BTreeMap<TaskId, usize>,
     runs: BTreeMap<RunId, RunRow>,
-    events: BTreeMap<TaskId, Vec<Event>>,
     blobs: BTreeMap<String, Vec<u8>>,
     snapshots: BTreeMap<RunId, Snapshot>,
+}
+
+#[derive(Debug)]
+struct Room {
+    row: TaskRow,
+    /// In order of creation.
+    runs: Vec<RunId>,
+    events: Vec<Event>,
 }
 
 impl Memory {
@@ -30,25 +39,43 @@ impl Memory {
 }
 
 impl Tables {
+    fn room(&self, task: TaskId) -> Option<&Room> {
+        self.rooms.get(*self.index.get(&task)?)
+    }
+
     fn write(&mut self, append: Append) -> Result<Vec<Event>, Rejected> {
+        let named = Projection::runs_of(&append);
+        let known = named.iter().filter_map(|run| self.runs.get(run));
         let mut rows = Projection {
-            task: self.tasks.get(&append.task).cloned(),
-            ..Projection::default()
+            task: self.room(append.task).map(|room| room.row.clone()),
+            runs: known.map(|row| (row.id, row.clone())).collect(),
         };
-        for run in Projection::runs_of(&append) {
-            rows.runs
-                .extend(self.runs.get(&run).map(|row| (run, row.clone())));
-        }
         let events = rows.apply(&append)?;
-        self.tasks.extend(rows.task.map(|task| (append.task, task)));
+        if let Some(row) = rows.task {
+            self.enter(row, &events);
+        }
         self.runs.extend(rows.runs);
-        self.events
-            .entry(append.task)
-            .or_default()
-            .extend(events.iter().cloned());
-        self.blobs
-            .extend(append.blobs.into_iter().map(|blob| (blob.hash, blob.bytes)));
+        for blob in append.blobs {
+            self.blobs.entry(blob.hash).or_insert(blob.bytes);
+        }
         Ok(events)
+    }
+
+    fn enter(&mut self, row: TaskRow, events: &[Event]) {
+        let at = *self.index.entry(row.id).or_insert(self.rooms.len());
+        if at == self.rooms.len() {
+            self.rooms.push(Room {
+                row: row.clone(),
+                runs: Vec::new(),
+                events: Vec::new(),
+            });
+        }
+        let room = &mut self.rooms[at];
+        room.row = row;
+        room.events.extend_from_slice(events);
+        let queued = |event: &&Event| matches!(event.body, EventBody::RunQueued { .. });
+        let runs = events.iter().filter(queued).filter_map(|it| it.run_id);
+        room.runs.extend(runs);
     }
 }
 
@@ -70,37 +97,30 @@ impl Store for Memory {
     fn events(&self, query: EventQuery) -> BoxFuture<'_, Result<Vec<Event>, StoreError>> {
         let tables = self.tables();
         let events = tables
-            .events
-            .get(&query.task)
-            .map_or(&[][..], Vec::as_slice);
+            .room(query.task)
+            .map_or(&[][..], |room| room.events.as_slice());
         let from = events.partition_point(|event| event.id <= query.after);
         done(events[from..].iter().take(query.limit).cloned().collect())
     }
 
     fn tasks(&self, unfinished: bool) -> BoxFuture<'_, Result<Vec<TaskRow>, StoreError>> {
+        let tables = self.tables();
+        let rows = tables.rooms.iter().map(|room| &room.row);
         done(
-            self.tables()
-                .tasks
-                .values()
-                .filter(|task| !(unfinished && task.status.is_terminal()))
+            rows.filter(|task| !(unfinished && task.status.is_terminal()))
                 .cloned()
                 .collect(),
         )
     }
 
     fn task(&self, id: TaskId) -> BoxFuture<'_, Result<Option<TaskRow>, StoreError>> {
-        done(self.tables().tasks.get(&id).cloned())
+        done(self.tables().room(id).map(|room| room.row.clone()))
     }
 
     fn runs(&self, task: TaskId) -> BoxFuture<'_, Result<Vec<RunRow>, StoreError>> {
-        done(
-            self.tables()
-                .runs
-                .values()
-                .filter(|run| run.task == task)
-                .cloned()
-                .collect(),
-        )
+        let tables = self.tables();
+        let ids = tables.room(task).map_or(&[][..], |room| &room.runs);
+        done(ids.iter().map(|run| tables.runs[run].clone()).collect())
     }
 
     fn blob(&self, hash: String) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
@@ -108,7 +128,11 @@ impl Store for Memory {
     }
 
     fn put_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.tables().snapshots.insert(snapshot.run, snapshot);
+        let mut tables = self.tables();
+        let newest = tables.snapshots.get(&snapshot.run).map(|old| old.seq);
+        if newest.is_none_or(|newest| newest <= snapshot.seq) {
+            tables.snapshots.insert(snapshot.run, snapshot);
+        }
         done(())
     }
 

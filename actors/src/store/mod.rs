@@ -3,7 +3,7 @@
 //! One writer, the journal, stands in front of a store; readers may come from anywhere. An implementation stores events,
 //! and in the same transaction the rows that [`project`](project::Projection) makes of them. It decides nothing: which appends are
 //! fenced or illegal is computed by the shared projection, so all stores agree. The public suite
-//! [`crate::testing::conformance::store`] says what an implementation must do.
+//! `testing::conformance::store` says what an implementation must do.
 
 pub mod memory;
 pub mod project;
@@ -151,12 +151,24 @@ pub enum StoreError {
     Closed,
 }
 
+impl StoreError {
+    /// Whether the same batch may succeed a little later.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Full { .. } | Self::InUse { .. } | Self::Io { .. }
+        )
+    }
+}
+
 /// The events of each append of a batch, numbered, or why that append was refused.
 pub type Appended = Vec<Result<Vec<Event>, Rejected>>;
 
 /// Something that remembers.
 pub trait Store: Send + Sync + 'static {
-    /// Writes a batch in one transaction. When it returns `Ok`, every accepted append is as durable as the store promises.
+    /// Writes a batch in one transaction. When it returns `Ok`, every accepted append is as durable as the store promises. Dropping
+    /// the future takes nothing back: the batch may still be written.
     ///
     /// # Errors
     /// On an error nothing of the batch was written.
@@ -167,6 +179,34 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Corrupt`] at an event that cannot be read, naming it.
     fn events(&self, query: EventQuery) -> BoxFuture<'_, Result<Vec<Event>, StoreError>>;
+
+    /// The events of a task with these numbers, in order; those that are not there are left out.
+    ///
+    /// # Errors
+    /// As [`Store::events`].
+    fn events_at(
+        &self,
+        task: TaskId,
+        numbers: Vec<Seq>,
+    ) -> BoxFuture<'_, Result<Vec<Event>, StoreError>> {
+        Box::pin(async move {
+            let mut events = Vec::with_capacity(numbers.len());
+            for number in numbers {
+                let query = EventQuery {
+                    task,
+                    after: number.saturating_sub(1),
+                    limit: 1,
+                };
+                events.extend(
+                    self.events(query)
+                        .await?
+                        .into_iter()
+                        .filter(|event| event.id == number),
+                );
+            }
+            Ok(events)
+        })
+    }
 
     /// All tasks in order of creation; with `unfinished`, only those that have not ended.
     ///
@@ -186,13 +226,14 @@ pub trait Store: Send + Sync + 'static {
     /// When the store cannot be read.
     fn runs(&self, task: TaskId) -> BoxFuture<'_, Result<Vec<RunRow>, StoreError>>;
 
-    /// The bytes stored under a hash.
+    /// The bytes stored under a hash; `None` if none were ever stored.
     ///
     /// # Errors
     /// When the store cannot be read.
     fn blob(&self, hash: String) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>>;
 
-    /// Keeps a run's newest snapshot; an older one is forgotten.
+    /// Keeps a run's newest snapshot: an older one is forgotten, and one that comes after a newer one is not kept. Losing a snapshot
+    /// costs time and nothing else.
     ///
     /// # Errors
     /// When the store cannot be written.

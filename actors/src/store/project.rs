@@ -1,12 +1,13 @@
 //! The rows that are kept beside the events, folded from them in the same transaction. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::event::{EventBody, Seq};
 use crate::model::{
-    AgentName, Delegation, Event, RunId, RunStatus, TaskId, TaskStatus, Timestamp, Usage,
+    AgentName, Delegation, Event, RunId, RunSpec, RunStatus, TaskDefinition, TaskId, TaskStatus,
+    Timestamp, Usage,
 };
 
 use super::{Append, Rejected};
@@ -76,13 +77,21 @@ pub struct Illegal {
 }
 
 impl Illegal {
-    fn new(event: &'static str, subject: impl ToString, state: impl std::fmt::Debug) -> Self {
+    /// `event` does not fit `subject`, which is `state`.
+    pub fn new(event: &'static str, subject: impl ToString, state: impl Into<String>) -> Self {
         Self {
             event,
             subject: subject.to_string(),
-            state: format!("{state:?}").to_lowercase(),
+            state: state.into(),
         }
     }
+}
+
+fn named(status: impl Serialize) -> String {
+    serde_json::to_value(status)
+        .ok()
+        .and_then(|name| name.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 /// The rows one append touches: loaded by the store, changed by [`Projection::apply`], written back by the store.
@@ -95,18 +104,17 @@ pub struct Projection {
 }
 
 impl Projection {
-    /// The runs whose rows must be loaded before `append` is applied.
+    /// The runs whose rows must be loaded before `append` is applied, each once, in the order in which they are named.
     #[must_use]
     pub fn runs_of(append: &Append) -> Vec<RunId> {
-        let mut runs: Vec<_> = append
+        let mut seen = BTreeSet::new();
+        append
             .drafts
             .iter()
             .filter_map(|draft| draft.run)
             .chain(append.fence.map(|(run, _)| run))
-            .collect();
-        runs.sort_unstable();
-        runs.dedup();
-        runs
+            .filter(|run| seen.insert(*run))
+            .collect()
     }
 
     /// Checks the fence, numbers the events and folds them in. On an error nothing is changed.
@@ -146,108 +154,141 @@ impl Projection {
 
     fn fold(&mut self, event: &Event) -> Result<(), Illegal> {
         if let EventBody::TaskCreated { definition } = &event.body {
-            if let Some(task) = &self.task {
-                return Err(Illegal::new("task_created", task.id, task.status));
-            }
-            self.task = Some(TaskRow {
-                id: event.task_id,
-                project: definition.project.clone(),
-                name: definition.name.clone(),
-                status: TaskStatus::Running,
-                root_run: None,
-                head: event.id,
-                created_at: event.at,
-                updated_at: event.at,
-            });
-            return Ok(());
+            return self.create(event, definition);
         }
+        let kind = event.body.kind();
         let Some(task) = self.task.as_mut() else {
-            return Err(Illegal::new("an event", event.task_id, "not created"));
+            return Err(Illegal::new(kind, event.task_id, "not created"));
         };
         task.head = event.id;
         task.updated_at = event.at;
         fold_task(task, event)?;
         match event.run_id {
             Some(id) => self.fold_run(id, event),
+            None if event.body.needs_run() => {
+                Err(Illegal::new(kind, event.task_id, "a task and not a run"))
+            }
             None => Ok(()),
         }
     }
 
-    fn fold_run(&mut self, id: RunId, event: &Event) -> Result<(), Illegal> {
-        if let EventBody::RunQueued { spec } = &event.body {
-            if let Some(row) = self.runs.get(&id) {
-                return Err(Illegal::new("run_queued", id, row.status));
-            }
-            let row = RunRow {
-                id,
-                task: event.task_id,
-                parent: spec.parent.as_ref().map(|parent| parent.run),
-                delegation: spec.parent.as_ref().map(|parent| parent.delegation),
-                agent: spec.agent.clone(),
-                title: spec.title.clone(),
-                depth: spec.depth,
-                status: RunStatus::Queued,
-                epoch: 0,
-                queued_at: event.at,
-                started_at: None,
-                ended_at: None,
-                usage: Usage::default(),
-            };
-            self.runs.insert(id, row);
-            return Ok(());
+    fn create(&mut self, event: &Event, definition: &TaskDefinition) -> Result<(), Illegal> {
+        let kind = event.body.kind();
+        if let Some(task) = &self.task {
+            return Err(Illegal::new(kind, task.id, named(task.status)));
         }
-        let row = self
-            .runs
-            .get_mut(&id)
-            .ok_or_else(|| Illegal::new("an event", id, "not queued"))?;
-        fold_run(row, event)
+        if let Some(run) = event.run_id {
+            return Err(Illegal::new(kind, run, "a run and not a task"));
+        }
+        self.task = Some(TaskRow {
+            id: event.task_id,
+            project: definition.project.clone(),
+            name: definition.name.clone(),
+            status: TaskStatus::Running,
+            root_run: None,
+            head: event.id,
+            created_at: event.at,
+            updated_at: event.at,
+        });
+        Ok(())
+    }
+
+    fn fold_run(&mut self, id: RunId, event: &Event) -> Result<(), Illegal> {
+        let kind = event.body.kind();
+        match (&event.body, self.runs.get_mut(&id)) {
+            (EventBody::RunQueued { spec }, None) => {
+                self.runs.insert(id, queued(id, event, spec));
+                Ok(())
+            }
+            (EventBody::RunQueued { .. }, Some(row)) => {
+                Err(Illegal::new(kind, id, named(row.status)))
+            }
+            (_, None) => Err(Illegal::new(kind, id, "not queued")),
+            (_, Some(row)) if row.task != event.task_id => {
+                Err(Illegal::new(kind, id, format!("a run of {}", row.task)))
+            }
+            (_, Some(row)) => fold_run(row, event),
+        }
+    }
+}
+
+fn queued(id: RunId, event: &Event, spec: &RunSpec) -> RunRow {
+    RunRow {
+        id,
+        task: event.task_id,
+        parent: spec.parent.as_ref().map(|parent| parent.run),
+        delegation: spec.parent.as_ref().map(|parent| parent.delegation),
+        agent: spec.agent.clone(),
+        title: spec.title.clone(),
+        depth: spec.depth,
+        status: RunStatus::Queued,
+        epoch: 0,
+        queued_at: event.at,
+        started_at: None,
+        ended_at: None,
+        usage: Usage::default(),
     }
 }
 
 fn fold_task(task: &mut TaskRow, event: &Event) -> Result<(), Illegal> {
-    let (name, next) = match &event.body {
-        EventBody::RunQueued { spec } if spec.parent.is_none() => {
-            task.root_run = event.run_id;
-            return Ok(());
-        }
-        EventBody::TaskNeedsAttention { .. } => {
-            ("task_needs_attention", TaskStatus::NeedsAttention)
-        }
-        EventBody::TaskResumed { .. } => ("task_resumed", TaskStatus::Running),
-        EventBody::TaskCompleted { .. } => ("task_completed", TaskStatus::Completed),
-        EventBody::TaskFailed { .. } => ("task_failed", TaskStatus::Failed),
-        EventBody::TaskCancelled { .. } => ("task_cancelled", TaskStatus::Cancelled),
+    let next = match &event.body {
+        EventBody::RunQueued { .. } => task.status,
+        EventBody::TaskNeedsAttention { .. } => TaskStatus::NeedsAttention,
+        EventBody::TaskResumed { .. } => TaskStatus::Running,
+        EventBody::TaskCompleted { .. } => TaskStatus::Completed,
+        EventBody::TaskFailed { .. } => TaskStatus::Failed,
+        EventBody::TaskCancelled { .. } => TaskStatus::Cancelled,
+        EventBody::TaskReopened => TaskStatus::Running,
         _ => return Ok(()),
     };
-    if task.status.is_terminal() {
-        return Err(Illegal::new(name, task.id, task.status));
+    if task.status.is_terminal() != matches!(event.body, EventBody::TaskReopened) {
+        let kind = event.body.kind();
+        return Err(Illegal::new(kind, task.id, named(task.status)));
     }
     task.status = next;
+    if matches!(&event.body, EventBody::RunQueued { spec } if spec.parent.is_none()) {
+        task.root_run = event.run_id;
+    }
     Ok(())
 }
 
 fn fold_run(row: &mut RunRow, event: &Event) -> Result<(), Illegal> {
     if row.status.is_terminal() {
         return match &event.body {
+            EventBody::RunContinued { .. } => {
+                row.status = RunStatus::Queued;
+                row.ended_at = None;
+                Ok(())
+            }
             EventBody::ToolCallLate { .. }
             | EventBody::Message { .. }
             | EventBody::TaskMessage { .. } => Ok(()),
-            _ => Err(Illegal::new("an event", row.id, row.status)),
+            body => Err(Illegal::new(body.kind(), row.id, named(row.status))),
         };
     }
     match &event.body {
-        EventBody::RunStarted | EventBody::RunRestarted { .. } => {
-            row.epoch = event.epoch;
-            row.started_at.get_or_insert(event.at);
-            row.status = RunStatus::Running;
-        }
+        EventBody::RunStarted | EventBody::RunRestarted { .. } => claim(row, event)?,
         EventBody::RunQuarantined { .. } => row.status = RunStatus::Quarantined,
         EventBody::RunReleased => row.status = RunStatus::Queued,
+        EventBody::RunContinued { .. } => {
+            return Err(Illegal::new(event.body.kind(), row.id, named(row.status)));
+        }
         EventBody::RunCompleted { usage, .. } => end(row, event, RunStatus::Completed, *usage),
         EventBody::RunFailed { usage, .. } => end(row, event, RunStatus::Failed, *usage),
         EventBody::RunCancelled { usage, .. } => end(row, event, RunStatus::Cancelled, *usage),
         _ => {}
     }
+    Ok(())
+}
+
+fn claim(row: &mut RunRow, event: &Event) -> Result<(), Illegal> {
+    if event.epoch <= row.epoch {
+        let state = format!("at epoch {} already", row.epoch);
+        return Err(Illegal::new(event.body.kind(), row.id, state));
+    }
+    row.epoch = event.epoch;
+    row.started_at.get_or_insert(event.at);
+    row.status = RunStatus::Running;
     Ok(())
 }
 

@@ -62,7 +62,7 @@ impl<A: Actor> Launcher for ActorLauncher<A> {
             aftermath: ready(()),
             fate: launch.fate,
         };
-        let actor = spawn(cell, self.make.clone(), launch.parent, life)?;
+        let actor = spawn(cell, self.make.clone(), life)?;
         Some(Live::new(actor.get_cell(), StopWith::Token(stopping)))
     }
 

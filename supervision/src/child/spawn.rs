@@ -75,7 +75,6 @@ pub(crate) type FateSink = Arc<dyn Fn(Fate) + Send + Sync>;
 
 /// One incarnation that is to be.
 pub(crate) struct Launch {
-    pub(crate) parent: Option<ActorCell>,
     pub(crate) ambient: Ambient,
     pub(crate) supervisor: Arc<str>,
     pub(crate) path: Arc<str>,
@@ -209,11 +208,11 @@ pub(crate) struct Life<F> {
     pub(crate) fate: FateSink,
 }
 
-/// Spawns `handler` under its parent and tells its fate when nothing of it is left.
+/// Spawns `handler` and tells its fate when nothing of it is left. It is not linked in the actor library: whoever supervises it holds
+/// it and takes it along ([`crate::shell`]).
 pub(crate) fn spawn<R, F>(
     handler: R,
     arguments: R::Arguments,
-    parent: Option<ActorCell>,
     life: Life<F>,
 ) -> Option<ActorRef<R::Msg>>
 where
@@ -224,10 +223,7 @@ where
         clippy::disallowed_methods,
         reason = "this is the one place that spawns actors"
     )]
-    let spawned = match parent {
-        Some(parent) => ActorRuntime::spawn_linked_instant(None, handler, arguments, parent),
-        None => ActorRuntime::spawn_instant(None, handler, arguments),
-    };
+    let spawned = ActorRuntime::spawn_instant(None, handler, arguments);
     let Ok((actor, starting)) = spawned else {
         let refused = StartFailure::new("the actor runtime refused to spawn");
         (life.fate)(Fate::StartFailed(refused));

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ractor::{ActorProcessingErr, ActorRef, SupervisionEvent};
+use ractor::{ActorProcessingErr, ActorRef};
 use tokio::sync::{mpsc, watch};
 
 use super::estate::{Estate, Inboxes};
@@ -71,7 +71,7 @@ impl Launcher for SupervisorLauncher {
             aftermath,
             fate,
         };
-        let actor = spawn(actor, self.init.clone(), launch.parent, life)?;
+        let actor = spawn(actor, self.init.clone(), life)?;
         let cell = actor.get_cell();
         Some(Live::new(cell, StopWith::Port(Port { actor, ended })))
     }
@@ -169,16 +169,6 @@ impl ractor::Actor for SupervisorActor {
         if let Some(shell) = self.shell().as_mut() {
             shell.hear(message);
         }
-        Ok(())
-    }
-
-    async fn handle_supervisor_evt(
-        &self,
-        _: ActorRef<Message>,
-        _: SupervisionEvent,
-        (): &mut (),
-    ) -> Result<(), ActorProcessingErr> {
-        // The default stops the parent at any end of a child. Ends are taken from the children's tasks instead.
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ mod actor;
 mod estate;
 mod seat;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ struct Shell {
     frame: Arc<Frame>,
     myself: ActorRef<Message>,
     origin: tokio::time::Instant,
-    live: HashMap<ChildKey, (Incarnation, Live)>,
+    live: BTreeMap<ChildKey, (Incarnation, Live)>,
     /// What the start that is being told of handed over.
     extra: Option<(ChildKey, Extra)>,
     waiting: HashMap<RequestId, oneshot::Sender<Answer>>,
@@ -44,9 +44,9 @@ struct Shell {
 }
 
 impl Drop for Shell {
-    /// Killed: children that are up are linked and die with this actor, those still starting are not yet.
+    /// Killed: its children die with it, the last first. The actor library's own links would kill them in the order of a hash.
     fn drop(&mut self) {
-        for (_, live) in self.live.values() {
+        for (_, live) in self.live.values().rev() {
             live.kill();
         }
     }
@@ -70,7 +70,7 @@ impl Shell {
             frame,
             myself,
             origin: tokio::time::Instant::now(),
-            live: HashMap::new(),
+            live: BTreeMap::new(),
             extra: None,
             waiting: HashMap::new(),
             timers: HashMap::new(),
@@ -239,7 +239,6 @@ impl Shell {
         inboxes.meet(key, about.clone(), &*start.launcher);
         let (supervisor, alive) = (self.myself.clone(), self.frame.alive.clone());
         let launch = Launch {
-            parent: Some(self.myself.get_cell()),
             ambient: inboxes.ambient.clone(),
             supervisor: inboxes.path.clone(),
             path,

@@ -1,0 +1,105 @@
+//! The agent's actor: it has its model called, one call beside another, and hears everything meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use supervision::{Actor, Context, Failure, Inbox, Reply, Start};
+
+use super::gate::Gate;
+use crate::feed::{Bus, Live};
+use crate::model::{AgentName, ModelRequest, Reply as ModelReply, TaskId};
+use crate::provider::{Delta, Provider, ProviderError, ProviderErrorKind, usable};
+
+/// How a thought ended.
+pub type Thought = Result<ModelReply, ProviderError>;
+
+/// What an agent's actor is told.
+#[derive(Debug)]
+pub enum AgentMessage {
+    /// Think about this. The call ends at once when the gate is closed.
+    Think(Box<ModelRequest>, Gate, Reply<Thought>),
+}
+
+/// What an agent's actor is given.
+#[derive(Clone)]
+pub struct AgentArguments {
+    /// The task it works in.
+    pub task: TaskId,
+    /// Its name.
+    pub name: AgentName,
+    /// What it thinks with.
+    pub provider: Arc<dyn Provider>,
+    /// The limit of one model call.
+    pub timeout: Duration,
+    /// Where what it says is published.
+    pub bus: Bus,
+}
+
+impl std::fmt::Debug for AgentArguments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AgentArguments")
+            .field("task", &self.task)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Agent(AgentArguments);
+
+/// How an agent's actor is started.
+pub fn start(reads: Inbox<AgentMessage>, arguments: AgentArguments) -> Start {
+    Start::actor(reads, move |_| {
+        std::future::ready(Ok(Agent(arguments.clone())))
+    })
+}
+
+impl Actor for Agent {
+    type Message = AgentMessage;
+
+    async fn handle(
+        &mut self,
+        message: AgentMessage,
+        cx: &mut Context<AgentMessage>,
+    ) -> Result<(), Failure> {
+        let AgentMessage::Think(request, gate, reply) = message;
+        let arguments = self.0.clone();
+        // A provider that panics takes the agent down, as a crash of the agent: its supervisor decides what follows.
+        let _ = cx.attach_maybe(async move {
+            let _inside = gate.enter()?;
+            tokio::select! {
+                biased;
+                () = gate.closed() => {}
+                thought = call(&arguments, &request) => reply.send(thought),
+            }
+            None
+        });
+        Ok(())
+    }
+}
+
+async fn call(arguments: &AgentArguments, request: &ModelRequest) -> Thought {
+    let AgentArguments {
+        task,
+        name,
+        provider,
+        timeout,
+        bus,
+    } = arguments;
+    let mut publish = |delta| {
+        if let Delta::Text(text) = delta {
+            bus.publish(Live::Delta {
+                task: *task,
+                run: request.run,
+                agent: name.clone(),
+                text: text.into(),
+            });
+        }
+    };
+    match tokio::time::timeout(*timeout, provider.call(request, &mut publish)).await {
+        Ok(thought) => thought.and_then(usable),
+        Err(_) => {
+            let message = format!("no whole reply within {timeout:?} (timeout of agent `{name}`)");
+            Err(ProviderError::new(ProviderErrorKind::Timeout, message))
+        }
+    }
+}

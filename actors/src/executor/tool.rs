@@ -1,0 +1,222 @@
+//! Tools that live on executors, and the directory of the executors that are connected.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, FutureExt, join_all};
+use supervision::{CallError, Handle};
+use tokio::sync::Notify;
+
+use crate::model::executor::{CallErrorCode, CallOutcome, ToExecutor};
+use crate::model::{CallId, ToolSpec, WaitReason};
+use crate::tool::{Invocation, Probe, Tool, ToolError, Waits};
+
+use super::actor::ExecutorMessage;
+
+/// The executors that are connected, by project. Read-mostly; the actors of the connections write it.
+#[derive(Debug, Clone, Default)]
+pub struct Executors(Arc<Directory>);
+
+#[derive(Debug, Default)]
+struct Directory {
+    connected: Mutex<Vec<Connected>>,
+    changed: Notify,
+}
+
+#[derive(Debug, Clone)]
+struct Connected {
+    project: String,
+    tools: Vec<String>,
+    handle: Handle<ExecutorMessage>,
+}
+
+impl Executors {
+    fn connected_now(&self) -> MutexGuard<'_, Vec<Connected>> {
+        self.0
+            .connected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn connected(
+        &self,
+        project: &str,
+        tools: &[ToolSpec],
+        handle: &Handle<ExecutorMessage>,
+    ) {
+        let tools = tools.iter().map(|tool| tool.name.clone()).collect();
+        let mut connected = self.connected_now();
+        connected.retain(|other| other.handle != *handle);
+        connected.push(Connected {
+            project: project.to_owned(),
+            tools,
+            handle: handle.clone(),
+        });
+        drop(connected);
+        self.0.changed.notify_waiters();
+    }
+
+    pub(super) fn disconnected(&self, handle: &Handle<ExecutorMessage>) {
+        self.connected_now().retain(|other| other.handle != *handle);
+    }
+
+    fn find(&self, project: &str, tool: &str) -> Option<Handle<ExecutorMessage>> {
+        self.all(project, tool).into_iter().next()
+    }
+
+    fn all(&self, project: &str, tool: &str) -> Vec<Handle<ExecutorMessage>> {
+        let fits = |executor: &&Connected| {
+            executor.project == project && executor.tools.iter().any(|name| name == tool)
+        };
+        let connected = self.connected_now();
+        let fitting = connected.iter().filter(fits);
+        fitting.map(|executor| executor.handle.clone()).collect()
+    }
+
+    /// An executor of this project that has this tool; waits for one, and says so.
+    async fn wait_for(
+        &self,
+        project: &str,
+        tool: &str,
+        waits: Waits<'_>,
+    ) -> Handle<ExecutorMessage> {
+        let mut has_said = false;
+        loop {
+            let changed = self.0.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if let Some(handle) = self.find(project, tool) {
+                return handle;
+            }
+            if !std::mem::replace(&mut has_said, true) {
+                waits(WaitReason::Executor {
+                    tool: tool.to_owned(),
+                });
+            }
+            changed.await;
+        }
+    }
+
+    /// This tool of any executor, as a tool of the node.
+    #[must_use]
+    pub fn tool(&self, spec: ToolSpec) -> Arc<dyn Tool> {
+        Arc::new(ExecutorTool {
+            spec,
+            executors: self.clone(),
+        })
+    }
+}
+
+struct ExecutorTool {
+    spec: ToolSpec,
+    executors: Executors,
+}
+
+/// How much longer than the executor itself the node waits.
+const GRACE: Duration = Duration::from_secs(30);
+
+impl Tool for ExecutorTool {
+    fn spec(&self) -> ToolSpec {
+        self.spec.clone()
+    }
+
+    fn call(&self, call: Invocation) -> BoxFuture<'_, Result<String, ToolError>> {
+        async move { self.call_visibly(call, &|_| {}).await }.boxed()
+    }
+
+    fn call_visibly<'a>(
+        &'a self,
+        call: Invocation,
+        waits: Waits<'a>,
+    ) -> BoxFuture<'a, Result<String, ToolError>> {
+        async move {
+            loop {
+                let executor = self
+                    .executors
+                    .wait_for(&call.project, &self.spec.name, waits)
+                    .await;
+                match self.call_on(&executor, &call).await {
+                    Ok(outcome) => return result(outcome),
+                    // The connection ended: the next one is asked under the same id, and the ledger knows what was done.
+                    Err(_) => self.executors.disconnected(&executor),
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn grace(&self) -> Duration {
+        GRACE
+    }
+
+    /// The executor's ledger answers: what was done, what was begun, and what never began is done now.
+    fn probe(&self, call: Invocation) -> BoxFuture<'_, Probe> {
+        async move {
+            match self.call(call).await {
+                Ok(text) => Probe::Done(text),
+                Err(ToolError::Failed(why)) => Probe::Failed(why),
+                Err(ToolError::Unknown(why)) => Probe::Unknown(why),
+            }
+        }
+        .boxed()
+    }
+
+    /// Whichever executor has it is told.
+    fn stop(
+        &self,
+        call_id: CallId,
+        project: String,
+    ) -> BoxFuture<'_, Option<Result<String, ToolError>>> {
+        async move {
+            let executors = self.executors.all(&project, &self.spec.name);
+            let stops = executors.iter().map(|executor| {
+                executor.call(|reply| ExecutorMessage::Stop(call_id.clone(), reply), GRACE)
+            });
+            let outcomes = join_all(stops).await.into_iter().flatten();
+            outcomes.map(result).max_by_key(|result| match result {
+                Ok(_) => 2,
+                Err(ToolError::Unknown(_)) => 1,
+                Err(ToolError::Failed(_)) => 0,
+            })
+        }
+        .boxed()
+    }
+
+    fn settled(&self, call_id: CallId, project: String) -> BoxFuture<'_, ()> {
+        async move {
+            if let Some(executor) = self.executors.find(&project, &self.spec.name) {
+                let _ = executor.send(ExecutorMessage::Ack(call_id)).await;
+            }
+        }
+        .boxed()
+    }
+}
+
+impl ExecutorTool {
+    async fn call_on(
+        &self,
+        executor: &Handle<ExecutorMessage>,
+        call: &Invocation,
+    ) -> Result<CallOutcome, CallError> {
+        let frame = ToExecutor::Call {
+            call_id: call.call_id.clone(),
+            epoch: call.epoch,
+            tool: self.spec.name.clone(),
+            args: call.args.clone(),
+            timeout_ms: u64::try_from(call.timeout.as_millis()).unwrap_or(u64::MAX),
+        };
+        executor
+            .ask(|reply| ExecutorMessage::Call(call.call_id.clone(), frame, reply))
+            .await
+    }
+}
+
+fn result(outcome: CallOutcome) -> Result<String, ToolError> {
+    match outcome {
+        CallOutcome::Ok(text) => Ok(text),
+        CallOutcome::Error(error) if error.code == CallErrorCode::Interrupted => {
+            Err(ToolError::Unknown(error.message))
+        }
+        CallOutcome::Error(error) => Err(ToolError::Failed(error.message)),
+    }
+}

@@ -1,0 +1,64 @@
+//! The names of events, and what each kind of event needs.
+
+use super::event::EventBody;
+
+impl EventBody {
+    /// Its name in the event stream: the value of `type` when it is serialized.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::TaskCreated { .. } => "task_created",
+            Self::TaskMessage { .. } => "task_message",
+            Self::TaskNeedsAttention { .. } => "task_needs_attention",
+            Self::TaskResumed { .. } => "task_resumed",
+            Self::TaskCompleted { .. } => "task_completed",
+            Self::TaskFailed { .. } => "task_failed",
+            Self::TaskCancelled { .. } => "task_cancelled",
+            Self::TaskReopened => "task_reopened",
+            Self::RunQueued { .. } => "run_queued",
+            Self::RunStarted => "run_started",
+            Self::RunRestarted { .. } => "run_restarted",
+            Self::RunWaiting { .. } => "run_waiting",
+            Self::RunRetrying { .. } => "run_retrying",
+            Self::RunCompleted { .. } => "run_completed",
+            Self::RunFailed { .. } => "run_failed",
+            Self::RunCancelled { .. } => "run_cancelled",
+            Self::RunQuarantined { .. } => "run_quarantined",
+            Self::RunReleased => "run_released",
+            Self::RunContinued { .. } => "run_continued",
+            Self::RunProgress { .. } => "run_progress",
+            Self::Message { .. } => "message",
+            Self::ModelCallStarted { .. } => "model_call_started",
+            Self::ModelCallCompleted { .. } => "model_call_completed",
+            Self::ToolCallStarted { .. } => "tool_call_started",
+            Self::ToolCallCompleted { .. } => "tool_call_completed",
+            Self::ToolCallInDoubt { .. } => "tool_call_in_doubt",
+            Self::ToolCallResolved { .. } => "tool_call_resolved",
+            Self::ToolCallLate { .. } => "tool_call_late",
+            Self::AgentState { .. } => "agent_state",
+            Self::SupervisorRestart { .. } => "supervisor_restart",
+            Self::SupervisorGaveUp { .. } => "supervisor_gave_up",
+            Self::BudgetExceeded { .. } => "budget_exceeded",
+        }
+    }
+
+    /// Whether it is about one run and means nothing without it.
+    #[must_use]
+    pub fn needs_run(&self) -> bool {
+        !matches!(
+            self,
+            Self::TaskCreated { .. }
+                | Self::TaskMessage { .. }
+                | Self::TaskNeedsAttention { .. }
+                | Self::TaskResumed { .. }
+                | Self::TaskCompleted { .. }
+                | Self::TaskFailed { .. }
+                | Self::TaskCancelled { .. }
+                | Self::TaskReopened
+                | Self::AgentState { .. }
+                | Self::SupervisorRestart { .. }
+                | Self::SupervisorGaveUp { .. }
+                | Self::BudgetExceeded { .. }
+        )
+    }
+}

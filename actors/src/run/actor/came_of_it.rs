@@ -1,0 +1,259 @@
+//! What came of what was done.
+
+use supervision::CallError;
+
+use crate::agent::Thought;
+use crate::model::event::{Outcome, Resolution};
+use crate::model::run::Parent;
+use crate::model::{
+    Content, Delegation, EffectClass, EventBody, InDoubtPolicy, RunId, RunSpec, Sender, Step,
+    WaitReason,
+};
+use crate::run::load;
+use crate::run::next::{in_doubt, model_call_failed, resolve};
+use crate::run::state::CallPhase;
+use crate::run::tools::{CREATE_RUN, CreateRun};
+use crate::tool::{Probe, ToolError};
+
+use super::{Doing, Out, RunActor};
+
+impl RunActor {
+    pub(super) fn thought(&mut self, thought: Result<Thought, CallError>) {
+        self.doing.remove(&Doing::Think);
+        let turn = self.state.turn;
+        match thought {
+            Ok(Ok(reply)) => self.write([EventBody::ModelCallCompleted {
+                turn,
+                text: reply.text,
+                calls: reply.calls,
+                usage: reply.usage,
+                stop: reply.stop,
+                opaque: reply.opaque,
+            }]),
+            Ok(Err(error)) => {
+                let body = model_call_failed(&self.state, &error, self.retry());
+                self.write([body]);
+            }
+            Err(CallError::Stopped) => {
+                let error = format!("agent `{}` has stopped and is not coming back", self.name);
+                self.write([EventBody::RunFailed {
+                    error,
+                    usage: self.state.usage,
+                }]);
+            }
+            Err(error) => self.agent_crashed(&error.to_string()),
+        }
+    }
+
+    /// The run is claimed anew under a higher epoch, by the agent's recovery policy.
+    pub(super) fn agent_crashed(&mut self, error: &str) {
+        let reason = format!("agent `{}` crashed: {error}", self.name);
+        self.write(load::claim(
+            &self.state,
+            self.agent().recovery,
+            &self.context.definition.limits,
+            &reason,
+        ));
+    }
+
+    pub(super) fn called(&mut self, step: Step, epoch: u64, result: Result<String, ToolError>) {
+        self.doing.remove(&Doing::Call(step));
+        let (outcome, text) = match result {
+            Ok(text) => (Outcome::Ok, text),
+            Err(ToolError::Failed(why)) => (Outcome::Error, why),
+            Err(ToolError::Unknown(why)) => return self.unknown(step, &why),
+        };
+        let content = Content::Inline(text);
+        if epoch != self.state.epoch {
+            self.write([EventBody::ToolCallLate {
+                step,
+                started_epoch: epoch,
+                outcome,
+                content,
+            }]);
+        } else if self.state.call(step).is_some_and(|call| call.is_open()) {
+            self.write([EventBody::ToolCallCompleted {
+                step,
+                outcome,
+                content,
+            }]);
+        }
+    }
+
+    pub(super) fn unknown(&mut self, step: Step, why: &str) {
+        let class = match self.state.call(step).map(|call| &call.phase) {
+            Some(CallPhase::Started { class, .. }) => *class,
+            _ => return,
+        };
+        if class.records_start() {
+            self.doubt(step, why);
+        } else {
+            self.complete(step, Outcome::Error, why.to_owned());
+        }
+    }
+
+    pub(super) fn complete(&mut self, step: Step, outcome: Outcome, text: String) {
+        self.write([EventBody::ToolCallCompleted {
+            step,
+            outcome,
+            content: Content::Inline(text),
+        }]);
+    }
+
+    pub(super) fn doubt(&mut self, step: Step, why: &str) {
+        let bodies = in_doubt(&self.state, step, why, self.agent().in_doubt);
+        self.write(bodies);
+    }
+
+    pub(super) fn probed(&mut self, step: Step, probe: Probe) {
+        self.doing.remove(&Doing::Probe(step));
+        let Some(CallPhase::Started { class, .. }) =
+            self.state.call(step).map(|call| call.phase.clone())
+        else {
+            return;
+        };
+        match probe {
+            Probe::Done(text) => self.complete(step, Outcome::Ok, text),
+            Probe::Failed(why) => self.complete(step, Outcome::Error, why),
+            Probe::NotDone => {
+                let tool = self
+                    .state
+                    .call(step)
+                    .map(|call| call.call.name.clone())
+                    .unwrap_or_default();
+                self.write([EventBody::ToolCallStarted { step, tool, class }]);
+            }
+            Probe::Unknown(why) => self.doubt(step, &why),
+        }
+    }
+
+    pub(super) fn compensated(&mut self, step: Step, result: Result<String, ToolError>) {
+        self.doing.remove(&Doing::Compensate(step));
+        let Some(CallPhase::InDoubt { reason, .. }) =
+            self.state.call(step).map(|call| call.phase.clone())
+        else {
+            return;
+        };
+        let bodies = match result {
+            Ok(note) => resolve(
+                step,
+                Sender::System,
+                Resolution::Compensated { note },
+                &reason,
+            ),
+            Err(error) => in_doubt(
+                &self.state,
+                step,
+                &format!("{reason}; {error}"),
+                InDoubtPolicy::Ask,
+            ),
+        };
+        self.write(bodies);
+    }
+
+    pub(super) fn granted(
+        &mut self,
+        step: Step,
+        wish: CreateRun,
+        answer: Option<Result<RunId, String>>,
+    ) {
+        self.doing.remove(&Doing::Delegate(step));
+        // Nobody answered because the room was restarted: it is asked again.
+        let Some(answer) = answer else { return };
+        if !matches!(
+            self.state.call(step).map(|call| &call.phase),
+            Some(CallPhase::Planned)
+        ) {
+            return;
+        }
+        let child = match answer {
+            Ok(child) => child,
+            Err(limit) => {
+                let content = Content::Inline(format!("not delegated: {limit}"));
+                return self.write([
+                    EventBody::BudgetExceeded { limit },
+                    EventBody::ToolCallCompleted {
+                        step,
+                        outcome: Outcome::Error,
+                        content,
+                    },
+                ]);
+            }
+        };
+        let spec = self.child_spec(step, &wish);
+        let agent = spec.agent.clone();
+        let class = EffectClass::Transactional;
+        self.write([EventBody::ToolCallStarted {
+            step,
+            tool: CREATE_RUN.to_owned(),
+            class,
+        }]);
+        self.outbox
+            .push(Out::Child(child, spec.agent.clone(), Box::new(spec)));
+        if wish.mode == Delegation::Background {
+            let content = Content::Inline(format!(
+                "{child} of {agent} was started; its result comes as a message"
+            ));
+            self.write([EventBody::ToolCallCompleted {
+                step,
+                outcome: Outcome::Ok,
+                content,
+            }]);
+        }
+    }
+
+    pub(super) fn child_spec(&self, step: Step, wish: &CreateRun) -> RunSpec {
+        let agent = wish.agent.clone().unwrap_or_else(|| self.name.clone());
+        RunSpec {
+            worker: agent == self.name,
+            agent,
+            title: wish.title(),
+            input: wish.input.clone(),
+            depth: self.state.spec.as_ref().map_or(0, |spec| spec.depth) + 1,
+            context: wish.context,
+            snippets: wish.snippets.clone(),
+            parent: Some(Parent {
+                run: self.run,
+                step,
+                delegation: wish.mode,
+                up_to: self.state.head,
+            }),
+        }
+    }
+
+    pub(super) fn waits(&mut self, reason: WaitReason) {
+        let is_active = !self.state.status.is_terminal() && self.cancel.is_none();
+        if is_active && self.state.waiting.as_ref() != Some(&reason) {
+            self.write([EventBody::RunWaiting { reason }]);
+        }
+    }
+
+    pub(super) fn answered(&mut self, text: &str) -> bool {
+        let doubts: Vec<_> = self
+            .state
+            .open_calls()
+            .filter_map(|(step, call)| match &call.phase {
+                CallPhase::InDoubt {
+                    policy: InDoubtPolicy::Ask,
+                    reason,
+                } => Some((step, reason.clone())),
+                _ => None,
+            })
+            .collect();
+        for (step, reason) in &doubts {
+            let resolution = match text {
+                "retry" => Resolution::Retried,
+                text => Resolution::Answered {
+                    result: text.to_owned(),
+                },
+            };
+            self.write(resolve(*step, Sender::Human, resolution, reason));
+        }
+        if !doubts.is_empty() {
+            self.write([EventBody::TaskResumed {
+                answer: text.to_owned(),
+            }]);
+        }
+        !doubts.is_empty()
+    }
+}

@@ -1,0 +1,192 @@
+//! What is written, and what follows when it is durable.
+
+use std::sync::Arc;
+
+use supervision::{Context, Exit, Failure};
+
+use crate::journal::JournalError;
+use crate::model::event::Resolution;
+use crate::model::{CallId, Content, Event, EventBody, Step};
+use crate::run::{read, snapshot};
+use crate::store::{Append, Blob, Draft, Rejected};
+
+use super::{Out, RunActor, RunMessage, RunReport};
+
+impl RunActor {
+    pub(super) fn write(&mut self, bodies: impl IntoIterator<Item = EventBody>) {
+        self.outbox.extend(bodies.into_iter().map(Out::Own));
+    }
+
+    pub(super) fn record(&mut self, cx: &Context<RunMessage>) {
+        let at = self.context.journal.clock().now();
+        let mut own_epoch = self.state.epoch;
+        let mut blobs = Vec::new();
+        let mut drafts = Vec::new();
+        for out in std::mem::take(&mut self.outbox) {
+            let (run, agent, epoch, body) = match out {
+                Out::Own(body) => {
+                    own_epoch += u64::from(body.is_claim());
+                    (
+                        self.run,
+                        self.name.clone(),
+                        own_epoch,
+                        self.with_blobs(body, &mut blobs),
+                    )
+                }
+                Out::Child(run, agent, spec) => (run, agent, 0, EventBody::RunQueued { spec }),
+            };
+            drafts.push(Draft {
+                run: Some(run),
+                agent: Some(agent),
+                at,
+                epoch,
+                cause: Some(self.state.head),
+                body,
+            });
+        }
+        let append = Append {
+            task: self.context.task,
+            fence: Some((self.run, self.state.epoch)),
+            drafts,
+            blobs,
+        };
+        let journal = self.context.journal.clone();
+        self.is_recording = true;
+        let _ = cx.attach(async move { RunMessage::Recorded(journal.append(append).await) });
+    }
+
+    /// Long texts go to blobs, so that a journal stays quick to read.
+    pub(super) fn with_blobs(&mut self, body: EventBody, blobs: &mut Vec<Blob>) -> EventBody {
+        let limit = self.context.definition.limits.inline_bytes as usize;
+        let mut store = |content: Content| match content {
+            Content::Inline(text) if text.len() > limit => {
+                let hash = blake3::hash(text.as_bytes()).to_hex().to_string();
+                let preview = text[..text.floor_char_boundary(200)].to_owned();
+                let bytes = text.len() as u64;
+                blobs.push(Blob {
+                    hash: hash.clone(),
+                    bytes: text.clone().into_bytes(),
+                });
+                self.blobs.insert(hash.clone(), text);
+                Content::Blob {
+                    blob: hash,
+                    bytes,
+                    preview,
+                }
+            }
+            content => content,
+        };
+        match body {
+            EventBody::ToolCallCompleted {
+                step,
+                outcome,
+                content,
+            } => EventBody::ToolCallCompleted {
+                step,
+                outcome,
+                content: store(content),
+            },
+            EventBody::RunCompleted { result, usage } => EventBody::RunCompleted {
+                result: store(result),
+                usage,
+            },
+            EventBody::Message {
+                from,
+                content,
+                about,
+            } => EventBody::Message {
+                from,
+                content: store(content),
+                about,
+            },
+            body => body,
+        }
+    }
+
+    pub(super) fn recorded(
+        &mut self,
+        result: Result<Vec<Event>, JournalError>,
+        cx: &mut Context<RunMessage>,
+    ) -> Result<(), Failure> {
+        self.is_recording = false;
+        let events = match result {
+            Ok(events) => events,
+            Err(JournalError::Rejected(rejected)) => return self.rejected(&rejected, cx),
+            Err(error) => return Err(error.into()),
+        };
+        for event in events {
+            self.reading.wrote(event.id);
+            self.state.fold(&event);
+            self.tell(Arc::new(event), cx);
+        }
+        self.take_snapshot(cx);
+        Ok(())
+    }
+
+    /// A later incarnation has the run, or it was ended from outside: nothing more is done here.
+    pub(super) fn rejected(
+        &mut self,
+        rejected: &Rejected,
+        cx: &mut Context<RunMessage>,
+    ) -> Result<(), Failure> {
+        tracing::info!(run = %self.run, "the run's actor stops: {rejected}");
+        self.abort_all();
+        self.outbox.clear();
+        self.is_recording = true;
+        cx.exit(Exit::Normal);
+        Ok(())
+    }
+
+    pub(super) fn tell(&mut self, event: Arc<Event>, cx: &Context<RunMessage>) {
+        match &event.body {
+            EventBody::TaskMessage { .. } => {
+                let said = self.context.said.clone();
+                let _ = cx.attach_maybe(async move {
+                    said.tell(event).await;
+                    None
+                });
+            }
+            EventBody::ToolCallCompleted { step, .. } => self.settle(*step, 0, cx),
+            EventBody::ToolCallResolved {
+                step,
+                resolution: Resolution::Retried,
+                ..
+            } => self.settle(*step, 1, cx),
+            EventBody::RunProgress { .. } => drop(self.report(RunReport::Progress(event), cx)),
+            body if body.is_run_end() && event.run_id == Some(self.run) => self.end = Some(event),
+            _ => {}
+        }
+    }
+
+    /// The result is durable, or what became of it is decided: whoever kept it for us may forget it.
+    pub(super) fn settle(&self, step: Step, retries_ago: u32, cx: &Context<RunMessage>) {
+        let Some(call) = self.state.call(step) else {
+            return;
+        };
+        if let Some(tool) = self.context.tools.get(&call.call.name) {
+            let retries = call.retries.saturating_sub(retries_ago);
+            let (call_id, project) = (
+                CallId::again(self.run, step, self.counted(call, retries)),
+                self.context.definition.project.clone(),
+            );
+            let _ = cx.attach_maybe(async move {
+                tool.settled(call_id, project).await;
+                None
+            });
+        }
+    }
+
+    pub(super) fn take_snapshot(&mut self, cx: &Context<RunMessage>) {
+        if self.state.head < self.last_snapshot + snapshot::EVERY {
+            return;
+        }
+        self.last_snapshot = self.state.head;
+        let (context, run, name) = (self.context.clone(), self.run, self.name.clone());
+        let _ = cx.attach_maybe(async move {
+            if let Err(error) = read::take_snapshot(&context, run, &name).await {
+                tracing::warn!(%run, "no snapshot was taken: {error}");
+            }
+            None
+        });
+    }
+}

@@ -1,0 +1,408 @@
+//! Events into a run's state. Pure, and total: any event is taken, and one that does not fit changes nothing.
+
+use crate::model::event::{Outcome, Resolution};
+use crate::model::{
+    Content, Delegation, Event, EventBody, Recovery, RunId, RunSpec, RunStatus, Sender, Seq, Step,
+    Timestamp, ToolCall,
+};
+
+use super::state::{
+    Call, CallPhase, Child, ChildEnd, Decided, Item, Note, RunState, Thinking, Turn, progress,
+};
+
+/// How many words about a delegated run's progress are kept besides the newest.
+const KEPT_PROGRESS: usize = 3;
+
+impl RunState {
+    /// Takes one event in. Events that do not concern the run change nothing.
+    pub fn fold(&mut self, event: &Event) {
+        self.head = self.head.max(event.id);
+        match (&event.body, event.run_id) {
+            (EventBody::RunQueued { spec }, Some(run)) if run == self.id => {
+                self.queued = event.id;
+                self.spec = Some((**spec).clone());
+            }
+            (EventBody::RunQueued { spec }, Some(run)) => self.delegated(run, spec),
+            (EventBody::TaskMessage { .. }, by) => self.said(event, by),
+            (body, Some(run)) if run == self.id => self.fold_own(event, body),
+            (EventBody::RunProgress { .. }, Some(run)) => self.progressed(run, event),
+            (body, Some(run)) => self.fold_child(run, body),
+            (_, None) => {}
+        }
+    }
+
+    // ---- what was said
+
+    /// Said in the room: by itself it knows, and the outcome of what it delegated it is told in another way.
+    fn said(&mut self, event: &Event, by: Option<RunId>) {
+        let EventBody::TaskMessage {
+            from,
+            to,
+            content,
+            outcome,
+        } = &event.body
+        else {
+            return;
+        };
+        let of_child = || by.is_some_and(|run| self.children.contains_key(&run));
+        if by == Some(self.id) || *outcome && of_child() {
+            return;
+        }
+        let content = Content::Inline(content.clone());
+        let note = Note {
+            shared: true,
+            to: to.clone(),
+            ..private(event.id, from, content)
+        };
+        self.heard(note);
+    }
+
+    /// In the order of the journal, whatever order it was heard in.
+    fn heard(&mut self, note: Note) {
+        let place = self.unseen.partition_point(|other| other.seq < note.seq);
+        if self
+            .unseen
+            .get(place)
+            .is_none_or(|other| other.seq != note.seq)
+        {
+            self.unseen.insert(place, note);
+        }
+    }
+
+    /// How a run in the background is getting on: the newest word replaces the one before, and wakes nobody.
+    fn progressed(&mut self, run: RunId, event: &Event) {
+        let in_background =
+            |child: &&Child| child.delegation == Delegation::Background && child.end.is_none();
+        let (Some(child), Some(text)) = (
+            self.children.get(&run).filter(in_background),
+            progress(&event.body),
+        ) else {
+            return;
+        };
+        let from = Sender::Agent(child.agent.as_str().into());
+        self.replace_progress(run, event.id);
+        self.heard(Note {
+            shared: true,
+            progress_of: Some(run),
+            ..private(event.id, &from, Content::Inline(text))
+        });
+    }
+
+    /// A model call that was begun meanwhile may have been made from one that is replaced now: the last few are kept.
+    fn replace_progress(&mut self, run: RunId, by: Seq) {
+        let is_older = |note: &Note| note.progress_of == Some(run) && note.seq < by;
+        for note in self.unseen.iter_mut().filter(|note| is_older(note)) {
+            note.replaced_by.get_or_insert(by);
+        }
+        let count = self.unseen.iter().filter(|note| is_older(note)).count();
+        let mut excess = count.saturating_sub(KEPT_PROGRESS);
+        self.unseen.retain(|note| {
+            let goes = excess > 0 && is_older(note);
+            excess -= usize::from(goes);
+            !goes
+        });
+    }
+
+    // ---- the runs it delegated
+
+    fn delegated(&mut self, run: RunId, spec: &RunSpec) {
+        let Some(parent) = spec.parent.as_ref().filter(|parent| parent.run == self.id) else {
+            return;
+        };
+        let child = Child {
+            agent: spec.agent.to_string(),
+            step: parent.step,
+            delegation: parent.delegation,
+            end: None,
+            delivered: false,
+        };
+        self.children.insert(run, child);
+        if parent.delegation == Delegation::Foreground {
+            self.set_phase(parent.step, CallPhase::Delegated(run));
+        }
+    }
+
+    fn fold_child(&mut self, run: RunId, body: &EventBody) {
+        let Some(child) = self.children.get_mut(&run) else {
+            return;
+        };
+        let (status, content) = match body {
+            EventBody::RunCompleted { result, .. } => (RunStatus::Completed, result.clone()),
+            EventBody::RunFailed { error, .. } => {
+                (RunStatus::Failed, Content::Inline(error.clone()))
+            }
+            EventBody::RunCancelled { reason, .. } => {
+                (RunStatus::Cancelled, Content::Inline(reason.clone()))
+            }
+            _ => return,
+        };
+        // A run that went on after its end was told of already; what it said then need not be kept.
+        if !child.delivered {
+            child.end = Some(ChildEnd { status, content });
+        }
+    }
+
+    /// The child's end was told to the model; what it said need not be kept twice.
+    fn delivered(&mut self, run: RunId) {
+        let Some(child) = self.children.get_mut(&run) else {
+            return;
+        };
+        child.delivered = true;
+        if let Some(end) = &mut child.end {
+            end.content = Content::default();
+        }
+    }
+
+    // ---- its own life
+
+    fn fold_own(&mut self, event: &Event, body: &EventBody) {
+        let only_waited = body.is_claim() && self.only_waits();
+        if !matches!(body, EventBody::RunWaiting { .. }) {
+            self.waiting = None;
+        }
+        match body {
+            EventBody::RunStarted => self.claimed(event.epoch, only_waited),
+            EventBody::RunRestarted { recovery, .. } => {
+                self.claimed(event.epoch, only_waited);
+                if *recovery == Recovery::CleanSlate {
+                    self.clean_slate();
+                }
+            }
+            EventBody::RunWaiting { reason } => self.waiting = Some(reason.clone()),
+            EventBody::RunCompleted { .. } => self.over(RunStatus::Completed),
+            EventBody::RunFailed { .. } => self.over(RunStatus::Failed),
+            EventBody::RunCancelled { .. } => self.over(RunStatus::Cancelled),
+            EventBody::RunQuarantined { .. } => self.status = RunStatus::Quarantined,
+            EventBody::RunReleased => self.goes_on(),
+            EventBody::RunContinued { from, content } => {
+                self.goes_on();
+                self.failures = 0;
+                self.thinking = None;
+                self.heard(private(event.id, from, content.clone()));
+            }
+            EventBody::Message {
+                from,
+                content,
+                about,
+            } => {
+                self.claims = 0;
+                about.iter().for_each(|run| self.delivered(*run));
+                self.heard(private(event.id, from, content.clone()));
+            }
+            EventBody::RunRetrying { .. }
+            | EventBody::ModelCallStarted { .. }
+            | EventBody::ModelCallCompleted { .. } => self.fold_thinking(event, body),
+            _ => self.fold_call(event, body),
+        }
+    }
+
+    /// A claim counts as one more try of the point it stands at, unless it only waited there.
+    fn claimed(&mut self, epoch: u64, only_waited: bool) {
+        self.epoch = epoch;
+        self.status = RunStatus::Running;
+        self.is_begun = true;
+        self.claims = self.claims.saturating_add(u32::from(!only_waited));
+    }
+
+    fn goes_on(&mut self) {
+        self.status = RunStatus::Queued;
+        self.claims = 0;
+    }
+
+    /// Calls that have no result when the run ends never get one.
+    fn over(&mut self, status: RunStatus) {
+        self.status = status;
+        self.is_begun = false;
+        let open = self.last_calls().iter_mut().filter(|call| call.is_open());
+        open.for_each(|call| call.phase = CallPhase::Dropped);
+    }
+
+    /// The conversation begins again; what was said to it stays.
+    fn clean_slate(&mut self) {
+        let note = |item| match item {
+            Item::Note(note) => Some(note),
+            Item::Turn(_) => None,
+        };
+        let unseen = std::mem::take(&mut self.unseen);
+        self.unseen = std::mem::take(&mut self.items)
+            .into_iter()
+            .filter_map(note)
+            .chain(unseen)
+            .collect();
+        self.thinking = None;
+        self.retry_at = None;
+        self.failures = 0;
+        for child in self.children.values_mut() {
+            child.delegation = Delegation::Background;
+        }
+    }
+
+    // ---- thinking
+
+    fn fold_thinking(&mut self, event: &Event, body: &EventBody) {
+        match body {
+            EventBody::RunRetrying { delay_ms, .. } => {
+                self.thinking = None;
+                self.failures = self.failures.saturating_add(1);
+                self.wasted_calls = self.wasted_calls.saturating_add(1);
+                self.retry_at = Some(Timestamp(event.at.0.saturating_add(*delay_ms)));
+            }
+            EventBody::ModelCallStarted { seen, .. } => {
+                let wasted = u32::from(self.thinking.is_some());
+                self.wasted_calls = self.wasted_calls.saturating_add(wasted);
+                let (epoch, seen) = (event.epoch, *seen);
+                self.thinking = Some(Thinking { epoch, seen });
+                self.retry_at = None;
+            }
+            EventBody::ModelCallCompleted {
+                turn, calls, usage, ..
+            } => {
+                self.show(event.id);
+                let planned = calls.iter().map(planned).collect();
+                self.items.push(Item::Turn(answer(event, *turn, planned)));
+                self.usage += *usage;
+                self.turn = turn.saturating_add(1);
+                self.failures = 0;
+                self.claims = 0;
+            }
+            _ => {}
+        }
+    }
+
+    /// What was said before the model call that just ended was made is part of the conversation now.
+    fn show(&mut self, answered: Seq) {
+        let seen = self
+            .thinking
+            .take()
+            .map_or(answered, |thinking| thinking.seen);
+        let shown = self.unseen.partition_point(|note| note.seq <= seen);
+        self.items
+            .extend(self.unseen.drain(..shown).map(Item::Note));
+    }
+
+    // ---- calls
+
+    fn fold_call(&mut self, event: &Event, body: &EventBody) {
+        match body {
+            EventBody::ToolCallStarted { step, class, .. } => {
+                let (epoch, class) = (event.epoch, *class);
+                self.set_phase(*step, CallPhase::Started { epoch, class });
+                self.with_call(*step, |call| {
+                    (call.class, call.decided) = (Some(class), None);
+                });
+            }
+            EventBody::ToolCallCompleted {
+                step,
+                outcome,
+                content,
+            } => self.finish(*step, event.id, *outcome, content.clone()),
+            EventBody::ToolCallInDoubt {
+                step,
+                reason,
+                policy,
+                ..
+            } => {
+                let (policy, reason) = (*policy, reason.clone());
+                self.set_phase(*step, CallPhase::InDoubt { policy, reason });
+                self.with_call(*step, |call| call.decided = Some(Decided::Unknown));
+            }
+            EventBody::ToolCallResolved {
+                step,
+                by,
+                resolution,
+            } => self.resolved(*step, by, resolution),
+            _ => {}
+        }
+    }
+
+    fn resolved(&mut self, step: Step, by: &Sender, resolution: &Resolution) {
+        let decided = match resolution {
+            Resolution::ToldModel | Resolution::Retried => Decided::Unknown,
+            Resolution::Answered { .. } => Decided::Known,
+            Resolution::Compensated { .. } => Decided::Undone,
+        };
+        self.with_call(step, |call| call.decided = Some(decided));
+        if *resolution != Resolution::Retried {
+            return;
+        }
+        self.set_phase(step, CallPhase::Planned);
+        self.with_call(step, |call| call.retries = call.retries.saturating_add(1));
+        // Somebody looked at it and wants it tried again; a policy that says so looks at nothing.
+        if *by == Sender::Human {
+            self.claims = 0;
+        }
+    }
+
+    fn finish(&mut self, step: Step, seq: Seq, outcome: Outcome, content: Content) {
+        self.claims = 0;
+        if let Some(CallPhase::Delegated(run)) = self.call(step).map(|call| call.phase.clone()) {
+            self.delivered(run);
+        }
+        let done = CallPhase::Done {
+            seq,
+            outcome,
+            content,
+        };
+        self.set_phase(step, done);
+    }
+
+    fn set_phase(&mut self, step: Step, phase: CallPhase) {
+        self.with_call(step, |call| call.phase = phase);
+    }
+
+    /// Changes a call of the last turn that is still open.
+    fn with_call(&mut self, step: Step, change: impl FnOnce(&mut Call)) {
+        if self.last_turn().is_none_or(|turn| turn.number != step.turn) {
+            return;
+        }
+        let call = self.last_calls().get_mut(step.index as usize);
+        if let Some(call) = call.filter(|call| call.is_open()) {
+            change(call);
+        }
+    }
+
+    fn last_calls(&mut self) -> &mut [Call] {
+        let last = self.items.iter_mut().rev().find_map(|item| match item {
+            Item::Turn(turn) => Some(turn),
+            Item::Note(_) => None,
+        });
+        last.map(|turn| turn.calls.as_mut_slice())
+            .unwrap_or_default()
+    }
+}
+
+fn private(seq: Seq, from: &Sender, content: Content) -> Note {
+    Note {
+        seq,
+        shared: false,
+        to: None,
+        progress_of: None,
+        replaced_by: None,
+        from: from.clone(),
+        content,
+    }
+}
+
+fn planned(call: &ToolCall) -> Call {
+    Call {
+        call: call.clone(),
+        phase: CallPhase::Planned,
+        class: None,
+        decided: None,
+        retries: 0,
+    }
+}
+
+fn answer(event: &Event, number: u32, calls: Vec<Call>) -> Turn {
+    let (text, opaque) = match &event.body {
+        EventBody::ModelCallCompleted { text, opaque, .. } => (text.clone(), opaque.clone()),
+        _ => Default::default(),
+    };
+    Turn {
+        seq: event.id,
+        number,
+        text,
+        calls,
+        opaque,
+    }
+}

@@ -1,0 +1,216 @@
+//! From the journal to a run at work: reading, deciding how to begin, claiming.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use supervision::{Failure, Incarnation};
+
+use crate::journal::JournalError;
+use crate::model::event::Seq;
+use crate::model::task::Attention;
+use crate::model::{AgentName, Content, Event, EventBody, Limits, Recovery, RunId, Sender};
+use crate::store::{Append, Draft, Rejected, StoreError};
+
+use super::actor::{RunArguments, RunContext, RunReport};
+use super::read::{blobs, end_of, fold_from, inherited, read};
+use super::recover::{self, Begin};
+use super::state::RunState;
+
+/// A run that was read and claimed.
+pub(super) struct Loaded {
+    pub(super) state: RunState,
+    pub(super) inherited: Option<String>,
+    pub(super) blobs: HashMap<String, String>,
+    /// The last event that was read.
+    pub(super) read_to: Seq,
+    /// What was written since.
+    pub(super) own: Vec<Seq>,
+}
+
+/// Reads a run, decides how its new incarnation begins, and claims it. `None` if there is nothing to do.
+pub(super) async fn begin(
+    arguments: &RunArguments,
+    incarnation: Incarnation,
+) -> Result<Option<Loaded>, Failure> {
+    let RunArguments {
+        run,
+        agent,
+        context,
+    } = arguments;
+    let mut loaded = match load(context, *run, agent).await {
+        Ok(loaded) => loaded,
+        Err(LoadError::Store(StoreError::Corrupt { place, detail })) => {
+            let reason = format!("its journal cannot be read ({place}: {detail})");
+            quarantine(context, *run, agent, None, reason).await?;
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let definition = &context.definition;
+    let spec = definition.agents.get(agent);
+    let recovery = spec.map(|agent| agent.recovery).unwrap_or_default();
+    match recover::begin(&loaded.state, recovery, &definition.limits) {
+        Begin::Nothing => {
+            tell_end(context, *run).await;
+            return Ok(None);
+        }
+        Begin::Quarantine { reason } => {
+            quarantine(context, *run, agent, Some(loaded.state.epoch), reason).await?;
+            return Ok(None);
+        }
+        Begin::Start | Begin::Resume | Begin::CleanSlate => {}
+    }
+    let reason = if incarnation.0 > 1 {
+        "its actor crashed"
+    } else {
+        "the node was restarted"
+    };
+    let bodies = claim(&loaded.state, recovery, &definition.limits, reason);
+    let drafts = drafts(context, *run, agent, loaded.state.epoch, bodies);
+    let fence = Some((*run, loaded.state.epoch));
+    for event in append(context, fence, drafts).await? {
+        loaded.state.fold(&event);
+        loaded.own.push(event.id);
+    }
+    Ok(Some(loaded))
+}
+
+/// Why a run could not be read.
+#[derive(Debug, thiserror::Error)]
+enum LoadError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+async fn load(context: &RunContext, run: RunId, agent: &AgentName) -> Result<Loaded, LoadError> {
+    let (mut state, mut read_to) = read(context, run, agent).await?;
+    if state.epoch > 0 {
+        // What an incarnation that is gone had sent to the journal may still be on its way: it is there before this is.
+        append(context, None, Vec::new()).await?;
+        read_to = fold_from(context, &mut state, agent, read_to, Seq::MAX).await?;
+    }
+    let inherited = inherited(context, &state).await?;
+    let blobs = blobs(context, &state).await?;
+    Ok(Loaded {
+        state,
+        inherited,
+        blobs,
+        read_to,
+        own: Vec::new(),
+    })
+}
+
+/// What is written when an incarnation claims a run: it writes under the next epoch from then on.
+pub(super) fn claim(
+    state: &RunState,
+    recovery: Recovery,
+    limits: &Limits,
+    reason: &str,
+) -> Vec<EventBody> {
+    let restarted = |recovery| EventBody::RunRestarted {
+        recovery,
+        reason: reason.to_owned(),
+    };
+    match recover::begin(state, recovery, limits) {
+        Begin::Start => vec![EventBody::RunStarted],
+        Begin::Nothing => Vec::new(),
+        Begin::Resume => vec![restarted(Recovery::Resume)],
+        Begin::CleanSlate => {
+            let note = state.effects_note().map(|text| EventBody::Message {
+                from: Sender::System,
+                content: Content::Inline(text),
+                about: None,
+            });
+            std::iter::once(restarted(Recovery::CleanSlate))
+                .chain(note)
+                .collect()
+        }
+        Begin::Quarantine { reason } => quarantined(state.id, reason),
+    }
+}
+
+fn quarantined(run: RunId, reason: String) -> Vec<EventBody> {
+    let attention = Attention::Quarantined {
+        run,
+        reason: reason.clone(),
+    };
+    vec![
+        EventBody::RunQuarantined { reason },
+        EventBody::TaskNeedsAttention { attention },
+    ]
+}
+
+async fn quarantine(
+    context: &RunContext,
+    run: RunId,
+    agent: &AgentName,
+    epoch: Option<u64>,
+    reason: String,
+) -> Result<(), Failure> {
+    tracing::error!(%run, "the run is quarantined: {reason}");
+    let drafts = drafts(
+        context,
+        run,
+        agent,
+        epoch.unwrap_or_default(),
+        quarantined(run, reason),
+    );
+    let fence = epoch.map(|epoch| (run, epoch));
+    match append(context, fence, drafts).await {
+        // It had been decided before.
+        Ok(_) | Err(JournalError::Rejected(Rejected::Illegal(_))) => {}
+        Err(error) => return Err(error.into()),
+    }
+    context.room.tell(RunReport::Quarantined(run)).await;
+    Ok(())
+}
+
+/// The drafts of a claim: the claiming event and everything after it stand under the next epoch.
+pub(super) fn drafts(
+    context: &RunContext,
+    run: RunId,
+    agent: &AgentName,
+    epoch: u64,
+    bodies: Vec<EventBody>,
+) -> Vec<Draft> {
+    let at = context.journal.clock().now();
+    let mut epoch = epoch;
+    let mut drafts = Vec::with_capacity(bodies.len());
+    for body in bodies {
+        epoch += u64::from(body.is_claim());
+        drafts.push(Draft {
+            run: Some(run),
+            agent: Some(agent.clone()),
+            at,
+            epoch,
+            cause: None,
+            body,
+        });
+    }
+    drafts
+}
+
+async fn append(
+    context: &RunContext,
+    fence: Option<(RunId, u64)>,
+    drafts: Vec<Draft>,
+) -> Result<Vec<Event>, JournalError> {
+    let append = Append {
+        task: context.task,
+        fence,
+        drafts,
+        blobs: Vec::new(),
+    };
+    context.journal.append(append).await
+}
+
+/// Tells the room how a run stands that does nothing any more, from the journal.
+pub(super) async fn tell_end(context: &RunContext, run: RunId) {
+    let report = match end_of(context.journal.store().as_ref(), context.task, run).await {
+        Ok(Some(end)) => RunReport::Over(Arc::new(end)),
+        _ => RunReport::Quarantined(run),
+    };
+    context.room.tell(report).await;
+}

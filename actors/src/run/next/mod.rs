@@ -1,0 +1,111 @@
+//! What a run's state calls for. Pure: the same state, time and surroundings give the same effects.
+
+mod act;
+mod doubt;
+mod ends;
+mod think;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::model::{
+    AgentName, AgentSpec, EventBody, Limits, RunId, Seq, Step, Timestamp, ToolSpec,
+};
+
+use super::state::{Phase, RunState};
+use super::tools::CreateRun;
+
+use act::act;
+pub use doubt::{MAX_RETRIES, WHILE_IT_RAN, cancelled_in_doubt, in_doubt, resolve};
+use ends::finish;
+pub use ends::{capsule, room_message};
+use think::think;
+pub use think::{model_call_failed, retry_delay};
+
+/// What the next effects depend on besides the state.
+#[derive(Debug, Clone)]
+pub struct Surroundings<'a> {
+    /// Now.
+    pub now: Timestamp,
+    /// The agent that does the run.
+    pub name: &'a AgentName,
+    /// Its definition.
+    pub agent: &'a AgentSpec,
+    /// The other agents of the task.
+    pub colleagues: &'a [AgentName],
+    /// Every tool there is.
+    pub tools: &'a BTreeMap<String, ToolSpec>,
+    /// The limits of the tree.
+    pub limits: &'a Limits,
+    /// How often and how long its provider is tried again.
+    pub retry: RetryPolicy,
+}
+
+/// How often and how long a model call is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Tries in all.
+    pub attempts: u32,
+    /// The first wait, doubled at each further failure.
+    pub base: Duration,
+    /// The longest wait.
+    pub cap: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            attempts: 4,
+            base: Duration::from_millis(500),
+            cap: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Something to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Write these together, then look again.
+    Record(Vec<EventBody>),
+    /// Make the model call of this turn, showing what was said up to `seen`.
+    Think {
+        /// The turn.
+        turn: u32,
+        /// Up to where.
+        seen: Seq,
+    },
+    /// Make the tool call at this step.
+    Call(Step),
+    /// Ask the tool whether the call at this step took effect.
+    Probe(Step),
+    /// Undo whatever the call at this step did.
+    Compensate(Step),
+    /// Ask the room whether this may be delegated, and under which id.
+    Delegate(Step, Box<CreateRun>),
+    /// See to it that this delegated run is started.
+    EnsureChild(RunId),
+    /// Look again at this time.
+    WakeAt(Timestamp),
+    /// The run is over.
+    Over,
+}
+
+/// What `state` calls for. An effect that is under way is named again; whoever performs them knows what is under way.
+#[must_use]
+pub fn next(state: &RunState, around: &Surroundings<'_>) -> Vec<Effect> {
+    let mut effects = match state.phase() {
+        Phase::Over => return vec![Effect::Over],
+        Phase::Think => think(state, around),
+        Phase::Act => act(state, around),
+        Phase::Finish => finish(state, around),
+    };
+    let live = |child: &&RunId| state.children[child].end.is_none();
+    effects.extend(
+        state
+            .children
+            .keys()
+            .filter(live)
+            .map(|child| Effect::EnsureChild(*child)),
+    );
+    effects
+}

@@ -1,0 +1,97 @@
+//! Model calls: when one is made, and what follows when it fails.
+
+use std::time::Duration;
+
+use crate::model::{EventBody, RunId};
+use crate::provider::ProviderError;
+use crate::run::state::RunState;
+
+use super::ends::background_ends;
+use super::{Effect, RetryPolicy, Surroundings};
+
+pub(super) fn think(state: &RunState, around: &Surroundings<'_>) -> Vec<Effect> {
+    let ends = background_ends(state, around);
+    if !ends.is_empty() {
+        return vec![Effect::Record(ends)];
+    }
+    if state
+        .thinking
+        .is_some_and(|thinking| thinking.epoch == state.epoch)
+    {
+        return Vec::new();
+    }
+    if let Some(at) = state.retry_at.filter(|at| *at > around.now) {
+        return vec![Effect::WakeAt(at)];
+    }
+    if state.turn >= around.agent.max_turns {
+        let limit = format!(
+            "{} turns (max_turns of agent `{}`)",
+            around.agent.max_turns, around.name
+        );
+        let error = format!("the run used up its {limit} without coming to an end");
+        return vec![Effect::Record(vec![
+            EventBody::BudgetExceeded { limit },
+            EventBody::RunFailed {
+                error,
+                usage: state.usage,
+            },
+        ])];
+    }
+    let (turn, seen) = (state.turn, state.head);
+    vec![
+        Effect::Record(vec![EventBody::ModelCallStarted { turn, seen }]),
+        Effect::Think { turn, seen },
+    ]
+}
+
+/// What to write when a model call failed.
+#[must_use]
+pub fn model_call_failed(state: &RunState, error: &ProviderError, retry: RetryPolicy) -> EventBody {
+    let attempt = state.failures + 1;
+    if error.is_retryable() && attempt < retry.attempts {
+        let delay = retry_delay(
+            state.id,
+            state.turn,
+            attempt,
+            retry.base,
+            retry.cap,
+            error.retry_after,
+        );
+        let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        return EventBody::RunRetrying {
+            turn: state.turn,
+            attempt,
+            error: error.to_string(),
+            delay_ms,
+        };
+    }
+    let error = if attempt > 1 {
+        format!("after {attempt} attempts: {error}")
+    } else {
+        error.to_string()
+    };
+    EventBody::RunFailed {
+        error,
+        usage: state.usage,
+    }
+}
+
+/// How long the try after the `failures`-th failure waits: exponential with full jitter, the same for the same run and turn, and
+/// not less than the provider asked for.
+#[must_use]
+pub fn retry_delay(
+    run: RunId,
+    turn: u32,
+    failures: u32,
+    base: Duration,
+    cap: Duration,
+    asked: Option<Duration>,
+) -> Duration {
+    let whole = base
+        .saturating_mul(1 << failures.saturating_sub(1).min(20))
+        .min(cap);
+    let (high, low) = run.0.as_u64_pair();
+    let mut random =
+        fastrand::Rng::with_seed(high ^ low ^ (u64::from(turn) << 32) ^ u64::from(failures));
+    whole.mul_f64(random.f64()).max(asked.unwrap_or_default())
+}

@@ -1,0 +1,313 @@
+//! Reading what a run consists of: its state, what it was given, and the texts it refers to.
+
+use std::collections::HashMap;
+
+use futures_util::future::{BoxFuture, FutureExt};
+
+use crate::model::event::Seq;
+use crate::model::{AgentName, Content, ContextMode, Event, EventBody, RunId, TaskId};
+use crate::store::{EventQuery, Snapshot, Store, StoreError};
+use crate::topology::routing::sees;
+
+use super::actor::RunContext;
+use super::context::{self, Scene};
+use super::snapshot;
+use super::state::{CallPhase, Item, RunState};
+
+/// How many events are read at a time.
+const PAGE: usize = 1024;
+
+/// Reads a run's state: its snapshot, if there is one that can be used, and the events after it. Also the last event that was read.
+pub(super) async fn read(
+    context: &RunContext,
+    run: RunId,
+    agent: &AgentName,
+) -> Result<(RunState, Seq), StoreError> {
+    let (mut state, after) = match from_snapshot(context, run).await? {
+        Some((state, after)) => (state, after),
+        None => (RunState::new(run), 0),
+    };
+    let last = fold_from(context, &mut state, agent, after, Seq::MAX).await?;
+    Ok((state, last))
+}
+
+/// A run's state as the store has it.
+pub(crate) async fn state_of(
+    context: &RunContext,
+    run: RunId,
+    agent: &AgentName,
+) -> Result<RunState, StoreError> {
+    Ok(read(context, run, agent).await?.0)
+}
+
+/// Losing a snapshot costs time and nothing else, so one that is damaged is as good as none.
+async fn from_snapshot(
+    context: &RunContext,
+    run: RunId,
+) -> Result<Option<(RunState, Seq)>, StoreError> {
+    let store = context.journal.store();
+    let snapshot = match store.snapshot(run).await {
+        Err(StoreError::Corrupt { place, detail }) => {
+            tracing::warn!(%run, "folding from the beginning: {place}: {detail}");
+            return Ok(None);
+        }
+        snapshot => snapshot?,
+    };
+    let Some(snapshot) = snapshot else {
+        return Ok(None);
+    };
+    let Ok(mut state) = snapshot::read(&snapshot.body) else {
+        return Ok(None);
+    };
+    let events = store
+        .events_at(context.task, snapshot::refers_to(&state))
+        .await?;
+    match snapshot::hydrate(&mut state, events) {
+        Ok(()) => Ok(Some((state, snapshot.seq))),
+        Err(error) => {
+            tracing::warn!(%run, "folding from the beginning: {error}");
+            Ok(None)
+        }
+    }
+}
+
+/// Folds the events of its task that concern a run, and returns the number of the last that was read.
+pub(super) async fn fold_from(
+    context: &RunContext,
+    state: &mut RunState,
+    agent: &AgentName,
+    after: Seq,
+    up_to: Seq,
+) -> Result<Seq, StoreError> {
+    let mut last = after;
+    loop {
+        let page = page(context, last).await?;
+        for event in page.iter().take_while(|event| event.id <= up_to) {
+            last = event.id;
+            if is_visible(context, agent, event) {
+                state.fold(event);
+            }
+        }
+        if page.len() < PAGE || last >= up_to {
+            return Ok(last);
+        }
+    }
+}
+
+async fn page(context: &RunContext, after: Seq) -> Result<Vec<Event>, StoreError> {
+    let query = EventQuery {
+        task: context.task,
+        after,
+        limit: PAGE,
+    };
+    context.journal.store().events(query).await
+}
+
+/// What happened in a task meanwhile, as far as it concerns one run.
+#[derive(Debug, Default)]
+pub struct Meanwhile {
+    pub(super) events: Vec<Event>,
+    /// Texts they refer to.
+    pub(super) blobs: HashMap<String, String>,
+    /// The last event that was read.
+    pub(super) last: Seq,
+}
+
+/// Reads what happened after an event.
+pub(super) async fn meanwhile(
+    context: &RunContext,
+    run: RunId,
+    agent: &AgentName,
+    after: Seq,
+) -> Result<Meanwhile, StoreError> {
+    let mut read = Meanwhile {
+        last: after,
+        ..Meanwhile::default()
+    };
+    loop {
+        let page = page(context, read.last).await?;
+        let is_last = page.len() < PAGE;
+        for event in page {
+            read.last = event.id;
+            if event.run_id == Some(run) {
+                let said = said(&event.body).into_iter();
+                load_blobs(context, said, usize::MAX, &mut read.blobs).await?;
+            }
+            if is_visible(context, agent, &event) {
+                read.events.push(event);
+            }
+        }
+        if is_last {
+            return Ok(read);
+        }
+    }
+}
+
+fn said(body: &EventBody) -> Option<&Content> {
+    match body {
+        EventBody::Message { content, .. } | EventBody::RunContinued { content, .. } => {
+            Some(content)
+        }
+        _ => None,
+    }
+}
+
+/// Whether an event may be folded into a run of this agent: what was said in the room only if the agent sees it.
+fn is_visible(context: &RunContext, agent: &AgentName, event: &Event) -> bool {
+    match &event.body {
+        EventBody::TaskMessage { from, to, .. } => {
+            sees(context.definition.team.as_ref(), agent, from, to.as_ref())
+        }
+        _ => true,
+    }
+}
+
+/// Folds a run from the store and keeps the result without its texts.
+pub(super) async fn take_snapshot(
+    context: &RunContext,
+    run: RunId,
+    agent: &AgentName,
+) -> Result<(), StoreError> {
+    let (state, _) = read(context, run, agent).await?;
+    let corrupt = |error: snapshot::Unusable| StoreError::Corrupt {
+        place: run.to_string(),
+        detail: error.to_string(),
+    };
+    let body = snapshot::write(&state).map_err(corrupt)?;
+    context
+        .journal
+        .store()
+        .put_snapshot(Snapshot {
+            run,
+            seq: state.head,
+            body,
+        })
+        .await
+}
+
+/// The conversation a run was given by its parent, in words.
+pub(super) fn inherited<'a>(
+    context: &'a RunContext,
+    state: &'a RunState,
+) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
+    async move {
+        let spec = state
+            .spec
+            .as_ref()
+            .filter(|spec| spec.context == ContextMode::Full);
+        let Some(parent) = spec.and_then(|spec| spec.parent.as_ref()) else {
+            return Ok(None);
+        };
+        let Some(row) = context
+            .journal
+            .store()
+            .runs(context.task)
+            .await?
+            .into_iter()
+            .find(|row| row.id == parent.run)
+        else {
+            return Ok(None);
+        };
+        let mut above = RunState::new(parent.run);
+        fold_from(context, &mut above, &row.agent, 0, parent.up_to).await?;
+        let its_own = inherited(context, &above).await?;
+        let blobs = blobs(context, &above).await?;
+        let tools = context.tools.specs();
+        let scene = Scene {
+            task: &context.definition,
+            name: &row.agent,
+            inherited: its_own.as_deref(),
+            tools,
+            blobs: &blobs,
+        };
+        Ok(Some(context::in_words(&above, scene)))
+    }
+    .boxed()
+}
+
+/// The texts of the blobs a conversation refers to, as far as they are shown.
+pub(super) async fn blobs(
+    context: &RunContext,
+    state: &RunState,
+) -> Result<HashMap<String, String>, StoreError> {
+    let shown = context.definition.limits.tool_result_bytes as usize;
+    let mut texts = HashMap::new();
+    load_blobs(context, results(state), shown, &mut texts).await?;
+    // After the results: where a message says the same as one, all of it is shown.
+    load_blobs(context, notes(state), usize::MAX, &mut texts).await?;
+    Ok(texts)
+}
+
+async fn load_blobs<'a>(
+    context: &RunContext,
+    contents: impl Iterator<Item = &'a Content>,
+    shown: usize,
+    texts: &mut HashMap<String, String>,
+) -> Result<(), StoreError> {
+    for content in contents {
+        let Content::Blob { blob: hash, .. } = content else {
+            continue;
+        };
+        let bytes = context.journal.store().blob(hash.clone()).await?;
+        let bytes = bytes.ok_or_else(|| StoreError::Corrupt {
+            place: format!("blob {hash}"),
+            detail: "its bytes are missing".to_owned(),
+        })?;
+        let mut text = String::from_utf8_lossy(&bytes).into_owned();
+        text.truncate(text.floor_char_boundary(shown));
+        texts.insert(hash.clone(), text);
+    }
+    Ok(())
+}
+
+fn notes(state: &RunState) -> impl Iterator<Item = &Content> {
+    let items = state.items.iter().filter_map(|item| match item {
+        Item::Note(note) => Some(note),
+        Item::Turn(_) => None,
+    });
+    items.chain(&state.unseen).map(|note| &note.content)
+}
+
+fn results(state: &RunState) -> impl Iterator<Item = &Content> {
+    let calls = state.items.iter().flat_map(|item| match item {
+        Item::Turn(turn) => turn.calls.as_slice(),
+        Item::Note(_) => &[],
+    });
+    calls.filter_map(|call| match &call.phase {
+        CallPhase::Done { content, .. } => Some(content),
+        _ => None,
+    })
+}
+
+/// The event of a run's end, if it has ended: the last one, as a run may go on after its end.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn end_of(
+    store: &dyn Store,
+    task: TaskId,
+    run: RunId,
+) -> Result<Option<Event>, StoreError> {
+    let (mut after, mut end) = (0, None);
+    loop {
+        let query = EventQuery {
+            task,
+            after,
+            limit: PAGE,
+        };
+        let page = store.events(query).await?;
+        let is_last = page.len() < PAGE;
+        for event in page {
+            after = event.id;
+            match &event.body {
+                _ if event.run_id != Some(run) => {}
+                EventBody::RunContinued { .. } => end = None,
+                body if body.is_run_end() => end = Some(event),
+                _ => {}
+            }
+        }
+        if is_last {
+            return Ok(end);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What a system is given.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::clock::{Clock, Ids};
+use crate::model::ToolSpec;
+use crate::pool::Pools;
+use crate::provider::Provider;
+use crate::run::next::RetryPolicy;
+use crate::store::Store;
+use crate::tool::Tool;
+
+use super::Providers;
+
+/// Everything from outside that a system needs. Nothing of it is global: two systems in one process do not meet.
+#[derive(Clone)]
+pub struct Deps {
+    /// Where it remembers.
+    pub store: Arc<dyn Store>,
+    /// Wall time for its records.
+    pub clock: Arc<dyn Clock>,
+    /// Where its ids come from.
+    pub ids: Arc<dyn Ids>,
+    /// What its agents think with.
+    pub providers: Providers,
+    /// Tools that run in the node.
+    pub tools: Vec<Arc<dyn Tool>>,
+    /// Tools that run on executors.
+    pub executor_tools: Vec<ToolSpec>,
+    /// What can be set.
+    pub settings: Settings,
+}
+
+impl std::fmt::Debug for Deps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Deps")
+            .field("providers", &self.providers.keys())
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Deps {
+    /// A system that has nothing but a store, a clock and ids.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
+        let (providers, tools, executor_tools) = (Providers::new(), Vec::new(), Vec::new());
+        Self {
+            store,
+            clock,
+            ids,
+            providers,
+            tools,
+            executor_tools,
+            settings: Settings::default(),
+        }
+    }
+
+    /// With something to think with, under the name agents use for it. A failed call is tried again as usual.
+    #[must_use]
+    pub fn provider(mut self, name: &str, provider: impl Provider) -> Self {
+        let provider = (Arc::new(provider) as _, RetryPolicy::default());
+        self.providers.insert(name.to_owned(), provider);
+        self
+    }
+
+    /// With one more tool in the node.
+    #[must_use]
+    pub fn tool(mut self, tool: impl Tool) -> Self {
+        self.tools.push(Arc::new(tool));
+        self
+    }
+
+    /// With these settings.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    pub(super) fn pools(&self) -> Pools {
+        Pools::new(self.settings.pools.clone())
+    }
+}
+
+/// What can be set about a system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether unfinished tasks go on at the start; otherwise they are marked failed, with this as the reason.
+    pub auto_recover: bool,
+    /// Sizes of the pools; `workers` has 5 unless said otherwise.
+    pub pools: BTreeMap<String, usize>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            auto_recover: true,
+            pools: BTreeMap::new(),
+        }
+    }
+}

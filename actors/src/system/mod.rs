@@ -1,0 +1,280 @@
+//! The system: the one handle everything outside uses, and what stands at the top of the tree.
+//!
+//! ```text
+//! system          rest_for_one   journal · services · tasks · opener
+//! ├ services      one_for_one    chronicle · executors
+//! ├ tasks         dynamic        task/<id> …
+//! └ opener                       opens every unfinished task; last, so that it does so again whenever something before it was lost
+//! ```
+
+mod chronicle;
+mod deps;
+mod opener;
+mod registry;
+mod spec;
+mod tasks;
+mod wait;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use supervision::{
+    AtRestart, DynamicHandle, Exit, Handle, Report, Root, StartError, SupervisorHandle, Tree, inbox,
+};
+use tokio::sync::watch;
+
+use crate::executor::{Executors, Link};
+use crate::feed::{Bus, Feed};
+use crate::journal::{Journal, JournalError, Trouble};
+use crate::model::event::Seq;
+use crate::model::{RunId, TaskId};
+use crate::store::{EventQuery, RunRow, StoreError, TaskRow};
+use crate::task::tree::TaskWorld;
+use crate::tool::Toolbox;
+
+use opener::OpenerMessage;
+use spec::{LinkArguments, links, root_spec, tasks};
+
+pub use crate::task::tree::Providers;
+pub use deps::{Deps, Settings};
+pub use opener::Seats;
+pub use registry::{RunNode, RunRecord};
+pub use wait::Settled;
+
+/// Why the system did not do what it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SystemError {
+    /// It could not be started.
+    #[error("the system could not be started: {0}")]
+    Start(#[from] StartError),
+    /// The task cannot be carried out as it is defined.
+    #[error("the task cannot be started: {0}")]
+    Definition(String),
+    /// It could not be written down.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// It could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no such task.
+    #[error("there is no {0}")]
+    NoSuchTask(TaskId),
+    /// There is no such run in the task.
+    #[error("there is no {0} in this task")]
+    NoSuchRun(RunId),
+    /// The task has ended.
+    #[error("{0} has ended")]
+    Over(TaskId),
+    /// The system is stopping, or what should have answered is down.
+    #[error("nobody answered; the system may be stopping")]
+    Silent,
+    /// It has ended, in an orderly way or not.
+    #[error("the system has ended: {0}; its tasks go on when it is started again")]
+    Down(Exit),
+}
+
+/// A running system. Cheap to clone; dropping it stops nothing, [`System::shutdown`] does.
+#[derive(Clone)]
+pub struct System {
+    root: SupervisorHandle,
+    journal: Journal,
+    deps: Arc<Deps>,
+    toolbox: Arc<Toolbox>,
+    executor_links: DynamicHandle<LinkArguments>,
+    opener: Handle<OpenerMessage>,
+    seats: Seats,
+}
+
+impl std::fmt::Debug for System {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("System")
+            .field("deps", &self.deps)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long an answer inside the system is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many reports of supervisors wait to be written down.
+const REPORTS: usize = 4096;
+
+impl System {
+    /// Starts a system over what it is given. When it returns, every unfinished task is known and being opened.
+    ///
+    /// # Errors
+    /// [`SystemError::Start`], with what could not be started; then nothing is left running.
+    pub async fn start(deps: Deps) -> Result<Self, SystemError> {
+        let deps = Arc::new(deps);
+        let bus = Bus::default();
+        let (journal, journal_start) =
+            Journal::new(deps.store.clone(), deps.clock.clone(), bus.clone());
+        let executors = Executors::default();
+        let remote = deps
+            .executor_tools
+            .iter()
+            .map(|spec| executors.tool(spec.clone()));
+        let toolbox = Arc::new(Toolbox::new(
+            crate::run::tools::specs(),
+            remote.chain(deps.tools.iter().cloned()),
+        ));
+        let world = TaskWorld {
+            journal: journal.clone(),
+            bus,
+            ids: deps.ids.clone(),
+            providers: Arc::new(deps.providers.clone()),
+            tools: toolbox.clone(),
+            pools: deps.pools(),
+        };
+        let seats = Seats::default();
+        let (chronicle, chronicle_reads) = inbox(REPORTS, AtRestart::Carry);
+        let (tasks, tasks_start) = tasks(&world)?;
+        let (executor_links, links_start) = links(&executors)?;
+        let (opener, opener_reads) = inbox(256, AtRestart::Carry);
+        let chronicle_start = chronicle::start(chronicle_reads, journal.clone());
+        let opener_start = opener::start(
+            opener_reads,
+            journal.clone(),
+            tasks,
+            seats.clone(),
+            deps.settings.clone(),
+        );
+        let spec = root_spec(
+            journal_start,
+            chronicle_start,
+            links_start,
+            tasks_start,
+            opener_start,
+        );
+        let listener = Arc::new(move |report: &Report| chronicle::hear(&chronicle, report));
+        let root = Root::new("system").listener(listener).start(spec).await?;
+        Ok(Self {
+            root,
+            journal,
+            deps,
+            toolbox,
+            executor_links,
+            opener,
+            seats,
+        })
+    }
+
+    // ---- looking
+
+    /// One task.
+    ///
+    /// # Errors
+    /// [`SystemError::NoSuchTask`].
+    pub async fn task(&self, task: TaskId) -> Result<TaskRow, SystemError> {
+        self.deps
+            .store
+            .task(task)
+            .await?
+            .ok_or(SystemError::NoSuchTask(task))
+    }
+
+    /// All tasks, or those that have not ended.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn tasks(&self, unfinished: bool) -> Result<Vec<TaskRow>, SystemError> {
+        Ok(self.deps.store.tasks(unfinished).await?)
+    }
+
+    /// The runs of a task: who delegated what to whom, and how it stands.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn runs(&self, task: TaskId) -> Result<Vec<RunRow>, SystemError> {
+        Ok(self.deps.store.runs(task).await?)
+    }
+
+    /// The runs of a task as a tree, each with the runs it waits for.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn run_tree(&self, task: TaskId) -> Result<Vec<RunNode>, SystemError> {
+        Ok(registry::tree(self.runs(task).await?))
+    }
+
+    /// One run in full: what it was given and what came of it.
+    ///
+    /// # Errors
+    /// [`SystemError::NoSuchRun`].
+    pub async fn run(&self, task: TaskId, run: RunId) -> Result<RunRecord, SystemError> {
+        let row = self.run_row(task, run).await?;
+        Ok(registry::record(self.deps.store.as_ref(), row).await?)
+    }
+
+    /// The progress log of a task: what happened, in order, from after the event `after`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn events(
+        &self,
+        task: TaskId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<crate::model::Event>, SystemError> {
+        Ok(self
+            .deps
+            .store
+            .events(EventQuery { task, after, limit })
+            .await?)
+    }
+
+    /// A task's events from after the event `after`, and what comes.
+    #[must_use]
+    pub fn watch(&self, task: TaskId, after: Seq) -> Feed {
+        Feed::new(task, after, self.deps.store.clone(), self.journal.bus())
+    }
+
+    /// Everything live, of all tasks.
+    #[must_use]
+    pub fn bus(&self) -> &Bus {
+        self.journal.bus()
+    }
+
+    /// What keeps the journal from writing, as it changes.
+    #[must_use]
+    pub fn trouble(&self) -> watch::Receiver<Trouble> {
+        self.journal.trouble()
+    }
+
+    /// The supervision tree as it is now.
+    pub async fn tree(&self) -> Tree {
+        self.root.tree("system", Duration::from_secs(1)).await
+    }
+
+    /// The supervisor at the top.
+    #[must_use]
+    pub fn root(&self) -> &SupervisorHandle {
+        &self.root
+    }
+
+    /// Where open tasks are found.
+    #[must_use]
+    pub fn seats(&self) -> &Seats {
+        &self.seats
+    }
+
+    // ---- executors
+
+    /// Takes on an executor of a project, over a link. It is used from its hello on, and forgotten when the link ends.
+    ///
+    /// # Errors
+    /// [`SystemError::Silent`] when the system is stopping.
+    pub async fn attach_executor(&self, project: &str, link: Link) -> Result<(), SystemError> {
+        let link = Arc::new(std::sync::Mutex::new(Some(link)));
+        let started = self
+            .executor_links
+            .start_child((project.to_owned(), link))
+            .await;
+        started.map(drop).map_err(|_| SystemError::Silent)
+    }
+
+    /// Stops everything in reverse order. Unfinished tasks stay unfinished and go on at the next start.
+    pub async fn shutdown(&self) -> Exit {
+        self.root.stop().await
+    }
+}

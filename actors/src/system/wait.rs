@@ -1,0 +1,95 @@
+//! Waiting for a task.
+
+use supervision::Exit;
+
+use crate::feed::FeedItem;
+use crate::model::{Attention, Content, Event, EventBody, TaskId, TaskStatus};
+
+use super::{System, SystemError};
+
+/// How a task stands that does not go on by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// It has this result.
+    Completed(String),
+    /// It has none, for this reason.
+    Failed(String),
+    /// Somebody cancelled it, for this reason.
+    Cancelled(String),
+    /// Somebody has to decide: [`System::answer`] lets it go on.
+    NeedsAttention(Attention),
+}
+
+impl System {
+    /// Waits until a task has ended or needs a human, for as long as that takes: the task has its own limits.
+    ///
+    /// # Errors
+    /// [`SystemError::NoSuchTask`], why its events cannot be read, or [`SystemError::Down`].
+    pub async fn wait(&self, task: TaskId) -> Result<Settled, SystemError> {
+        tokio::select! {
+            biased;
+            settled = self.until_settled(task) => settled,
+            exit = self.ended() => Err(SystemError::Down(exit)),
+        }
+    }
+
+    /// Waits until the system itself has ended: it was shut down, or its supervisors have given up. Nothing happens in it then.
+    pub async fn ended(&self) -> Exit {
+        self.root.wait().await
+    }
+
+    async fn until_settled(&self, task: TaskId) -> Result<Settled, SystemError> {
+        let row = self.task(task).await?;
+        let seen = match row.status {
+            TaskStatus::Running => row.head,
+            _ => 0,
+        };
+        let mut feed = self.watch(task, seen).until_end();
+        let mut asked = None;
+        while let Some(item) = feed.next().await? {
+            let FeedItem::Event(event) = item else {
+                continue;
+            };
+            match self.settled(&event).await? {
+                Some(Settled::NeedsAttention(attention)) => asked = Some(attention),
+                Some(end) => return Ok(end),
+                None if matches!(event.body, EventBody::TaskResumed { .. }) => asked = None,
+                None => {}
+            }
+            // Whatever was asked in the past may have been answered by an event that is yet to be read.
+            if let Some(attention) = &asked
+                && self.task(task).await?.head <= event.id
+            {
+                return Ok(Settled::NeedsAttention(attention.clone()));
+            }
+        }
+        Err(SystemError::Silent)
+    }
+
+    async fn settled(&self, event: &Event) -> Result<Option<Settled>, SystemError> {
+        Ok(Some(match &event.body {
+            EventBody::TaskCompleted { result } => Settled::Completed(self.text(result).await?),
+            EventBody::TaskFailed { error } => Settled::Failed(error.clone()),
+            EventBody::TaskCancelled { reason } => Settled::Cancelled(reason.clone()),
+            EventBody::TaskNeedsAttention { attention } => {
+                Settled::NeedsAttention(attention.clone())
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    /// The whole of a text, wherever it is kept.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn text(&self, content: &Content) -> Result<String, SystemError> {
+        match content {
+            Content::Inline(text) => Ok(text.clone()),
+            Content::Blob { blob, preview, .. } => {
+                let bytes = self.deps.store.blob(blob.clone()).await?;
+                let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+                Ok(text.unwrap_or_else(|| preview.clone()))
+            }
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The room's actor: starts runs, is told of their ends, tells those who wait, and ends the task.
+//!
+//! It keeps nothing that the journal does not say: a new incarnation reads the task's events and goes on.
+
+mod answer;
+mod closing;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use supervision::{Actor, AdminError, Context, DynamicHandle, Exit, Failure, Inbox, Reply, Start};
+
+use crate::clock::Ids;
+use crate::journal::JournalError;
+use crate::model::event::Seq;
+use crate::model::{Event, EventBody, RunId, Step};
+use crate::run::{Queued, RunArguments, RunMessage, RunReport, actor::RunContext};
+use crate::store::{EventQuery, StoreError};
+
+use super::registry::Registry;
+use super::roster::Roster;
+use closing::Closing;
+
+/// What a room's actor is told.
+#[derive(Debug)]
+pub enum RoomMessage {
+    /// A run reports.
+    Report(RunReport),
+    /// The task is to be cancelled; answered when nothing of it runs any more and that is durable.
+    Cancel(String, Reply<()>),
+    /// A human answers what the task waits for; whether anything did.
+    Answer(String, Reply<bool>),
+    /// The runs are read and may be started.
+    Open,
+    /// A run's start has ended.
+    Started(RunId, Result<(), AdminError>),
+    /// The end of the task is durable, or was before.
+    Ended(Result<(), JournalError>),
+    /// A run that had ended goes on, since this event.
+    Continued(RunId, Seq),
+    /// Quarantined runs are released.
+    Released(Vec<RunId>),
+}
+
+impl From<RunReport> for RoomMessage {
+    fn from(report: RunReport) -> Self {
+        Self::Report(report)
+    }
+}
+
+/// What a room's actor is given.
+#[derive(Clone)]
+pub struct RoomArguments {
+    /// What it shares with its runs.
+    pub context: Arc<RunContext>,
+    /// Where new ids come from.
+    pub ids: Arc<dyn Ids>,
+    /// Who supervises the runs.
+    pub runs: DynamicHandle<RunArguments>,
+    /// Which runs are up.
+    pub registry: Registry,
+}
+
+struct Room {
+    arguments: RoomArguments,
+    roster: Roster,
+    starting: BTreeSet<RunId>,
+    cancelling: Vec<Reply<()>>,
+    /// Runs that asked when the task was ending already: they are about to be cancelled.
+    unanswered: Vec<Reply<Result<RunId, String>>>,
+    is_ending: bool,
+}
+
+/// How a room's actor is started.
+pub fn start(reads: Inbox<RoomMessage>, arguments: RoomArguments) -> Start {
+    Start::actor(reads, move |cx| {
+        let arguments = arguments.clone();
+        let _ = cx.attach(async { RoomMessage::Open });
+        async move {
+            let roster = read(&arguments.context).await?;
+            Ok(Room {
+                arguments,
+                roster,
+                starting: BTreeSet::new(),
+                cancelling: Vec::new(),
+                unanswered: Vec::new(),
+                is_ending: false,
+            })
+        }
+    })
+}
+
+/// How many events are read at a time.
+const PAGE: usize = 1024;
+
+/// Who works on the task, as its journal says.
+async fn read(context: &RunContext) -> Result<Roster, StoreError> {
+    let mut roster = Roster::default();
+    let mut after = 0;
+    loop {
+        let query = EventQuery {
+            task: context.task,
+            after,
+            limit: PAGE,
+        };
+        let page = context.journal.store().events(query).await?;
+        page.iter().for_each(|event| roster.fold(event));
+        match page.last() {
+            Some(last) if page.len() == PAGE => after = last.id,
+            _ => return Ok(roster),
+        }
+    }
+}
+
+impl Actor for Room {
+    type Message = RoomMessage;
+
+    async fn handle(
+        &mut self,
+        message: RoomMessage,
+        cx: &mut Context<RoomMessage>,
+    ) -> Result<(), Failure> {
+        match message {
+            RoomMessage::Open => self.open(cx),
+            RoomMessage::Report(report) => self.reported(report, cx),
+            RoomMessage::Continued(run, since) => {
+                self.roster.continued(run, since);
+                self.start_all(cx);
+            }
+            RoomMessage::Released(runs) => {
+                runs.iter().for_each(|run| self.roster.released(*run));
+                self.start_all(cx);
+            }
+            RoomMessage::Started(run, result) => self.started(run, result)?,
+            RoomMessage::Cancel(reason, reply) => self.cancel(reason, reply, cx),
+            RoomMessage::Answer(text, reply) => self.answer(text, reply, cx),
+            RoomMessage::Ended(result) => {
+                result?;
+                self.cancelling.drain(..).for_each(|reply| reply.send(()));
+                cx.exit(Exit::Normal);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Room {
+    fn reported(&mut self, report: RunReport, cx: &Context<RoomMessage>) {
+        match report {
+            RunReport::Delegate {
+                run,
+                step,
+                depth,
+                reply,
+            } => self.delegate((run, step), depth, reply),
+            RunReport::Queued(queued) => self.queued(queued, cx),
+            RunReport::Over(end) => self.over(&end, cx),
+            RunReport::Quarantined(run) => self.roster.quarantined(run),
+            RunReport::Progress(event) => {
+                let parent = event.run_id.and_then(|run| self.roster.parent(run));
+                self.tell_run(parent, RunMessage::Heard(event), cx);
+            }
+        }
+    }
+
+    /// Starts what is not up, and wakes those who may have missed an end while the room was down.
+    fn open(&mut self, cx: &Context<RoomMessage>) {
+        self.start_all(cx);
+        for parent in self.roster.parents_of_ended() {
+            self.tell_run(Some(parent), RunMessage::Wake, cx);
+        }
+        if let Some(end) = self.roster.end().cloned() {
+            return self.end_task(&end, cx);
+        }
+        self.cancel_orphans(cx);
+    }
+
+    fn tell_run(&self, run: Option<RunId>, message: RunMessage, cx: &Context<RoomMessage>) {
+        if let Some(run) = run.and_then(|run| self.arguments.registry.get(run)) {
+            let _ = cx.attach_maybe(async move {
+                let _ = run.send(message).await;
+                None
+            });
+        }
+    }
+
+    // ---- delegation
+
+    fn delegate(&mut self, by: (RunId, Step), depth: u32, reply: Reply<Result<RunId, String>>) {
+        if self.is_ending {
+            return self.unanswered.push(reply);
+        }
+        let context = &self.arguments.context;
+        let (ids, clock) = (self.arguments.ids.clone(), context.journal.clock().clone());
+        let team = context.definition.team.as_ref();
+        let answer = self.roster.delegate(
+            &context.definition.limits,
+            team.and_then(|team| team.max_workers),
+            by,
+            depth,
+            || RunId(ids.uuid(clock.now())),
+        );
+        reply.send(answer);
+    }
+
+    /// A run's word that another is queued. When that was is not needed: if the one it works for has ended, that was later.
+    fn queued(&mut self, queued: Queued, cx: &Context<RoomMessage>) {
+        self.roster.queued(queued, 0);
+        self.start_all(cx);
+        self.cancel_orphans(cx);
+    }
+
+    fn start_all(&mut self, cx: &Context<RoomMessage>) {
+        for queued in self.roster.to_start() {
+            let run = queued.run;
+            let is_up = self.arguments.registry.get(run).is_some();
+            if self.is_ending || is_up || !self.starting.insert(run) {
+                continue;
+            }
+            let runs = self.arguments.runs.clone();
+            let arguments = RunArguments {
+                run,
+                agent: queued.agent,
+                context: self.arguments.context.clone(),
+            };
+            let _ = cx.attach(async move {
+                RoomMessage::Started(run, runs.start_child(arguments).await.map(drop))
+            });
+        }
+    }
+
+    fn started(&mut self, run: RunId, result: Result<(), AdminError>) -> Result<(), Failure> {
+        self.starting.remove(&run);
+        match result {
+            Ok(()) | Err(AdminError::Stopping) => Ok(()),
+            // The room has no better idea than to be started again itself, and in the end to give up loudly.
+            Err(error) => Err(format!("{run} could not be started: {error}").into()),
+        }
+    }
+
+    // ---- ends
+
+    fn over(&mut self, end: &Arc<Event>, cx: &Context<RoomMessage>) {
+        let Some(run) = end.run_id else { return };
+        self.roster.fold(end);
+        let parent = self.roster.parent(run);
+        self.tell_run(parent, RunMessage::Heard(end.clone()), cx);
+        if self.is_ending {
+            return;
+        }
+        let is_root = self.roster.root_end().is_some_and(|root| root.id == end.id);
+        match self.roster.end().cloned() {
+            Some(root) => self.end_task(&root, cx),
+            None if is_root => self.end_task(end, cx),
+            None => self.cancel_orphans(cx),
+        }
+    }
+
+    /// Runs that work for one that has ended work for nobody.
+    fn cancel_orphans(&self, cx: &Context<RoomMessage>) {
+        if self.is_ending {
+            return;
+        }
+        for run in self.roster.orphans() {
+            let closing = Closing::new(&self.arguments);
+            let _ = cx.attach_maybe(async move {
+                let reason = "the run that delegated it has ended";
+                let end = closing.end_run(run, reason).await.ok().flatten()?;
+                Some(RoomMessage::Report(RunReport::Over(Arc::new(end))))
+            });
+        }
+    }
+
+    fn end_task(&mut self, end: &Event, cx: &Context<RoomMessage>) {
+        let body = match &end.body {
+            EventBody::RunCompleted { result, .. } => EventBody::TaskCompleted {
+                result: result.clone(),
+            },
+            EventBody::RunFailed { error, .. } => EventBody::TaskFailed {
+                error: error.clone(),
+            },
+            EventBody::RunCancelled { reason, .. } => EventBody::TaskCancelled {
+                reason: reason.clone(),
+            },
+            _ => return,
+        };
+        self.close("the task has ended".to_owned(), body, cx);
+    }
+
+    fn cancel(&mut self, reason: String, reply: Reply<()>, cx: &Context<RoomMessage>) {
+        self.cancelling.push(reply);
+        if !self.is_ending {
+            let body = EventBody::TaskCancelled {
+                reason: reason.clone(),
+            };
+            self.close(reason, body, cx);
+        }
+    }
+
+    fn close(&mut self, reason: String, end: EventBody, cx: &Context<RoomMessage>) {
+        self.is_ending = true;
+        let closing = Closing::new(&self.arguments);
+        let _ = cx.attach(async move { RoomMessage::Ended(closing.close(&reason, end).await) });
+    }
+}
+
+/// How long one run is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);

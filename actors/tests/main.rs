@@ -1,0 +1,9 @@
+//! The domain through its public boundary, in virtual time.
+
+mod crash;
+mod doubt;
+mod seeds;
+mod story;
+mod support;
+mod troupes;
+mod wait;

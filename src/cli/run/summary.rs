@@ -1,0 +1,221 @@
+//! What a task came to, for the end. Pure.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use actors::model::{RunStatus, Timestamp};
+
+use super::draw::width;
+use super::view::{End, Run, View};
+use super::words::{clean, clean_lines, counted, ends, first_line, grouped, money, quoted, time};
+
+/// How this program is called to go on with a task.
+#[derive(Debug, Clone)]
+pub(super) struct Commands {
+    /// The program, as it was called.
+    pub(super) program: String,
+    /// The data folder, if it was named.
+    pub(super) data_dir: Option<String>,
+}
+
+impl Commands {
+    /// Goes on with the task, or shows again how it ended.
+    pub(super) fn go_on(&self) -> String {
+        let data_dir = self
+            .data_dir
+            .as_ref()
+            .map_or_else(String::new, |dir| format!(" --data-dir {}", word(dir)));
+        format!("{} run --continue{data_dir}", word(&self.program))
+    }
+
+    /// Goes on with an answer.
+    pub(super) fn answer(&self) -> String {
+        format!("{} --answer TEXT", self.go_on())
+    }
+}
+
+/// A word as a shell reads it.
+fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:@,~".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+/// How long a task took.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Took {
+    /// Since when this program has been at work on it, where it has.
+    pub(super) since: Option<Timestamp>,
+    /// Whether another was before.
+    pub(super) is_resumed: bool,
+}
+
+/// The outcome, and below it what there is to know about it.
+pub(super) fn summary(view: &View, took: Took, commands: &Commands) -> String {
+    let mut out = String::from("\n");
+    let _ = writeln!(out, "{}\n", outcome(view).trim_end());
+    out.push_str(&tree(view));
+    out.push('\n');
+    for (label, text) in facts(view, took, commands) {
+        let _ = writeln!(out, "{label:<10}{text}");
+    }
+    out
+}
+
+/// The result, or why there is none.
+fn outcome(view: &View) -> String {
+    match (&view.end, view.asks.first()) {
+        (Some(End::Completed(result)), _) => clean_lines(result),
+        (Some(End::Failed(error)), _) => format!("failed: {}", clean_lines(error)),
+        (Some(End::Cancelled(reason)), _) => format!("cancelled: {}", clean_lines(reason)),
+        (None, Some(ask)) => format!("needs a human: {}", clean_lines(&ask.question)),
+        (None, None) => "not ended".to_owned(),
+    }
+}
+
+fn facts(view: &View, took: Took, commands: &Commands) -> Vec<(&'static str, String)> {
+    let mut facts = Vec::new();
+    if let (None, Some(ask)) = (&view.end, view.asks.first()) {
+        facts.push(("answer", commands.answer()));
+        facts.push(("", ask.hint.to_owned()));
+        let more = view.asks[1..].iter();
+        facts.extend(more.map(|ask| ("also", clean(&ask.question))));
+    }
+    if let Some(workspace) = &view.facts.workspace {
+        facts.push(("files", clean(workspace)));
+    }
+    facts.push(("work", work(view)));
+    facts.push(("restarts", restarts(view)));
+    facts.push(("time", elapsed(view, took)));
+    if let Some(scripted) = view.facts.scripted() {
+        let what = "no model was asked for these replies, and their tokens are estimates";
+        facts.push(("models", format!("{scripted}; {what}")));
+    }
+    if view.end.is_some() {
+        facts.push((
+            "again",
+            format!("{} shows this once more", commands.go_on()),
+        ));
+    }
+    facts
+}
+
+fn work(view: &View) -> String {
+    let totals = view.totals();
+    let mut parts = vec![
+        counted(totals.runs as u64, "run"),
+        counted(totals.turns, "turn"),
+        format!("{} tokens", grouped(totals.usage.tokens())),
+    ];
+    parts.extend(money(totals.usage.cost_usd_micros));
+    parts.join(", ")
+}
+
+fn restarts(view: &View) -> String {
+    let resumed: u32 = view.runs.iter().map(|run| run.resumed).sum();
+    let doubts = view.totals().doubts;
+    let mut parts = Vec::new();
+    if !view.restarts.is_empty() {
+        parts.push(format!("{} of agents", view.restarts.len()));
+    }
+    if resumed > 0 {
+        parts.push(match resumed {
+            1 => "a run was taken up again once".to_owned(),
+            more => format!("runs were taken up again {more} times"),
+        });
+    }
+    if doubts > 0 {
+        parts.push(format!("{} in doubt", counted(doubts, "call")));
+    }
+    match parts.is_empty() {
+        true => "none".to_owned(),
+        false => parts.join(", "),
+    }
+}
+
+fn elapsed(view: &View, took: Took) -> String {
+    let whole = view.age(view.newest);
+    match took.since {
+        Some(since) if took.is_resumed => {
+            let this: Duration = view.newest.since(since);
+            format!(
+                "{} since it went on, {} since it began",
+                time(this),
+                time(whole)
+            )
+        }
+        _ => time(whole),
+    }
+}
+
+// ---- who delegated what to whom
+
+/// How many runs of one task are listed.
+const LISTED: usize = 40;
+
+fn tree(view: &View) -> String {
+    let mut rows = Vec::new();
+    for root in view.runs.iter().filter(|run| run.parent.is_none()) {
+        branch(view, root, "", "", &mut rows);
+    }
+    let hidden = rows.len().saturating_sub(LISTED);
+    rows.truncate(LISTED);
+    let column = |n: usize| rows.iter().map(|row| width(&row[n])).max().unwrap_or(0);
+    let widths = [column(0), column(1), column(2)];
+    let mut out = String::new();
+    for [who, title, turns, end] in &rows {
+        let pad = |text: &str, n: usize| " ".repeat(widths[n].saturating_sub(width(text)));
+        let (a, b, c) = (pad(who, 0), pad(title, 1), pad(turns, 2));
+        let _ = writeln!(
+            out,
+            "{}",
+            format!("{who}{a}  {title}{b}  {turns}{c}  {end}").trim_end()
+        );
+    }
+    if hidden > 0 {
+        let _ = writeln!(out, "… and {}", counted(hidden as u64, "more run"));
+    }
+    out
+}
+
+fn branch(view: &View, run: &Run, lead: &str, own: &str, rows: &mut Vec<[String; 4]>) {
+    let turns = format!(
+        "{}, {} tokens",
+        counted(run.turns, "turn"),
+        grouped(run.usage.tokens())
+    );
+    rows.push([
+        format!("{own}{}", clean(run.agent.as_str())),
+        quoted(&run.title),
+        turns,
+        end(run),
+    ]);
+    let below: Vec<_> = view.below(run.id).collect();
+    for (place, child) in below.iter().enumerate() {
+        let is_last = place + 1 == below.len();
+        let (own, next) = if is_last {
+            ("└ ", "  ")
+        } else {
+            ("├ ", "│ ")
+        };
+        branch(
+            view,
+            child,
+            &format!("{lead}{next}"),
+            &format!("{lead}{own}"),
+            rows,
+        );
+    }
+}
+
+fn end(run: &Run) -> String {
+    match run.status {
+        RunStatus::Completed => String::new(),
+        RunStatus::Failed => format!("failed: {}", ends(&run.last)),
+        RunStatus::Cancelled => format!("cancelled: {}", first_line(&run.last)),
+        RunStatus::Quarantined => "left alone after crashes".to_owned(),
+        RunStatus::Queued | RunStatus::Running => "not ended".to_owned(),
+    }
+}

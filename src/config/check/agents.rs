@@ -1,0 +1,139 @@
+//! `[agents.NAME]`
+
+use std::collections::BTreeSet;
+
+use super::Names;
+use crate::config::catalog::tool_names;
+use crate::config::file::{AgentConfig, Config, ProviderConfig, ProviderKind};
+use crate::config::nearest::suggestion;
+use crate::config::path::{Path, setting};
+use crate::config::problem::Complaint;
+use crate::config::read::{Report, looks_secret, secret_in_file};
+use crate::config::source::quoted;
+
+pub(super) fn check(config: &Config, report: &mut Report<'_>) {
+    let providers = Names::of("provider", "providers", &config.providers);
+    let pools = Names::of("pool", "pools", &config.pools);
+    let servers = Names::of("MCP server", "MCP servers", &config.mcp_servers);
+    for (name, agent) in &config.agents {
+        let path = setting!["agents", name];
+        providers.check(&agent.provider, &path.then("provider"), report);
+        pools.check(&agent.pool, &path.then("pool"), report);
+        servers.check_list(&agent.mcp, &path.then("mcp"), report);
+        tools(agent, &path, report);
+        effects(agent, &path, report);
+        settings(agent, &path, report);
+        budget(agent, &path, report);
+        one_source_of_instructions(&path, report);
+        if let Some(provider) = config.providers.get(&agent.provider) {
+            mind(name, agent, provider, report);
+        }
+    }
+}
+
+fn tools(agent: &AgentConfig, path: &Path, report: &mut Report<'_>) {
+    let path = path.then("tools");
+    let names = Names {
+        one: "tool",
+        all: "tools",
+        known: tool_names().into_iter().collect(),
+    };
+    for (i, tool) in agent.tools.iter().enumerate() {
+        if tool.contains(['*', '?', '[']) {
+            let complaint = Complaint::new(format!(
+                "{} is a pattern: tools are named one by one",
+                quoted(tool)
+            ));
+            report.spoil_at(
+                &path.then(i),
+                complaint.help(format!("tools: {}", tool_names().join(", "))),
+            );
+        }
+    }
+    names.check_list(&agent.tools, &path, report);
+}
+
+fn effects(agent: &AgentConfig, path: &Path, report: &mut Report<'_>) {
+    if report.is_spoiled(&path.then("tools")) {
+        return;
+    }
+    let tools: BTreeSet<_> = agent.tools.iter().map(String::as_str).collect();
+    for tool in agent.effects.keys() {
+        if !tools.contains(tool.as_str()) && report.has_room() {
+            report.at_key(&path.then("effects").then(tool), idle_effect(tool, &tools));
+        }
+    }
+}
+
+fn idle_effect(tool: &str, tools: &BTreeSet<&str>) -> Complaint {
+    let tools: Vec<_> = tools.iter().copied().collect();
+    let message = format!(
+        "an effect for {}, which is not among the agent's tools",
+        quoted(tool)
+    );
+    Complaint::new(message).help(suggestion(tool, "tools of the agent", &tools))
+}
+
+fn settings(agent: &AgentConfig, path: &Path, report: &mut Report<'_>) {
+    for key in agent.settings.keys().filter(|key| looks_secret(key)) {
+        report.secret_at(&path.then("settings").then(key), secret_in_file(key, &[]));
+    }
+}
+
+fn budget(agent: &AgentConfig, path: &Path, report: &mut Report<'_>) {
+    let Some(budget) = agent.budget else { return };
+    let path = path.then("budget");
+    if budget.tokens == Some(0) {
+        report.at(
+            &path.then("tokens"),
+            Complaint::new("a budget of no tokens allows no model call"),
+        );
+    }
+    if budget.cost_usd.is_some_and(|cost| cost <= 0.0) {
+        report.at(
+            &path.then("cost_usd"),
+            Complaint::new("a budget of no money allows no model call"),
+        );
+    }
+}
+
+fn one_source_of_instructions(path: &Path, report: &mut Report<'_>) {
+    let file = path.then("instructions_file");
+    if report.says(&path.then("instructions")) && report.says(&file) {
+        let complaint = Complaint::new("`instructions` and `instructions_file`: one of them");
+        report.at_key(&file, complaint.help("remove one of them"));
+    }
+}
+
+/// Whether its provider can think for it.
+fn mind(name: &str, agent: &AgentConfig, provider: &ProviderConfig, report: &mut Report<'_>) {
+    let path = setting!["agents", name, "provider"];
+    let thinker = setting!["providers", &agent.provider];
+    if ["kind", "scripts"]
+        .iter()
+        .any(|key| report.is_spoiled(&thinker.then(*key)))
+    {
+        return;
+    }
+    let (agent_name, provider_name) = (quoted(name), quoted(&agent.provider));
+    if provider.kind == ProviderKind::Scripted && !provider.scripts.contains_key(name) {
+        let complaint = Complaint::new(format!(
+            "the scripted provider {provider_name} has no script for {agent_name}"
+        ));
+        report.at(
+            &path,
+            complaint.help(format!(
+                "add `{name} = [{{ say = \"…\" }}]` to `[{thinker}.scripts]`"
+            )),
+        );
+    }
+    if provider.kind == ProviderKind::OpenaiCompatible
+        && agent.model.is_none()
+        && provider.model.is_none()
+    {
+        let complaint = Complaint::new(format!(
+            "neither {agent_name} nor its provider {provider_name} names a model"
+        ));
+        report.at(&path, complaint.help("add `model = \"…\"` to one of them"));
+    }
+}

@@ -1,0 +1,77 @@
+//! `[providers.NAME]`
+
+use std::time::Duration;
+
+use super::{url, variable, waits};
+use crate::config::choice::word;
+use crate::config::file::{Config, ProviderConfig, ProviderKind};
+use crate::config::path::{Path, setting};
+use crate::config::problem::Complaint;
+use crate::config::read::Report;
+
+/// What the scripted provider takes.
+const LONGEST_LATENCY: Duration = Duration::from_secs(3600);
+
+pub(super) fn check(config: &Config, report: &mut Report<'_>) {
+    for (name, provider) in &config.providers {
+        let path = setting!["providers", name];
+        keys_of_kind(provider.kind, &path, report);
+        address(provider, &path, report);
+        latency(provider, &path.then("latency"), report);
+        if let Some(name) = &provider.api_key_env {
+            variable(name, &path.then("api_key_env"), report);
+        }
+        waits(
+            provider.retry.base,
+            provider.retry.cap,
+            &path.then("retry"),
+            report,
+        );
+    }
+}
+
+/// Which kinds of providers have a key; kinds that are not listed have all the others.
+fn has_key(kind: ProviderKind, key: &str) -> bool {
+    match key {
+        "latency" | "scripts" => kind == ProviderKind::Scripted,
+        "base_url" | "api_key_env" => kind != ProviderKind::Scripted,
+        _ => true,
+    }
+}
+
+fn keys_of_kind(kind: ProviderKind, path: &Path, report: &mut Report<'_>) {
+    if report.is_spoiled(&path.then("kind")) {
+        return;
+    }
+    for key in ["latency", "scripts", "base_url", "api_key_env"] {
+        if !has_key(kind, key) && report.says(&path.then(key)) {
+            let message = format!("a provider of kind `{}` has no `{key}`", word(&kind));
+            report.at_key(
+                &path.then(key),
+                Complaint::new(message).help("remove it, or change `kind`"),
+            );
+        }
+    }
+}
+
+fn latency(provider: &ProviderConfig, path: &Path, report: &mut Report<'_>) {
+    if provider
+        .latency
+        .is_some_and(|latency| latency.get() > LONGEST_LATENCY)
+    {
+        report.at(path, Complaint::new("`latency` is longer than an hour"));
+    }
+}
+
+fn address(provider: &ProviderConfig, path: &Path, report: &mut Report<'_>) {
+    match &provider.base_url {
+        Some(text) => url(text, &path.then("base_url"), report),
+        None if provider.kind == ProviderKind::OpenaiCompatible => {
+            let complaint = Complaint::new(format!("`{path}` has no `base_url`"));
+            let help =
+                "say where the server is, such as `base_url = \"http://localhost:11434/v1\"`";
+            report.at(&path.then("kind"), complaint.help(help));
+        }
+        None => {}
+    }
+}

@@ -1,0 +1,224 @@
+//! From a file to a task as the domain knows it.
+
+use actors::model::team::TeamBackoff;
+use actors::model::{AgentName, AgentSpec, Limits, TaskDefinition, TeamSpec, Topology};
+
+use super::defaults::PROJECT;
+use super::file::{Config, NameOr, TeamConfig, TopologyName};
+use super::nearest::suggestion;
+use super::source::{quoted, shortened};
+
+/// Characters of a task's name that is made from its description.
+const NAME_LENGTH: usize = 60;
+
+/// What the command line says about the task, instead of the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TaskChoice {
+    /// What is to be done.
+    pub task: Option<String>,
+    /// The team that does it.
+    pub team: Option<String>,
+}
+
+/// Why a file and a [`TaskChoice`] make no task.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Neither says what is to be done.
+    #[error("no task: give the file a `[task]` with a `description`, or say it with `--task`")]
+    NoTask,
+    /// Neither says who is to do it.
+    #[error(
+        "nobody to do the task: give the file a `[task]` with a `team` or a `root_agent`, or say it with `--team`"
+    )]
+    NobodyToDoIt,
+    /// The team does not exist.
+    #[error("unknown team {}; {help}", quoted(name))]
+    UnknownTeam {
+        /// The team.
+        name: String,
+        /// The one that was probably meant, or those there are.
+        help: String,
+    },
+    /// An agent does not exist; files with this mistake are not loaded, so the data came from elsewhere.
+    #[error("unknown agent {}", quoted(name))]
+    UnknownAgent {
+        /// The agent.
+        name: String,
+    },
+    /// A provider does not exist; again the data came from elsewhere.
+    #[error("unknown provider {}", quoted(name))]
+    UnknownProvider {
+        /// The provider.
+        name: String,
+    },
+    /// The data asks for something this version does not do; files that do are not loaded, so it came from elsewhere.
+    #[error("{what} is not available in this version")]
+    Unavailable {
+        /// What.
+        what: String,
+    },
+}
+
+/// Who gets a task.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Root<'c> {
+    /// A team's lead, and its members are available.
+    Team(&'c str, &'c TeamConfig),
+    /// An agent, with those it may delegate to.
+    Agent(&'c str, &'c [String]),
+}
+
+impl Config {
+    /// The task that this file and the command line describe, with everything it depends on.
+    ///
+    /// # Errors
+    /// A [`ConfigError`] where they do not say what is to be done or who does it.
+    pub fn definition(&self, choice: &TaskChoice) -> Result<TaskDefinition, ConfigError> {
+        let (name, description) = self.brief(choice)?;
+        let root = self.root(choice)?;
+        let (root_agent, available, team) = match root {
+            Root::Team(name, team) => (
+                team.lead.as_str(),
+                &team.members[..],
+                Some(team_spec(name, team)?),
+            ),
+            Root::Agent(name, available) => (name, available, None),
+        };
+        let concerned = available.iter().map(String::as_str).chain([root_agent]);
+        let agents = concerned.map(|name| Ok((AgentName::from(name), self.agent_spec(name)?)));
+        Ok(TaskDefinition {
+            name,
+            description,
+            project: PROJECT.to_owned(),
+            root_agent: root_agent.into(),
+            available_agents: available.iter().map(|name| name.as_str().into()).collect(),
+            team,
+            workflow: None,
+            agents: agents.collect::<Result<_, _>>()?,
+            limits: Limits::default(),
+            source: self.to_json(),
+        })
+    }
+
+    /// The file as JSON, to be pinned; [`Config`] is read back from it with serde.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// Who gets a task when nothing says so: the only team, or else the only agent.
+    pub(crate) fn only_root(&self) -> Option<Root<'_>> {
+        let (mut teams, mut agents) = (self.teams.iter(), self.agents.iter());
+        match (teams.next(), teams.next(), agents.next(), agents.next()) {
+            (Some((name, team)), None, _, _) => Some(Root::Team(name, team)),
+            (None, _, Some((name, _)), None) => Some(Root::Agent(name, &[])),
+            _ => None,
+        }
+    }
+
+    fn brief(&self, choice: &TaskChoice) -> Result<(String, String), ConfigError> {
+        let said = |text: &&str| !text.trim().is_empty();
+        if let Some(text) = choice.task.as_deref().filter(said) {
+            return Ok((name_for(text), text.to_owned()));
+        }
+        let task = self.task.as_ref().ok_or(ConfigError::NoTask)?;
+        let text = Some(task.description.as_str())
+            .filter(said)
+            .ok_or(ConfigError::NoTask)?;
+        let name = task.name.clone().unwrap_or_else(|| name_for(text));
+        Ok((name, text.to_owned()))
+    }
+
+    fn root(&self, choice: &TaskChoice) -> Result<Root<'_>, ConfigError> {
+        let task = self.task.as_ref();
+        let team = choice.team.as_ref().or_else(|| task?.team.as_ref());
+        let agent = task.and_then(|task| Some((task.root_agent.as_ref()?, &task.available_agents)));
+        match (team, agent) {
+            (Some(name), _) => self.team(name),
+            (None, Some((name, available))) => Ok(Root::Agent(name, available)),
+            (None, None) => self.only_root().ok_or(ConfigError::NobodyToDoIt),
+        }
+    }
+
+    fn team(&self, name: &str) -> Result<Root<'_>, ConfigError> {
+        let found = self.teams.get_key_value(name);
+        let found = found.map(|(name, team)| Root::Team(name, team));
+        found.ok_or_else(|| {
+            let known: Vec<_> = self.teams.keys().map(String::as_str).collect();
+            ConfigError::UnknownTeam {
+                name: name.to_owned(),
+                help: suggestion(name, "teams", &known),
+            }
+        })
+    }
+
+    fn agent_spec(&self, name: &str) -> Result<AgentSpec, ConfigError> {
+        let found = self.agents.get(name);
+        let agent = found.ok_or_else(|| ConfigError::UnknownAgent { name: name.into() })?;
+        let name = &agent.provider;
+        let found = self.providers.get(name);
+        let provider = found.ok_or_else(|| ConfigError::UnknownProvider { name: name.into() })?;
+        Ok(AgentSpec {
+            description: agent.description.clone(),
+            instructions: agent.instructions.clone(),
+            provider: agent.provider.clone(),
+            model: agent
+                .model
+                .clone()
+                .or_else(|| provider.model.clone())
+                .unwrap_or_default(),
+            tools: agent.tools.clone(),
+            effects: agent.effects.clone(),
+            in_doubt: agent.in_doubt,
+            recovery: agent.recovery,
+            restart: agent.restart,
+            pool: agent.pool.clone(),
+            timeout: agent.timeout.unwrap_or(provider.timeout).get(),
+            max_turns: agent.max_turns.get(),
+            settings: agent.settings.clone(),
+            ..AgentSpec::default()
+        })
+    }
+}
+
+fn name_for(text: &str) -> String {
+    let line = text.lines().find(|line| !line.trim().is_empty());
+    shortened(line.unwrap_or_default().trim(), NAME_LENGTH)
+}
+
+fn team_spec(name: &str, team: &TeamConfig) -> Result<TeamSpec, ConfigError> {
+    let backoff = team.backoff.map(|b| TeamBackoff {
+        base: b.base.get(),
+        cap: b.cap.get(),
+    });
+    Ok(TeamSpec {
+        name: name.to_owned(),
+        lead: team.lead.as_str().into(),
+        members: team
+            .members
+            .iter()
+            .map(|name| name.as_str().into())
+            .collect(),
+        topology: topology(team)?,
+        strategy: team.strategy,
+        max_restarts: team.max_restarts,
+        within: team.within.get(),
+        backoff,
+        max_workers: team.max_workers.map(super::values::Count::get),
+    })
+}
+
+fn topology(team: &TeamConfig) -> Result<Topology, ConfigError> {
+    match &team.topology {
+        NameOr::Name(TopologyName::Broadcast) => Ok(Topology::Broadcast),
+        NameOr::Name(TopologyName::Hierarchical) => Ok(Topology::Hierarchical),
+        NameOr::Name(other) => Err(unavailable(&super::choice::word(other))),
+        NameOr::Table(_) => Err(unavailable("rules")),
+    }
+}
+
+fn unavailable(topology: &str) -> ConfigError {
+    ConfigError::Unavailable {
+        what: format!("the topology `{topology}`"),
+    }
+}

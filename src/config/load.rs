@@ -1,0 +1,168 @@
+//! Reading a file: its bytes, its syntax, its values, what they mean together.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path as FilePath;
+use std::str::Utf8Error;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Error as SyntaxError};
+
+use super::check::check;
+use super::defaults::pools;
+use super::file::{AgentConfig, Config};
+use super::path::{Path, setting};
+use super::problem::{Complaint, Findings, Problems};
+use super::read::{Node, Read, Report};
+use super::source::{Source, quoted};
+use super::unavailable::report_unavailable;
+
+/// How large a file, or a file of instructions, may be.
+pub const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Reads a file.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load(path: impl AsRef<FilePath>) -> Result<Config, Problems> {
+    let path = path.as_ref();
+    let name = path.display().to_string();
+    let bytes = read_limited(path).map_err(|error| unreadable(&name, &error))?;
+    let text = str::from_utf8(&bytes).map_err(|error| not_text(&name, &bytes, error))?;
+    let folder = path.parent().unwrap_or(FilePath::new(""));
+    parse(&name, text, folder)
+}
+
+/// Reads a file's text; paths in it are relative to `base_dir`.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse(name: &str, text: &str, base_dir: &FilePath) -> Result<Config, Problems> {
+    let findings = Findings::new(Source::new(name, text));
+    let (table, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        return Err(syntax_problems(findings, errors));
+    }
+    let root = Spanned::new(table.span(), DeValue::Table(table.into_inner()));
+    let mut report = Report::new(&root, findings);
+    let config = interpret(&root, base_dir, &mut report);
+    let findings = report.into_findings();
+    match findings.is_empty() {
+        true => Ok(config),
+        false => Err(findings.into_problems()),
+    }
+}
+
+fn interpret(root: &Spanned<DeValue<'_>>, base_dir: &FilePath, report: &mut Report<'_>) -> Config {
+    let mut config = Config::read(&Node::new(root, Path::default()), report);
+    for (name, limit) in pools() {
+        config.pools.entry(name).or_insert(limit);
+    }
+    check(&config, report);
+    report_unavailable(root, &Path::default(), report);
+    for (name, agent) in &mut config.agents {
+        instructions(
+            agent,
+            &setting!["agents", name, "instructions_file"],
+            base_dir,
+            report,
+        );
+    }
+    config
+}
+
+/// Reads an agent's instructions from the file it names.
+fn instructions(
+    agent: &mut AgentConfig,
+    path: &Path,
+    base_dir: &FilePath,
+    report: &mut Report<'_>,
+) {
+    let Some(file) = &agent.instructions_file else {
+        return;
+    };
+    if report.is_spoiled(path) {
+        return;
+    }
+    match instructions_text(&base_dir.join(file)) {
+        Ok(text) => agent.instructions = text,
+        Err(error) => {
+            let message = format!("cannot read {}: {}", quoted(file), reason(&error));
+            let help = "the path is relative to the folder of this file";
+            report.at(path, Complaint::new(message).help(help));
+        }
+    }
+}
+
+fn instructions_text(path: &FilePath) -> io::Result<String> {
+    let metadata = std::fs::metadata(path)?;
+    // Opening a pipe would wait for somebody to write to it.
+    if !metadata.is_file() && !metadata.is_dir() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let bytes = read_limited(path)?;
+    String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+fn read_limited(path: &FilePath) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
+}
+
+/// Why a file cannot be read, without the numbers of the operating system.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        io::ErrorKind::FileTooLarge => format!("it is larger than {MAX_FILE_BYTES} bytes"),
+        io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
+        io::ErrorKind::InvalidInput => "it is not a regular file".to_owned(),
+        kind => kind.to_string(),
+    }
+}
+
+fn unreadable(name: &str, error: &io::Error) -> Problems {
+    let complaint = Complaint::new(format!("cannot read {}: {}", quoted(name), reason(error)));
+    Problems::only(
+        Source::new(name, ""),
+        0..0,
+        complaint.help("give the path of a team file or a node file"),
+    )
+}
+
+fn not_text(name: &str, bytes: &[u8], error: Utf8Error) -> Problems {
+    let at = error.valid_up_to();
+    let text = String::from_utf8_lossy(bytes);
+    let complaint =
+        Complaint::new(format!("the file is not UTF-8 text: byte {at}")).help("save it as UTF-8");
+    Problems::only(Source::new(name, &text), at..at, complaint)
+}
+
+/// One problem a line: what follows the first mistake in a line is mostly its echo.
+fn syntax_problems(mut findings: Findings, errors: Vec<SyntaxError>) -> Problems {
+    let mut errors: Vec<_> = errors
+        .into_iter()
+        .map(|e| (e.span().unwrap_or_default(), e))
+        .collect();
+    errors.sort_by_key(|(span, _)| span.start);
+    let mut last = None;
+    for (span, error) in errors {
+        let start = span.start;
+        if last.is_none_or(|last| findings.line_ends_between(last, start)) {
+            let complaint = Complaint::new(format!("not TOML: {}", error.message()));
+            let help = "the other checks are made once the syntax is right";
+            findings.add(span, complaint.help(help));
+        }
+        last = Some(start);
+    }
+    findings.into_problems()
+}

@@ -1,0 +1,155 @@
+//! The text of a file as it may be shown: positions, lines, and nothing secret or harmful to a terminal in it.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// `api_key = …` and its like, up to the end of the line; what follows is not shown.
+static SECRET: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r#"(?i)(?:api_?key|token|secret|passw(?:or)?d|credentials?)["']?[ \t]*=[ \t]*([^\r\n]+)"#,
+    )
+    .expect("the pattern is a constant")
+});
+
+/// A user and a password in an address.
+static CREDENTIALS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#"://([^\s'"/]*:[^\s'"]*)@"#).expect("the pattern is a constant"));
+
+/// A file's name and its text, byte for byte as long as what was read, with secrets and control characters overwritten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) name: String,
+    text: String,
+}
+
+impl Source {
+    pub(crate) fn new(name: &str, text: &str) -> Self {
+        let mut source = Self {
+            name: name.to_owned(),
+            text: without_controls(text),
+        };
+        let secrets = SECRET
+            .captures_iter(text)
+            .chain(CREDENTIALS.captures_iter(text));
+        for found in secrets.filter_map(|c| c.get(1)) {
+            source.mask(found.range());
+        }
+        source
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Overwrites a part with stars, line ends excepted.
+    pub(crate) fn mask(&mut self, span: Range<usize>) {
+        let span = self.within(span);
+        let stars: String = self.text[span.clone()]
+            .chars()
+            .flat_map(|c| {
+                std::iter::repeat_n(if c == '\n' || c == '\r' { c } else { '*' }, c.len_utf8())
+            })
+            .collect();
+        self.text.replace_range(span, &stars);
+    }
+
+    /// The span, clamped to this text, to whole characters and to one line.
+    pub(crate) fn on_one_line(&self, span: Range<usize>) -> Range<usize> {
+        let span = self.within(span);
+        let part = &self.text[span.clone()];
+        let length = part.find(['\n', '\r']).unwrap_or(part.len());
+        span.start..span.start + length
+    }
+
+    fn within(&self, span: Range<usize>) -> Range<usize> {
+        let start = self.text.floor_char_boundary(span.start);
+        let end = self.text.ceil_char_boundary(span.end.min(self.text.len()));
+        start..end.max(start)
+    }
+
+    /// Line and column of a byte, both from 1; columns count characters.
+    pub(crate) fn position(&self, offset: usize) -> (usize, usize) {
+        let before = &self.text[..self.text.floor_char_boundary(offset)];
+        let line = before.bytes().filter(|&b| b == b'\n').count() + 1;
+        let begin = before.rfind('\n').map_or(0, |at| at + 1);
+        (line, before[begin..].chars().count() + 1)
+    }
+
+    /// The span of the line a byte lies on, without its end.
+    pub(crate) fn line_around(&self, offset: usize) -> Range<usize> {
+        let offset = self.text.floor_char_boundary(offset);
+        let start = self.text[..offset].rfind('\n').map_or(0, |at| at + 1);
+        let end = self.text[offset..]
+            .find('\n')
+            .map_or(self.text.len(), |at| offset + at);
+        start..end
+    }
+}
+
+fn without_controls(text: &str) -> String {
+    let shown = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
+    text.chars()
+        .flat_map(|c| {
+            let (c, times) = if shown(c) {
+                (c, 1)
+            } else {
+                ('?', c.len_utf8())
+            };
+            std::iter::repeat_n(c, times)
+        })
+        .collect()
+}
+
+/// A name from a file for a message: in backticks, control characters escaped, not too long, without a password.
+pub(crate) fn quoted(name: &str) -> String {
+    format!(
+        "`{}`",
+        shortened(&CREDENTIALS.replace_all(name, "://***@"), 60)
+    )
+}
+
+/// At most `limit` characters of a text, on one line.
+pub(crate) fn shortened(text: &str, limit: usize) -> String {
+    let clean = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    let mut short: String = text.chars().take(limit).map(clean).collect();
+    if text.chars().nth(limit).is_some() {
+        short.push('…');
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_never_kept() {
+        let source = Source::new("f", "api_key = \"sk-1\"\nmax_tokens = 5\n\"token\"= 'é'\n");
+        assert_eq!(
+            source.text(),
+            "api_key = ******\nmax_tokens = 5\n\"token\"= ****\n"
+        );
+    }
+
+    #[test]
+    fn positions_count_characters_and_never_leave_the_text() {
+        let source = Source::new("f", "é = 1\r\nb\u{1b} = 2");
+        assert_eq!(source.position(2), (1, 2));
+        assert_eq!(source.position(1), (1, 1));
+        assert_eq!(source.position(9_999), (2, 7));
+        assert_eq!(source.on_one_line(0..9_999), 0..6);
+        assert_eq!(&source.text()[source.line_around(9)], "b? = 2");
+    }
+
+    #[test]
+    fn names_in_messages_are_short_and_harmless() {
+        assert_eq!(quoted("a\u{1b}[31m"), "`a\\u{1b}[31m`");
+        assert_eq!(quoted("db://me:p@w@host/x"), "`db://***@host/x`");
+        assert_eq!(shortened("abcdef", 3), "abc…");
+    }
+}

@@ -1,0 +1,81 @@
+//! How a file is replaced: wholly or not at all, on disk when it returns, and with nothing left beside it.
+
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+
+use cap_std::fs::{Dir, File, OpenOptions, Permissions};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat};
+
+/// Puts `content` in the place of the file `name`, or makes it.
+pub(super) fn swap(
+    parent: &Dir,
+    name: &Path,
+    content: &[u8],
+    mode: Option<Permissions>,
+) -> io::Result<()> {
+    let fresh = PathBuf::from(format!(".impresario-{}.tmp", super::nonce()));
+    let is_new = mode.is_none();
+    let written = match nameless(parent) {
+        // A process that is killed leaves no file without a name behind.
+        Ok(mut file) => write(&mut file, content, mode).and_then(|()| {
+            if is_new && give_name(&file, parent, name).is_ok() {
+                return sync(parent);
+            }
+            give_name(&file, parent, &fresh)?;
+            parent.rename(&fresh, parent, name)?;
+            sync(parent)
+        }),
+        // Not every file system knows such files.
+        Err(_) => named(parent, &fresh)
+            .and_then(|mut file| write(&mut file, content, mode))
+            .and_then(|()| parent.rename(&fresh, parent, name))
+            .and_then(|()| sync(parent)),
+    };
+    if written.is_err() {
+        let _gone_already = parent.remove_file(&fresh);
+    }
+    written
+}
+
+fn nameless(parent: &Dir) -> io::Result<File> {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = openat(parent, ".", flags, Mode::from_raw_mode(0o666))?;
+    let file = File::from_std(file.into());
+    // Without /proc it could never be given a name.
+    match Path::new(&shown(&file)).exists() {
+        true => Ok(file),
+        false => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+fn shown(file: &File) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
+fn give_name(file: &File, parent: &Dir, name: &Path) -> io::Result<()> {
+    Ok(linkat(
+        CWD,
+        shown(file),
+        parent,
+        name,
+        AtFlags::SYMLINK_FOLLOW,
+    )?)
+}
+
+fn named(parent: &Dir, path: &Path) -> io::Result<File> {
+    parent.open_with(path, OpenOptions::new().write(true).create_new(true))
+}
+
+fn write(file: &mut File, content: &[u8], mode: Option<Permissions>) -> io::Result<()> {
+    file.write_all(content)?;
+    if let Some(mode) = mode {
+        file.set_permissions(mode)?;
+    }
+    file.sync_all()
+}
+
+/// A folder's handle only names it; to be synced it is opened to be read.
+pub(super) fn sync(dir: &Dir) -> io::Result<()> {
+    dir.open(".")?.sync_all()
+}

@@ -1,0 +1,175 @@
+//! The quickstart is killed and gone on with: the same files, and nothing twice.
+
+use std::collections::BTreeMap;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::{Place, Reading, events, files, output, quick, text};
+
+/// What the undisturbed quickstart leaves: that tests failed is in the record, that they pass is in the files.
+fn undisturbed() -> (Vec<(String, String)>, Vec<Value>) {
+    let place = Place::new();
+    let team = place.file("team.toml", &quick());
+    let ran = output(&mut place.run(&[text(&team), "--json"]));
+    assert_eq!((ran.code(), ran.stderr.as_str()), (Some(0), ""));
+    (files(&place.data().join("workspace")), events(&ran.stdout))
+}
+
+/// Kills the quickstart when it has shown so many events, again and again, and goes on with it to its end.
+fn killed_at(moments: &[usize]) -> (Vec<(String, String)>, Vec<Value>) {
+    let place = Place::new();
+    let team = place.file("team.toml", &quick());
+    for (life, moment) in moments.iter().enumerate() {
+        let mut command = match life {
+            0 => place.run(&[text(&team), "--json"]),
+            _ => place.go_on(&["--json"]),
+        };
+        let mut reading = Reading::start(&mut command);
+        reading.lines(*moment);
+        reading.signal(Signal::KILL);
+        let (status, _, said) = reading.end();
+        assert_eq!(
+            (status.code(), said.as_str()),
+            (None, ""),
+            "killed at {moments:?}"
+        );
+    }
+    let ran = output(&mut place.go_on(&["--json"]));
+    assert_eq!(ran.code(), Some(0), "{moments:?}: {}", ran.stderr);
+    (files(&place.data().join("workspace")), events(&ran.stdout))
+}
+
+/// How often each thing that happens once was written.
+fn once(events: &[Value]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for event in events {
+        let what = match event["type"].as_str().expect("a type") {
+            "tool_call_completed" => &event["step"],
+            "model_call_completed" => &event["turn"],
+            "run_queued" | "run_completed" | "task_message" | "task_created" | "task_completed" => {
+                &Value::Null
+            }
+            _ => continue,
+        };
+        let key = format!(
+            "{} {} {} {what}",
+            event["type"], event["run_id"], event["content"]
+        );
+        *counts.entry(key).or_default() += 1;
+    }
+    counts
+}
+
+fn kinds(events: &[Value], kind: &str) -> usize {
+    events.iter().filter(|event| event["type"] == kind).count()
+}
+
+/// How many runs were taken up again.
+fn check(calm: &(Vec<(String, String)>, Vec<Value>), moments: &[usize]) -> usize {
+    let (files, events) = killed_at(moments);
+    assert_eq!(files, calm.0, "{moments:?}");
+    let twice: Vec<_> = once(&events)
+        .into_iter()
+        .filter(|(_, count)| *count != 1)
+        .collect();
+    assert!(twice.is_empty(), "{moments:?}: {twice:#?}");
+    let ids: Vec<_> = events
+        .iter()
+        .filter_map(|event| event["id"].as_u64())
+        .collect();
+    assert!(
+        ids.iter().copied().eq(1..=ids.len() as u64),
+        "{moments:?}: gaps in {ids:?}"
+    );
+    for kind in [
+        "run_queued",
+        "run_completed",
+        "tool_call_completed",
+        "task_message",
+    ] {
+        assert_eq!(
+            kinds(&events, kind),
+            kinds(&calm.1, kind),
+            "{moments:?}: {kind}"
+        );
+    }
+    // A shell command may have run twice, but only where that was said.
+    let doubts = kinds(&events, "tool_call_in_doubt");
+    let shells = events
+        .iter()
+        .filter(|event| event["type"] == "tool_call_started" && event["tool"] == "shell");
+    let taken_up = kinds(&events, "run_restarted");
+    assert!(shells.count() <= 2 + doubts + taken_up, "{moments:?}");
+    taken_up
+}
+
+#[test]
+fn the_tests_fail_for_real_and_then_pass_for_real() {
+    let (files, events) = undisturbed();
+    let names: Vec<_> = files.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["DESIGN.md", "roman.sh", "test.sh"]);
+    assert!(files[1].1.starts_with("#!/bin/sh\n") && files[1].1.contains("\"4 IV\""));
+    let started = events
+        .iter()
+        .filter(|event| event["type"] == "tool_call_started" && event["tool"] == "shell");
+    let results: Vec<_> = started
+        .map(|start| {
+            let is_its_end = |event: &&Value| {
+                event["type"] == "tool_call_completed"
+                    && event["run_id"] == start["run_id"]
+                    && event["step"] == start["step"]
+            };
+            events.iter().find(is_its_end).expect("its end")["content"]
+                .as_str()
+                .expect("text")
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(results.len(), 2);
+    assert!(
+        results[0].starts_with("exit code 1\n")
+            && results[0].contains("FAIL: 4 gave 'IIII', not 'IV'"),
+        "{}",
+        results[0]
+    );
+    assert_eq!(results[1], "exit code 0\nall tests pass\n");
+    let last = events.last().expect("events");
+    assert_eq!(last["type"], "task_completed");
+    assert!(
+        last["result"]
+            .as_str()
+            .expect("text")
+            .starts_with("roman.sh is done")
+    );
+}
+
+#[test]
+fn killed_at_any_moment_it_comes_to_the_same_end() {
+    let calm = undisturbed();
+    // Spread over its about 105 events: nothing done yet, in delegations, side by side, around the shell, at the very end.
+    let moments = [
+        &[1][..],
+        &[11],
+        &[26],
+        &[44],
+        &[58],
+        &[69],
+        &[84],
+        &[103],
+        &[20, 60, 75, 99],
+    ];
+    let taken_up: usize = std::thread::scope(|scope| {
+        let calm = &calm;
+        let killed = moments.map(|moments| scope.spawn(move || check(calm, moments)));
+        killed
+            .into_iter()
+            .map(|killed| killed.join().expect("the same"))
+            .sum()
+    });
+    // The first and the last moment may be before and after all there was to interrupt.
+    assert!(
+        taken_up >= moments.len(),
+        "{taken_up} runs were taken up again"
+    );
+}

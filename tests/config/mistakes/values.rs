@@ -1,0 +1,200 @@
+//! Single values.
+
+use super::{each, not_yet};
+use crate::config::marked::has_problems;
+
+#[test]
+fn numbers_out_of_range() {
+    each(&[
+        (
+            "[pools]\nworkers = «0»",
+            ("`pools.workers` must be at least 1", ""),
+        ),
+        (
+            "[agents.c]\nprovider = 'local'\nmax_turns = «-3»",
+            ("`agents.c.max_turns` must be at least 1", ""),
+        ),
+        (
+            "[teams.t]\nlead = 'ann'\nmax_restarts = «-1»",
+            ("`teams.t.max_restarts` must be at least 0", ""),
+        ),
+        (
+            "[teams.t]\nlead = 'ann'\nmax_workers = «99999999999»",
+            ("`teams.t.max_workers` must be at most 4294967295", ""),
+        ),
+        (
+            "[pools]\nworkers = «9_999_999_999_999_999_999_999_999_999_999_999_999_999»",
+            ("`pools.workers` must be at most 4294967295", ""),
+        ),
+        (
+            "[agents.c]\nprovider = 'local'\nsettings = { n = «99999999999999999999» }",
+            ("`agents.c.settings.n` is not a number that JSON has", ""),
+        ),
+        (
+            "[agents.c]\nprovider = 'local'\nsettings = { n = [«nan»] }",
+            ("`agents.c.settings.n[0]` is not a number that JSON has", ""),
+        ),
+        (
+            "[agents.c]\nprovider = 'local'\nbudget = { cost_usd = «inf» }",
+            ("`agents.c.budget.cost_usd` must be a finite number", ""),
+        ),
+        (
+            "[agents.c]\nprovider = 'local'\nbudget = { cost_usd = «-1» }",
+            ("a budget of no money allows no model call", ""),
+        ),
+        (
+            "[agents.c]\nprovider = 'local'\nbudget = { tokens = «0» }",
+            ("a budget of no tokens allows no model call", ""),
+        ),
+    ]);
+}
+
+#[test]
+fn durations_and_rates() {
+    each(&[
+        (
+            "[agents.c]\nprovider = 'local'\ntimeout = «'5 parsecs'»",
+            (
+                "`5 parsecs` is not a duration such as `30s` or `5m`",
+                "unknown time unit \"parsecs\"",
+            ),
+        ),
+        (
+            "[agents.c]\nprovider = 'local'\ntimeout = «'0s'»",
+            (
+                "`0s` is not a duration such as `30s` or `5m`",
+                "it must be more than nothing",
+            ),
+        ),
+        (
+            "[agents.c]\nprovider = 'local'\ntimeout = «'-5s'»",
+            (
+                "`-5s` is not a duration such as `30s` or `5m`",
+                "expected number at 0",
+            ),
+        ),
+        (
+            "[providers.p]\nkind = 'scripted'\nlatency = «'2h'»",
+            ("`latency` is longer than an hour", ""),
+        ),
+        (
+            "[providers.p]\nkind = 'scripted'\nrate_limits = ['10/1m', «'10'»]",
+            (
+                "`10` is not a rate such as `10/1m`",
+                "there is no `/` in it",
+            ),
+        ),
+        (
+            "[teams.t]\nlead = 'ann'\nbackoff = { base = «'1m'», cap = '5s' }",
+            (
+                "the first wait, 1m, is longer than the longest, 5s",
+                "make `base` shorter",
+            ),
+        ),
+        (
+            "[teams.t]\nlead = 'ann'\nbackoff = { cap = «'5ms'» }",
+            (
+                "the first wait, 500ms, is longer than the longest, 5ms",
+                "make `base` shorter",
+            ),
+        ),
+        (
+            "[providers.p]\nkind = 'scripted'\nretry = { base = «'2m'» }",
+            (
+                "the first wait, 2m, is longer than the longest, 1m",
+                "make `base` shorter",
+            ),
+        ),
+    ]);
+}
+
+#[test]
+fn words_that_are_no_choice() {
+    each(&[
+        (
+            "[teams.t]\nlead = 'ann'\nstrategy = «'rest-for-on'»",
+            (
+                "`rest-for-on` is not a choice for `teams.t.strategy`",
+                "did you mean `rest_for_one`?",
+            ),
+        ),
+        (
+            "[providers.p]\nkind = «'scripetd'»",
+            (
+                "`scripetd` is not a choice for `providers.p.kind`",
+                "did you mean `scripted`?",
+            ),
+        ),
+        (
+            "[teams.t]\nlead = 'ann'\ntopology = «'star'»",
+            (
+                "`star` is not a choice for `teams.t.topology`",
+                "known choices: `broadcast`, `filtered`, `hierarchical`, `chain`",
+            ),
+        ),
+        (
+            "[agents.c]\nprovider = 'local'\ntools = ['shell']\neffects = { shell = «'transactional'» }",
+            (
+                "`transactional` is not a choice for `agents.c.effects.shell`",
+                "known choices: `pure`",
+            ),
+        ),
+        (
+            "[agents.c]\nprovider = 'local'\nin_doubt = «'guess'»",
+            (
+                "`guess` is not a choice for `agents.c.in_doubt`",
+                "known choices: `tell_model`, `ask`, `retry`, `compensate`",
+            ),
+        ),
+        (
+            "[node]\nengine = «'cloud'»",
+            (
+                "`cloud` is not an engine such as `local` or `restate:http://host:port`",
+                "no engine is called so",
+            ),
+        ),
+        (
+            "[node]\nstore = «'mysql:x'»",
+            (
+                "`mysql:x` is not a store such as `sqlite:journal.db` or `postgres://host/database`",
+                "it names neither",
+            ),
+        ),
+        (
+            "[providers.p]\nkind = 'scripted'\nscripts.ann = [{ fail = «'boom'» }]",
+            (
+                "`boom` is not a choice for `providers.p.scripts.ann[0].fail`",
+                "known choices: `rate_limited`",
+            ),
+        ),
+    ]);
+}
+
+#[test]
+fn names_that_cannot_be_names() {
+    let help = "names are up to 64 letters";
+    each(&[
+        (
+            "[agents.«\"a b\"»]\nprovider = 'local'",
+            ("`a b` cannot be a name", help),
+        ),
+        ("[pools]\n«_x» = 1", ("`_x` cannot be a name", help)),
+        (
+            "[providers.«\"\"»]\nkind = 'scripted'",
+            ("`` cannot be a name", help),
+        ),
+        (
+            "[teams.«\"ä\"»]\nlead = 'ann'",
+            ("`ä` cannot be a name", help),
+        ),
+    ]);
+}
+
+#[test]
+fn equal_waits_are_fine() {
+    has_problems(
+        "[teams.t]\nlead = 'ann'\nbackoff = { base = '5s', cap = '5s' }",
+        &[],
+        not_yet,
+    );
+}

@@ -1,0 +1,155 @@
+//! What this version does not do is said, at its place, and never ignored.
+
+use super::marked::has_problems;
+
+fn refused(marked: &str, what: &'static str, help: &'static str) {
+    let message: &'static str = format!("`{what}` is not available in this version").leak();
+    has_problems(marked, &[(message, help)], |_| false);
+}
+
+#[test]
+fn kinds_of_providers() {
+    for kind in [
+        "anthropic",
+        "openai",
+        "gemini",
+        "openrouter",
+        "claude-code",
+        "acp",
+        "codegen",
+    ] {
+        let text = format!("[providers.p]\nkind = «'{kind}'»");
+        let what = format!("providers.p.kind = \"{kind}\"").leak();
+        refused(
+            &text,
+            what,
+            "this version has `scripted` and `openai-compatible`",
+        );
+    }
+}
+
+#[test]
+fn settings_of_providers_and_agents() {
+    let provider = "[providers.p]\nkind = 'scripted'\n";
+    refused(
+        &format!("{provider}«rate_limits» = ['10/1m']"),
+        "providers.p.rate_limits",
+        "limit calls in flight",
+    );
+    refused(
+        &format!("{provider}«breaker» = {{ failures = 3 }}"),
+        "providers.p.breaker",
+        "calls that fail in passing",
+    );
+    let agent = "[agents.c]\nprovider = 'local'\n";
+    refused(&format!("{agent}«mcp» = []"), "agents.c.mcp", "remove it");
+    refused(
+        &format!("{agent}«hang_after» = '1m'"),
+        "agents.c.hang_after",
+        "a model call is limited",
+    );
+    refused(
+        &format!("{agent}«budget» = {{ tokens = 5 }}"),
+        "agents.c.budget",
+        "a run is limited",
+    );
+    refused(&format!("{agent}«cwd» = '.'"), "agents.c.cwd", "remove it");
+}
+
+#[test]
+fn ways_of_teams() {
+    let team = "[teams.t]\nlead = 'ann'\n";
+    for mode in ["same_task", "peers"] {
+        let what = format!("teams.t.mode = \"{mode}\"").leak();
+        refused(
+            &format!("{team}mode = «'{mode}'»"),
+            what,
+            "this version has `delegate`",
+        );
+    }
+    for topology in ["filtered", "chain"] {
+        let what = format!("teams.t.topology = \"{topology}\"").leak();
+        refused(
+            &format!("{team}topology = «'{topology}'»"),
+            what,
+            "this version has `broadcast`",
+        );
+    }
+    refused(
+        &format!("{team}topology = {{ «rules» = [] }}"),
+        "teams.t.topology.rules",
+        "this version has",
+    );
+    refused(
+        &format!("{team}«pipeline» = 'production'"),
+        "teams.t.pipeline",
+        "remove it",
+    );
+    refused(
+        &format!("{team}«pipeline» = {{ stages = 5 }}"),
+        "teams.t.pipeline",
+        "remove it",
+    );
+}
+
+#[test]
+fn settings_of_the_node() {
+    refused(
+        "[node]\nengine = «'restate:http://x'»",
+        "node.engine = \"restate:…\"",
+        "this version has `local`",
+    );
+    refused(
+        "[node]\nstore = «'postgres://x/y'»",
+        "node.store = \"postgres…\"",
+        "this version has `sqlite:FILE`",
+    );
+    refused(
+        "[node]\n«listen» = '127.0.0.1:1'",
+        "node.listen",
+        "remove it",
+    );
+}
+
+#[test]
+fn whole_sections() {
+    refused(
+        "[«workflows».w]\nfile = 'w.md'",
+        "workflows",
+        "put what is to be done",
+    );
+    refused(
+        "[«mcp_servers».s]\ncommand = 'x'",
+        "mcp_servers",
+        "remove it",
+    );
+    refused(
+        "[[«hooks»]]\nafter = 'shell'\ndecide = 'ask'",
+        "hooks",
+        "remove it",
+    );
+    refused(
+        "[«webhooks».w]\nurl = 'https://x'\nevents = ['alert']",
+        "webhooks",
+        "remove it",
+    );
+    refused(
+        "[[«faults»]]\ntarget = 'node'\nkind = 'kill'\non = 'run_started'\nnth = 2",
+        "faults",
+        "remove it",
+    );
+}
+
+#[test]
+fn what_this_version_does_is_accepted() {
+    has_problems(
+        "[node]\nengine = 'local'\nstore = 'sqlite:x'\ndurability = 'process'",
+        &[],
+        |_| false,
+    );
+    has_problems(
+        "[teams.t]\nlead = 'ann'\nmode = 'delegate'\ntopology = 'hierarchical'",
+        &[],
+        |_| false,
+    );
+}

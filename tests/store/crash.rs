@@ -1,0 +1,137 @@
+//! Killed at any moment, the store keeps what it acknowledged.
+
+use std::path::Path;
+
+use actors::model::{Event, EventBody};
+use actors::store::{Append, Blob, Store};
+use actors::testing::conformance::store::draft::{append, blob, created, events, note, task};
+use fastrand::Rng;
+use impresario::store::{Options, Sqlite};
+use tokio::runtime::{Builder, Runtime};
+
+use super::child::{self, Child};
+
+const ROUNDS: u64 = 20;
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().build().expect("a runtime")
+}
+
+fn open(folder: &Path) -> Sqlite {
+    Sqlite::open(Options::new(folder.join("crash.db"))).expect("the store opens")
+}
+
+/// What batch `n` says, in both of its tasks.
+fn said(n: u64) -> String {
+    let mut rng = Rng::with_seed(n);
+    let length = if rng.u8(..4) == 0 { 20_000 } else { 500 };
+    (0..rng.usize(..length))
+        .map(|_| rng.alphanumeric())
+        .collect()
+}
+
+fn blob_of(n: u64) -> Blob {
+    blob(format!("{n}: {}", said(n)).as_bytes())
+}
+
+fn batch(n: u64) -> Vec<Append> {
+    let drafts = vec![if n == 1 { created() } else { note(&said(n)) }];
+    let with_blob = Append {
+        blobs: vec![blob_of(n)],
+        ..append(task(1), drafts.clone())
+    };
+    vec![with_blob, append(task(2), drafts)]
+}
+
+/// Writes batch after batch and says which are acknowledged. Closes the store now and then, so that a kill may hit that too.
+#[test]
+#[ignore = "a child process of another test"]
+fn write_for_ever() {
+    let Some(folder) = child::place() else {
+        return;
+    };
+    runtime().block_on(async {
+        let mut store = open(&folder);
+        let before = store.task(task(1)).await.expect("task 1");
+        for n in before.map_or(0, |row| row.head) + 1.. {
+            let answers = store.append(batch(n)).await.expect("the store takes it");
+            assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+            child::say(&n.to_string());
+            if n % 7 == 0 {
+                drop(store);
+                store = open(&folder);
+            }
+        }
+    });
+}
+
+/// Lets a child write and kills it at a moment that `rng` chooses; the newest acknowledged batch.
+fn write_and_die(folder: &Path, rng: &mut Rng) -> u64 {
+    let mut writer = Child::start("store::crash::write_for_ever", folder);
+    let mut acknowledged = 0;
+    let mut read = |line: Option<String>| {
+        let Some(n) = line.and_then(|line| line.parse().ok()) else {
+            return false;
+        };
+        acknowledged = n;
+        true
+    };
+    for _ in 0..rng.usize(..25) {
+        assert!(
+            read(writer.next_line()),
+            "the child writes until it is killed"
+        );
+    }
+    for _ in 0..rng.u32(..400_000) {
+        std::hint::spin_loop();
+    }
+    writer.kill();
+    while read(writer.next_line()) {}
+    acknowledged
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_kill() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut rng = Rng::with_seed(7);
+    let mut newest = 0;
+    for round in 0..ROUNDS {
+        newest = newest.max(write_and_die(folder.path(), &mut rng));
+        let stored = runtime().block_on(stored(folder.path()));
+        assert!(
+            stored >= newest,
+            "round {round}: {newest} acknowledged, {stored} stored"
+        );
+    }
+    assert!(
+        newest > ROUNDS,
+        "the children were killed before they wrote anything"
+    );
+}
+
+/// How many batches are there; each is there whole and says what it said.
+async fn stored(folder: &Path) -> u64 {
+    let store = open(folder);
+    store.check().await.expect("nothing is damaged");
+    let first = events(&store, task(1)).await;
+    let second = events(&store, task(2)).await;
+    assert_eq!(
+        first.len(),
+        second.len(),
+        "a batch is written whole or not at all"
+    );
+    for (n, (first, second)) in (1..).zip(first.iter().zip(&second)) {
+        assert_eq!((first.id, second.id), (n, n));
+        assert!(n == 1 || [first, second].map(content) == [said(n), said(n)]);
+        let blob = blob_of(n);
+        assert_eq!(store.blob(blob.hash).await, Ok(Some(blob.bytes)));
+    }
+    first.len() as u64
+}
+
+fn content(event: &Event) -> String {
+    match &event.body {
+        EventBody::TaskMessage { content, .. } => content.clone(),
+        other => panic!("{other:?}"),
+    }
+}
