@@ -63,7 +63,7 @@ pub(super) async fn begin(
     let reason = if incarnation.0 > 1 {
         "its actor crashed"
     } else {
-        "the node was restarted"
+        "its task was opened again"
     };
     let bodies = claim(&loaded.state, recovery, &definition.limits, reason);
     let drafts = drafts(context, *run, agent, loaded.state.epoch, bodies);

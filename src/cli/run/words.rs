@@ -146,7 +146,13 @@ pub(super) fn strategy(strategy: TeamStrategy) -> &'static str {
 pub(super) fn waits_for(reason: &WaitReason) -> String {
     match reason {
         WaitReason::Permit { pool } => format!("a permit of the pool `{pool}`: all are taken"),
-        WaitReason::Executor { tool } => format!("an executor that has {tool}: none is connected"),
+        WaitReason::Executor { tool, name: None } => {
+            format!("an executor that has {tool}: none is connected")
+        }
+        WaitReason::Executor {
+            tool,
+            name: Some(name),
+        } => format!("executor {name}, which has begun {tool} and is gone"),
         WaitReason::Children { count } => counted(*count, "delegated run"),
         WaitReason::Human { question } => format!("a human: {}", clean(question)),
         WaitReason::Retry { delay_ms } => time(Duration::from_millis(*delay_ms)),

@@ -152,6 +152,10 @@ impl RunActor {
                 resolution: Resolution::Retried,
                 ..
             } => self.settle(*step, 1, cx),
+            EventBody::TaskResumed { .. } => {
+                let answering = self.answering.take();
+                answering.into_iter().for_each(|reply| reply.send(true));
+            }
             EventBody::RunProgress { .. } => drop(self.report(RunReport::Progress(event), cx)),
             body if body.is_run_end() && event.run_id == Some(self.run) => self.end = Some(event),
             _ => {}

@@ -1,4 +1,4 @@
-//! Whole tasks, from their creation to their end.
+//! What agents do: delegate, work in the background, follow a workflow.
 
 use std::time::Duration;
 
