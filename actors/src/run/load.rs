@@ -8,7 +8,7 @@ use supervision::{Failure, Incarnation};
 use crate::journal::JournalError;
 use crate::model::event::Seq;
 use crate::model::task::Attention;
-use crate::model::{AgentName, Content, Event, EventBody, Limits, Recovery, RunId, Sender};
+use crate::model::{AgentName, Content, Event, EventBody, Limits, Recovery, RunId, RunStatus, Sender};
 use crate::store::{Append, Draft, Rejected, StoreError};
 
 use super::actor::{RunArguments, RunContext, RunReport};
@@ -60,10 +60,11 @@ pub(super) async fn begin(
         }
         Begin::Start | Begin::Resume | Begin::CleanSlate => {}
     }
-    let reason = if incarnation.0 > 1 {
-        "its actor crashed"
-    } else {
-        "its task was opened again"
+    let reason = match (loaded.state.status, loaded.state.is_begun) {
+        (RunStatus::Queued, false) => "it goes on after its end",
+        (RunStatus::Queued, true) => "a person released it",
+        _ if incarnation.0 > 1 => "its actor crashed",
+        _ => "its task was opened again",
     };
     let bodies = claim(&loaded.state, recovery, &definition.limits, reason);
     let drafts = drafts(context, *run, agent, loaded.state.epoch, bodies);

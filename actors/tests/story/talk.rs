@@ -1,7 +1,7 @@
 //! Who sees what in the room.
 
 use actors::model::{
-    ChatMessage, Sender, TaskDefinition, TaskId, TaskStatus, TeamSpec, Topology,
+    ChatMessage, TaskDefinition, TaskId, TaskStatus, TeamSpec, Topology,
 };
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -65,6 +65,7 @@ async fn shown(play: &Play, task: TaskId) -> String {
                 continue;
             };
             let said = said.lines().filter(|line| line.starts_with('['));
+            let said = said.map(|line| teller::named(line, task, &names));
             said.for_each(|line| text.push_str(&format!("  {line}\n")));
         }
     }
@@ -91,6 +92,5 @@ async fn what_is_said_when_a_task_has_ended_is_refused() {
     assert_snapshot!(refused.replace(&task.to_string(), "task"), @"task has ended");
     let is_said = play.told(task).await.contains("too late");
     assert!(!is_said);
-    let _ = Sender::Human;
     play.system.shutdown().await;
 }

@@ -241,7 +241,7 @@ impl RunActor {
             CallPhase::InDoubt {
                 policy: InDoubtPolicy::Ask,
                 reason,
-            } if question(&call.call.name, step, reason) == asked => Some((step, reason.clone())),
+            } if question(call, step, reason) == asked => Some((step, reason.clone())),
             _ => None,
         };
         let found = self.state.open_calls().find_map(is_it);

@@ -12,6 +12,9 @@ use crate::store::{Append, Blob, Draft, Rejected};
 
 use super::{Out, RunActor, RunMessage, RunReport};
 
+/// How many characters of a long text people are shown in lists.
+const PREVIEW: usize = 200;
+
 impl RunActor {
     pub(super) fn write(&mut self, bodies: impl IntoIterator<Item = EventBody>) {
         self.outbox.extend(bodies.into_iter().map(Out::Own));
@@ -57,11 +60,12 @@ impl RunActor {
 
     /// Long texts go to blobs, so that a journal stays quick to read.
     pub(super) fn with_blobs(&mut self, body: EventBody, blobs: &mut Vec<Blob>) -> EventBody {
-        let limit = self.context.definition.limits.inline_bytes as usize;
-        let mut store = |content: Content| match content {
+        let limits = &self.context.definition.limits;
+        let (limit, capsule) = (limits.inline_bytes as usize, limits.capsule_chars as usize);
+        let mut store = |content: Content, preview: usize| match content {
             Content::Inline(text) if text.len() > limit => {
                 let hash = blake3::hash(text.as_bytes()).to_hex().to_string();
-                let preview = text[..text.floor_char_boundary(200)].to_owned();
+                let preview = text.chars().take(preview).collect();
                 let bytes = text.len() as u64;
                 blobs.push(Blob {
                     hash: hash.clone(),
@@ -84,10 +88,11 @@ impl RunActor {
             } => EventBody::ToolCallCompleted {
                 step,
                 outcome,
-                content: store(content),
+                content: store(content, PREVIEW),
             },
+            // Whoever delegated the run is shown it from here.
             EventBody::RunCompleted { result, usage } => EventBody::RunCompleted {
-                result: store(result),
+                result: store(result, capsule.max(PREVIEW)),
                 usage,
             },
             EventBody::Message {
@@ -96,7 +101,7 @@ impl RunActor {
                 about,
             } => EventBody::Message {
                 from,
-                content: store(content),
+                content: store(content, PREVIEW),
                 about,
             },
             body => body,

@@ -44,7 +44,8 @@ pub fn in_doubt(
         }
         InDoubtPolicy::Compensate => {}
         InDoubtPolicy::Ask => {
-            let question = question(&tool, step, reason);
+            let question = state.call(step).map(|call| question(call, step, reason));
+            let question = question.unwrap_or_default();
             let attention = Attention::InDoubt {
                 run: state.id,
                 question: question.clone(),
@@ -58,10 +59,18 @@ pub fn in_doubt(
     bodies
 }
 
+/// How much of a call's arguments a person is shown in a question.
+const ARGS: usize = 200;
+
 /// What a person is asked about a call.
 #[must_use]
-pub fn question(tool: &str, step: Step, reason: &str) -> String {
-    format!("did {tool} (step {step}) take effect? {reason}")
+pub fn question(call: &Call, step: Step, reason: &str) -> String {
+    let (tool, args) = (&call.call.name, call.call.args.to_string());
+    let args = match args.char_indices().nth(ARGS) {
+        Some((cut, _)) => format!("{}…", &args[..cut]),
+        None => args,
+    };
+    format!("did {tool} {args} (step {step}) take effect? {reason}")
 }
 
 /// Why the outcome of a cancelled call is unknown.
