@@ -186,7 +186,10 @@ impl RunState {
                 about,
             } => {
                 self.claims = 0;
-                about.iter().for_each(|run| self.delivered(*run));
+                for run in about {
+                    self.delivered(*run);
+                    self.replace_progress(*run, event.id);
+                }
                 self.heard(private(event.id, from, content.clone()));
             }
             EventBody::RunRetrying { .. }
@@ -275,9 +278,10 @@ impl RunState {
             .thinking
             .take()
             .map_or(answered, |thinking| thinking.seen);
-        let shown = self.unseen.partition_point(|note| note.seq <= seen);
-        self.items
-            .extend(self.unseen.drain(..shown).map(Item::Note));
+        let count = self.unseen.partition_point(|note| note.seq <= seen);
+        let said = self.unseen.drain(..count);
+        let shown = said.filter(|note| note.is_shown(seen));
+        self.items.extend(shown.map(Item::Note));
     }
 
     // ---- calls
