@@ -180,7 +180,9 @@ impl Tool for ExecutorTool {
         async move {
             let executors = self.executors.all(&project, &self.spec.name);
             let stops = executors.iter().map(|executor| {
-                executor.handle.call(|reply| ExecutorMessage::Stop(call_id.clone(), reply), GRACE)
+                executor
+                    .handle
+                    .call(|reply| ExecutorMessage::Stop(call_id.clone(), reply), GRACE)
             });
             let outcomes = join_all(stops).await.into_iter().flatten();
             outcomes.map(result).max_by_key(|result| match result {

@@ -8,7 +8,9 @@ use supervision::{Failure, Incarnation};
 use crate::journal::JournalError;
 use crate::model::event::Seq;
 use crate::model::task::Attention;
-use crate::model::{AgentName, Content, Event, EventBody, Limits, Recovery, RunId, RunStatus, Sender};
+use crate::model::{
+    AgentName, Content, Event, EventBody, Limits, Recovery, RunId, RunStatus, Sender,
+};
 use crate::store::{Append, Draft, Rejected, StoreError};
 
 use super::actor::{RunArguments, RunContext, RunReport};

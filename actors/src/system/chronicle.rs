@@ -133,8 +133,9 @@ impl Chronicle {
         };
         self.is_writing = true;
         let journal = self.journal.clone();
-        let _ = cx.attach(async move {
-            ChronicleMessage::Written(journal.append(append).await.map(drop))
-        });
+        let _ =
+            cx.attach(
+                async move { ChronicleMessage::Written(journal.append(append).await.map(drop)) },
+            );
     }
 }

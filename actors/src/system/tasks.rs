@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use supervision::{Handle, Reply};
 
+use crate::journal::JournalError;
 use crate::model::event::Seq;
 use crate::model::{
     AgentName, Attention, Content, ContextMode, Event, EventBody, RunId, RunSpec, Sender,
     TaskDefinition, TaskId, TaskStatus,
 };
-use crate::journal::JournalError;
 use crate::store::{Append, Draft, RunRow, StoreError, TaskRow};
 use crate::task::RoomMessage;
 use crate::task::room::open_questions;
@@ -213,7 +213,9 @@ impl System {
             usage: usage(row),
         };
         let reason = reason.to_owned();
-        let whole = EventBody::TaskCancelled { reason: reason.clone() };
+        let whole = EventBody::TaskCancelled {
+            reason: reason.clone(),
+        };
         Ok(end_all(&self.journal, task, |row| vec![end(row)], whole).await?)
     }
 
@@ -263,7 +265,10 @@ impl System {
             // Whoever took it may have crashed before it could say so.
             tokio::time::sleep(PAUSE).await;
             let still_open = open().await?;
-            if asked.as_ref().is_some_and(|asked| !still_open.all().contains(asked)) {
+            if asked
+                .as_ref()
+                .is_some_and(|asked| !still_open.all().contains(asked))
+            {
                 return Ok(true);
             }
         }

@@ -88,7 +88,9 @@ async fn a_child_that_is_cancelled_alone_is_told_to_its_parent_which_goes_on() {
     assert_eq!(play.system.cancel_run(task, child, "again").await, Ok(()));
     let told = play.told_to_the_end(task, TaskStatus::Completed).await;
     play.system.shutdown().await;
-    let after = told.lines().skip_while(|line| !line.contains("run_cancelled"));
+    let after = told
+        .lines()
+        .skip_while(|line| !line.contains("run_cancelled"));
     assert_snapshot!(after.collect::<Vec<_>>().join("\n"));
 }
 

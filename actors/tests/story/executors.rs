@@ -20,7 +20,10 @@ fn pay(ms: u64) -> Value {
 }
 
 async fn without_executors(scripts: Value) -> Play {
-    Play::on(Play::set("20ms", scripts, &[]), |stage| stage.machines.clear()).await
+    Play::on(Play::set("20ms", scripts, &[]), |stage| {
+        stage.machines.clear()
+    })
+    .await
 }
 
 fn machine(play: &Play, name: &str) -> Machine {
@@ -95,8 +98,14 @@ async fn a_call_that_was_done_while_the_link_was_gone_is_not_done_again_elsewher
         std::future::pending::<()>().await;
     });
     let life = aside(life);
-    let link = Link { to: forward, from: heard };
-    play.system.attach_executor("default", link).await.expect("taken on");
+    let link = Link {
+        to: forward,
+        from: heard,
+    };
+    play.system
+        .attach_executor("default", link)
+        .await
+        .expect("taken on");
     let task = play.begin(&["lead"], |_| {}).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     connect(&play, "desktop").await;
@@ -106,7 +115,9 @@ async fn a_call_that_was_done_while_the_link_was_gone_is_not_done_again_elsewher
     let told = play.told_to_the_end(task, TaskStatus::Completed).await;
     let paid = play.stage.outside.all_payments();
     assert_eq!(paid.len(), 1, "{paid:?}\n{told}");
-    let once = told.lines().filter(|line| line.contains("tool_call_started"));
+    let once = told
+        .lines()
+        .filter(|line| line.contains("tool_call_started"));
     assert_eq!(once.count(), 1, "{told}");
     play.system.shutdown().await;
     assert_snapshot!(told);
@@ -140,6 +151,9 @@ async fn an_executor_that_does_not_come_back_leaves_the_call_in_doubt() {
 }
 
 fn aside(life: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
-    #[expect(clippy::disallowed_methods, reason = "an executor is not in the system's tree")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an executor is not in the system's tree"
+    )]
     tokio::spawn(life)
 }

@@ -181,7 +181,9 @@ impl Play {
         let names = teller::names(&self.stage.journal(task).await);
         let roots = self.system.run_tree(task).await.expect("a tree");
         let mut lines = Vec::new();
-        roots.iter().for_each(|root| draw(root, 0, &names, &mut lines));
+        roots
+            .iter()
+            .for_each(|root| draw(root, 0, &names, &mut lines));
         lines.join("\n")
     }
 }
@@ -204,10 +206,7 @@ fn is_waiting(event: &Event) -> bool {
     matches!(event.body, EventBody::RunWaiting { .. })
 }
 
-fn agent<'a>(
-    definition: &'a mut TaskDefinition,
-    name: &str,
-) -> &'a mut actors::model::AgentSpec {
+fn agent<'a>(definition: &'a mut TaskDefinition, name: &str) -> &'a mut actors::model::AgentSpec {
     let found = definition.agents.get_mut(&AgentName::from(name));
     found.expect("an agent of this name")
 }

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::model::{Event, RunId, TaskId, TaskStatus};
-use actors::store::{
-    Append, Appended, EventQuery, RunRow, Snapshot, Store, StoreError, TaskRow,
-};
+use actors::store::{Append, Appended, EventQuery, RunRow, Snapshot, Store, StoreError, TaskRow};
 use actors::system::{Settled, SystemError};
 use futures_util::future::{BoxFuture, FutureExt};
 use insta::assert_snapshot;
@@ -43,7 +41,8 @@ async fn with_auto_recover_an_unfinished_task_goes_on() {
 #[tokio::test(start_paused = true)]
 async fn without_auto_recover_it_is_failed_and_goes_on_when_a_person_says_so() {
     let (mut play, task) = shut_down().await;
-    play.restart(|deps| deps.settings.auto_recover = false).await;
+    play.restart(|deps| deps.settings.auto_recover = false)
+        .await;
     assert_eq!(
         play.system.wait(task).await,
         Ok(Settled::Failed(
@@ -138,7 +137,10 @@ async fn a_task_whose_beginning_is_damaged_needs_attention_and_others_go_on() {
     play.restart(|_| {}).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(play.told(damaged).await, told);
-    assert_eq!(play.system.answer(damaged, "it is restored").await, Ok(true));
+    assert_eq!(
+        play.system.answer(damaged, "it is restored").await,
+        Ok(true)
+    );
     let told = play.told_to_the_end(damaged, TaskStatus::Completed).await;
     play.system.shutdown().await;
     assert_snapshot!(told);

@@ -21,9 +21,7 @@ fn asking(definition: &mut TaskDefinition) {
 
 /// Two members whose payments are both in doubt.
 async fn two_ask() -> (Play, TaskId) {
-    let ask = |agent: &str| {
-        json!({ "tool": "create_run", "args": { "agent": agent, "input": format!("be {agent}"), "mode": "background" } })
-    };
+    let ask = |agent: &str| json!({ "tool": "create_run", "args": { "agent": agent, "input": format!("be {agent}"), "mode": "background" } });
     let scripts = json!({
         "lead": [ { "say": "Go.", "calls": [ask("a"), ask("b")] }, { "say": "I wait." }, { "say": "both are done" } ],
         "a": [ { "say": "Rent.", "calls": [unheard("rent")] }, { "say": "a: {{last}}" } ],
@@ -37,7 +35,8 @@ async fn two_ask() -> (Play, TaskId) {
 
 /// The question that is open now, and the run that asked it.
 async fn question(play: &Play, task: TaskId) -> String {
-    match play.system.wait(task).await {
+    let waiting = tokio::time::timeout(Duration::from_secs(600), play.system.wait(task));
+    match waiting.await.expect("somebody asks") {
         Ok(Settled::NeedsAttention(Attention::InDoubt { run, question })) => {
             let names = super::teller::names(&play.stage.journal(task).await);
             format!("{}: {question}", names[&run])
@@ -59,7 +58,9 @@ async fn each_of_two_questions_gets_its_own_answer() {
     assert!(asked[0] != asked[1], "{asked:?}");
     let told = play.told_to_the_end(task, TaskStatus::Completed).await;
     play.system.shutdown().await;
-    let after = told.lines().skip_while(|line| !line.contains("tool_call_in_doubt"));
+    let after = told
+        .lines()
+        .skip_while(|line| !line.contains("tool_call_in_doubt"));
     assert_snapshot!(after.collect::<Vec<_>>().join("\n"));
 }
 
@@ -133,7 +134,10 @@ async fn an_answer_when_nothing_waits_is_not_taken() {
     assert!(!told.contains("yes"), "{told}");
     let late = play.system.answer(task, "yes").await;
     assert_eq!(late, Err(SystemError::Over(task)));
-    assert_eq!(play.system.cancel(task, "x").await, Err(SystemError::Over(task)));
+    assert_eq!(
+        play.system.cancel(task, "x").await,
+        Err(SystemError::Over(task))
+    );
     play.system.shutdown().await;
 }
 
@@ -151,7 +155,9 @@ async fn when_those_who_asked_are_cancelled_nobody_is_needed() {
     assert_eq!(row.status, TaskStatus::Running);
     let told = play.told_to_the_end(task, TaskStatus::Completed).await;
     play.system.shutdown().await;
-    let after = told.lines().skip_while(|line| !line.contains("run_cancelled"));
+    let after = told
+        .lines()
+        .skip_while(|line| !line.contains("run_cancelled"));
     assert_snapshot!(after.collect::<Vec<_>>().join("\n"));
 }
 

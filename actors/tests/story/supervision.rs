@@ -155,7 +155,8 @@ async fn resume_and_clean_slate_side_by_side() {
             { "say": "paid, as I was told: {{last}}" }
         ] });
         let play = Play::new(scripts, &[("lead", 1, 1)]).await;
-        let change = |definition: &mut TaskDefinition| agent(definition, "lead").recovery = recovery;
+        let change =
+            |definition: &mut TaskDefinition| agent(definition, "lead").recovery = recovery;
         let task = play.begin(&["lead"], change).await;
         let told = play.told_to_the_end(task, TaskStatus::Completed).await;
         play.system.shutdown().await;
@@ -181,12 +182,28 @@ async fn nothing_of_a_supervisor_is_written_after_the_end() {
     let task = play.begin(&["lead", "b"], alone(5, Some(backoff))).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let run = play.run(task, "b").await;
-    assert_eq!(play.system.cancel_run(task, run, "it takes too long").await, Ok(()));
+    assert_eq!(
+        play.system.cancel_run(task, run, "it takes too long").await,
+        Ok(())
+    );
     let told = play.told_to_the_end(task, TaskStatus::Completed).await;
-    assert!(told.lines().last().is_some_and(|line| line.contains("task_completed")), "{told}");
+    assert!(
+        told.lines()
+            .last()
+            .is_some_and(|line| line.contains("task_completed")),
+        "{told}"
+    );
     for body in [
-        EventBody::AgentState { state: actors::model::event::AgentState::Idle, reason: String::new() },
-        EventBody::SupervisorRestart { path: String::new(), child: String::new(), incarnation: 2, reason: String::new() },
+        EventBody::AgentState {
+            state: actors::model::event::AgentState::Idle,
+            reason: String::new(),
+        },
+        EventBody::SupervisorRestart {
+            path: String::new(),
+            child: String::new(),
+            incarnation: 2,
+            reason: String::new(),
+        },
     ] {
         let refused = late(&play, task, body).await;
         assert!(refused.contains("does not fit"), "{refused}");
@@ -212,6 +229,9 @@ async fn late(play: &Play, task: actors::model::TaskId, body: EventBody) -> Stri
         blobs: Vec::new(),
     };
     let mut appended = play.stage.store.append(vec![append]).await.expect("memory");
-    let refused = appended.pop().expect("one answer").expect_err("it is refused");
+    let refused = appended
+        .pop()
+        .expect("one answer")
+        .expect_err("it is refused");
     refused.to_string()
 }

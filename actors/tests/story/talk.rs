@@ -1,21 +1,23 @@
 //! Who sees what in the room.
 
-use actors::model::{
-    ChatMessage, TaskDefinition, TaskId, TaskStatus, TeamSpec, Topology,
-};
+use actors::model::{ChatMessage, TaskDefinition, TaskId, TaskStatus, TeamSpec, Topology};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use super::{Play, teller};
 
 fn scripts() -> Value {
-    let says = |what: &str| json!([
-        { "say": "I say it.", "call": "post_message", "args": { "content": what } },
-        { "say": "And I wait a little.", "call": "pay_once", "args": { "what": "time", "ms": 500 } },
-        { "say": "done" }
-    ]);
-    let ask = |agent: &str| json!({ "tool": "create_run",
-        "args": { "agent": agent, "input": format!("be {agent}"), "mode": "background" } });
+    let says = |what: &str| {
+        json!([
+            { "say": "I say it.", "call": "post_message", "args": { "content": what } },
+            { "say": "And I wait a little.", "call": "pay_once", "args": { "what": "time", "ms": 500 } },
+            { "say": "done" }
+        ])
+    };
+    let ask = |agent: &str| {
+        json!({ "tool": "create_run",
+        "args": { "agent": agent, "input": format!("be {agent}"), "mode": "background" } })
+    };
     json!({
         "lead": [
             { "say": "Go.", "calls": [ask("a"), ask("b"),

@@ -292,7 +292,10 @@ async fn a_long_result_is_shown_up_to_the_limit_and_the_rest_is_in_the_record() 
             });
             let play = Play::new(scripts, &[]).await;
             let limits = |definition: &mut TaskDefinition| {
-                (definition.limits.capsule_chars, definition.limits.inline_bytes) = (20, 100);
+                (
+                    definition.limits.capsule_chars,
+                    definition.limits.inline_bytes,
+                ) = (20, 100);
             };
             let task = play.begin(&["lead", "worker"], limits).await;
             play.until(task, TaskStatus::Completed).await;
@@ -306,7 +309,10 @@ async fn a_long_result_is_shown_up_to_the_limit_and_the_rest_is_in_the_record() 
                 "{length} {mode}"
             );
             let room = play.told(task).await;
-            assert!(room.contains("count: 01234567890123456789\\n[the first 20"), "{room}");
+            assert!(
+                room.contains("count: 01234567890123456789\\n[the first 20"),
+                "{room}"
+            );
             let run = play.run(task, "worker").await;
             let record = play.system.run(task, run).await.expect("a record");
             let whole = play.system.text(&record.result.expect("a result")).await;
@@ -350,7 +356,8 @@ async fn only_the_newest_word_of_a_run_is_shown_then_and_later() {
     let steps: Vec<_> = (0..9)
         .map(|n| json!({ "say": format!("step {n}"), "call": "pay_pure", "args": {} }))
         .collect();
-    let look = json!({ "say": "I look.", "call": "pay_once", "args": { "what": "time", "ms": 5_000 } });
+    let look =
+        json!({ "say": "I look.", "call": "pay_once", "args": { "what": "time", "ms": 5_000 } });
     let scripts = json!({
         "lead": [
             { "say": "go", "call": "create_run", "args": { "agent": "worker", "input": "long", "mode": "background" } },
@@ -367,7 +374,11 @@ async fn only_the_newest_word_of_a_run_is_shown_then_and_later() {
         .all()
         .into_iter()
         .filter(|request| request.agent == "lead")
-        .map(|request| format!("{:?}", request.messages).matches("still at it").count())
+        .map(|request| {
+            format!("{:?}", request.messages)
+                .matches("still at it")
+                .count()
+        })
         .collect();
     play.system.shutdown().await;
     // A word that was shown stays where it was; of those that came between two looks only the last was.

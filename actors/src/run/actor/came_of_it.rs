@@ -6,8 +6,8 @@ use crate::agent::Thought;
 use crate::model::event::{Outcome, Resolution};
 use crate::model::run::Parent;
 use crate::model::{
-    Attention, Content, Delegation, EffectClass, EventBody, InDoubtPolicy, RunId, RunSpec, Sender, Step,
-    WaitReason,
+    Attention, Content, Delegation, EffectClass, EventBody, InDoubtPolicy, RunId, RunSpec, Sender,
+    Step, WaitReason,
 };
 use crate::run::load;
 use crate::run::next::{in_doubt, model_call_failed, question, resolve};

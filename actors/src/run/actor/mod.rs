@@ -19,8 +19,8 @@ use tokio::task::AbortHandle;
 use crate::agent::{AgentMessage, Gate, Thought};
 use crate::journal::{Journal, JournalError};
 use crate::model::{
-    AgentName, AgentSpec, Attention, Event, EventBody, RunId, RunSpec, Step, TaskDefinition, TaskId,
-    Timestamp, WaitReason,
+    AgentName, AgentSpec, Attention, Event, EventBody, RunId, RunSpec, Step, TaskDefinition,
+    TaskId, Timestamp, WaitReason,
 };
 use crate::pool::Pools;
 use crate::recipient::Recipient;

@@ -1,7 +1,7 @@
 //! Fences, claims, ends and the rows.
 
-use crate::model::task::Attention;
 use crate::model::event::AgentState;
+use crate::model::task::Attention;
 use crate::model::{
     Content, EventBody, RunStatus, Sender, Step, TaskStatus, Timestamp, Usage, event::Outcome,
 };
