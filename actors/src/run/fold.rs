@@ -186,7 +186,7 @@ impl RunState {
                 about,
             } => {
                 self.claims = 0;
-                for run in about {
+                if let Some(run) = about {
                     self.delivered(*run);
                     self.replace_progress(*run, event.id);
                 }

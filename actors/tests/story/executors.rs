@@ -110,7 +110,8 @@ async fn a_call_that_was_done_while_the_link_was_gone_is_not_done_again_elsewher
     tokio::time::sleep(Duration::from_secs(2)).await;
     connect(&play, "desktop").await;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    (line.abort(), life.abort());
+    line.abort();
+    life.abort();
     connect(&play, "laptop").await;
     let told = play.told_to_the_end(task, TaskStatus::Completed).await;
     let paid = play.stage.outside.all_payments();

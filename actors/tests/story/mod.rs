@@ -3,6 +3,7 @@
 mod ends;
 mod executors;
 mod follow;
+mod long;
 mod nodes;
 mod questions;
 mod supervision;
