@@ -7,6 +7,7 @@ use supervision::{Context, Exit, Failure};
 use crate::journal::JournalError;
 use crate::model::event::Resolution;
 use crate::model::{CallId, Content, Event, EventBody, Step};
+use crate::run::next::room_message;
 use crate::run::{read, snapshot};
 use crate::store::{Append, Blob, Draft, Rejected};
 
@@ -17,7 +18,14 @@ const PREVIEW: usize = 200;
 
 impl RunActor {
     pub(super) fn write(&mut self, bodies: impl IntoIterator<Item = EventBody>) {
-        self.outbox.extend(bodies.into_iter().map(Out::Own));
+        for body in bodies {
+            if let EventBody::RunFailed { error, .. } = &body {
+                let (text, limits) = (format!("failed: {error}"), &self.context.definition.limits);
+                let said = room_message(&self.state, &self.name, &text, limits);
+                self.outbox.extend(said.into_iter().map(Out::Own));
+            }
+            self.outbox.push(Out::Own(body));
+        }
     }
 
     pub(super) fn record(&mut self, cx: &Context<RunMessage>) {
