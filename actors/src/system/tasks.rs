@@ -19,8 +19,8 @@ use crate::topology::TopologyMessage;
 use super::opener::{OpenerMessage, end_all};
 use super::{PATIENCE, System, SystemError};
 
-/// How often an answer is given again when the task's tree was restarted over it.
-const ANSWERS: u32 = 5;
+/// How often an answer is given, or a task cancelled, when its tree is restarted over it.
+const TRIES: u32 = 5;
 
 /// How long is waited before something is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -187,6 +187,21 @@ impl System {
     /// # Errors
     /// [`SystemError::NoSuchTask`], [`SystemError::Over`], or nobody answers.
     pub async fn cancel(&self, task: TaskId, reason: &str) -> Result<(), SystemError> {
+        for _ in 0..TRIES {
+            match self.cancel_once(task, reason).await {
+                Err(SystemError::Silent) => {}
+                cancelled => return cancelled,
+            }
+            // Its room may have crashed over it, before or after it was done.
+            tokio::time::sleep(PAUSE).await;
+            if self.task(task).await?.status == TaskStatus::Cancelled {
+                return Ok(());
+            }
+        }
+        Err(SystemError::Silent)
+    }
+
+    async fn cancel_once(&self, task: TaskId, reason: &str) -> Result<(), SystemError> {
         match self.is_given_up(task).await {
             Err(SystemError::Store(StoreError::Corrupt { .. })) => {
                 return self.end_unreadable(task, reason).await;
@@ -196,10 +211,7 @@ impl System {
         let (reply, cancelled) = Reply::channel();
         let cancel = RoomMessage::Cancel(reason.to_owned(), reply);
         self.open_and_tell(task, Some(cancel)).await?;
-        match cancelled.await {
-            Ok(()) => Ok(()),
-            Err(_) => self.why_silent(task).await,
-        }
+        cancelled.await.map_err(|_| SystemError::Silent)
     }
 
     /// Nothing of a task runs whose journal is damaged so that it cannot be opened; its end is all that is written.
@@ -257,7 +269,7 @@ impl System {
     pub async fn answer(&self, task: TaskId, answer: &str) -> Result<bool, SystemError> {
         let open = || open_questions(self.deps.store.as_ref(), task);
         let asked = open().await?.first().cloned();
-        for _ in 0..ANSWERS {
+        for _ in 0..TRIES {
             match self.give_answer(task, answer).await {
                 Err(SystemError::Silent) => {}
                 answered => return answered,
