@@ -35,16 +35,16 @@ impl fmt::Display for Because<'_> {
             (_, State::HalfOpen) => {
                 return write!(
                     f,
-                    "is half-open since {held:?} and waits for its probes: try again when they are back"
+                    "has been half-open for {held:?} and waits for its probes: try again when they are back"
                 );
             }
             (Cause::Manual(reason), _) => {
                 return write!(
                     f,
-                    "is held open by hand since {held:?}: {reason}; it stays so until somebody closes it or leaves it to itself"
+                    "has been held open by hand for {held:?}: {reason}; it stays so until somebody closes it or leaves it to itself"
                 );
             }
-            _ => write!(f, "is {state} since {held:?}: {cause}")?,
+            _ => write!(f, "has been {state} for {held:?}: {cause}")?,
         }
         if let Some(last) = open.last.as_ref().filter(|_| cause.is_failure()) {
             write!(f, ", the last: {last}")?;

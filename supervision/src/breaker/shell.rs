@@ -41,7 +41,7 @@ pub type Listener = Arc<dyn Fn(&Transition) + Send + Sync>;
 /// breaker.try_acquire()?.failure(Failure::new("overloaded").retry_after(Duration::from_secs(60)));
 ///
 /// let open = breaker.try_acquire().unwrap_err();
-/// assert_eq!(open.to_string(), "circuit breaker `search` is open since 0ns: 2 failures, the last: overloaded; it tries again in 60s");
+/// assert_eq!(open.to_string(), "circuit breaker `search` has been open for 0ns: 2 failures, the last: overloaded; it tries again in 60s");
 ///
 /// assert_eq!(breaker.until_ready().await, State::HalfOpen); // a minute later
 /// breaker.try_acquire()?.success();

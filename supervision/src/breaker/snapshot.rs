@@ -58,7 +58,7 @@ pub struct Snapshot {
 impl fmt::Display for Snapshot {
     /// In a few words.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} since {:?}", self.state, rounded(self.held))?;
+        write!(f, "{} for {:?}", self.state, rounded(self.held))?;
         if let Some(reason) = &self.manual {
             return write!(f, ", by hand: {reason}");
         }
@@ -75,7 +75,7 @@ impl fmt::Display for Snapshot {
             }
             State::HalfOpen => {
                 let (out, back) = (self.probes, self.successes);
-                write!(f, ", {out} probes out, {back} succeeded")
+                write!(f, ", probes: {out} out, {back} succeeded")
             }
         }
     }

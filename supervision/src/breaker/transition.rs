@@ -156,6 +156,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::New => f.write_str("new"),
+            Self::Failures(1) => f.write_str("a failure"),
             Self::Failures(count) => write!(f, "{count} failures"),
             Self::FailureRate { failures, calls } => {
                 write!(f, "{failures} of {calls} calls failed")
@@ -165,7 +166,8 @@ impl fmt::Display for Cause {
             Self::ProbeSlow => f.write_str("a probe was slow"),
             Self::ProbeOverdue => f.write_str("a probe did not come back in time"),
             Self::WaitOver => f.write_str("its wait is over"),
-            Self::Probes(count) => write!(f, "{count} successful probes"),
+            Self::Probes(1) => f.write_str("a probe succeeded"),
+            Self::Probes(count) => write!(f, "{count} probes succeeded"),
             Self::Manual(reason) => write!(f, "by hand: {reason}"),
             Self::Automatic => f.write_str("no longer held by hand"),
             Self::Injected => f.write_str("an injected fault"),
