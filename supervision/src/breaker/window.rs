@@ -88,7 +88,7 @@ impl Window {
         self.sum = Tally::default();
     }
 
-    /// Drops the buckets that are too old.
+    /// Drops the buckets that are too old. Time never goes back: the rules see to it.
     fn advance(&mut self, now: Duration) {
         let newest = nanoseconds(now) / self.width;
         let passed = newest.saturating_sub(self.newest).min(BUCKETS as u64);
@@ -97,7 +97,7 @@ impl Window {
             let old = std::mem::take(&mut self.buckets[place]);
             self.sum.remove(old);
         }
-        self.newest = self.newest.max(newest);
+        self.newest = newest;
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the remainder is below 60")]
