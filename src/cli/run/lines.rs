@@ -76,6 +76,7 @@ fn told(view: &View, event: &Event) -> Told {
         body => of_task(body)
             .or_else(|| of_supervision(view, body))
             .or_else(|| of_run(view, run?, body))
+            .or_else(|| of_end(run?, body))
             .or_else(|| of_call(run?, body)),
     }
 }
@@ -97,6 +98,7 @@ fn of_task(body: &EventBody) -> Told {
         EventBody::TaskResumed { answer } => {
             (Tone::Plain, format!("a human decided: {}", quoted(answer)))
         }
+        EventBody::TaskReopened => (Tone::Plain, "a human goes on with the task".to_owned()),
         EventBody::TaskCompleted { .. } => (Tone::Good, "the task is done".to_owned()),
         EventBody::TaskFailed { error } => {
             (Tone::Bad, format!("the task failed: {}", clean(error)))
@@ -218,6 +220,31 @@ fn of_run(view: &View, run: &Run, body: &EventBody) -> Told {
                 ),
             )
         }
+        EventBody::RunContinued { content, .. } => (
+            Tone::Plain,
+            format!("is given more for {title}: {}", first_line(text(content))),
+        ),
+        EventBody::RunProgress { turn, doing, .. } => (
+            Tone::Plain,
+            format!(
+                "is still at {title}, in turn {}: {}",
+                turn + 1,
+                clean(doing)
+            ),
+        ),
+        EventBody::RunReleased => (Tone::Plain, format!("may go on with {title}")),
+        EventBody::ModelCallCompleted { text, calls, .. }
+            if !calls.is_empty() && !first_line(text).is_empty() =>
+        {
+            (Tone::Words, quoted(text))
+        }
+        _ => return None,
+    })
+}
+
+fn of_end(run: &Run, body: &EventBody) -> Told {
+    let title = quoted(&run.title);
+    Some(match body {
         EventBody::RunCompleted { result, .. } => (
             Tone::Good,
             format!("is done with {title}: {}", first_line(text(result))),
@@ -235,12 +262,6 @@ fn of_run(view: &View, run: &Run, body: &EventBody) -> Told {
                 clean(reason)
             ),
         ),
-        EventBody::RunReleased => (Tone::Plain, format!("may go on with {title}")),
-        EventBody::ModelCallCompleted { text, calls, .. }
-            if !calls.is_empty() && !first_line(text).is_empty() =>
-        {
-            (Tone::Words, quoted(text))
-        }
         _ => return None,
     })
 }
