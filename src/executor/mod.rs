@@ -22,6 +22,7 @@ use crate::tool::shell::{Sandbox, Shell, ShellOptions};
 use crate::tool::{LocalTool, Workspace, WorkspaceError, file_tools, nonce};
 
 pub use crate::tool::shell::main_hook;
+pub use crate::tool::{Limits as ToolLimits, ShellLimits};
 use ledger::Ledger;
 pub use ledger::LedgerError;
 pub use options::{Limits, Observer, Options, Point};

@@ -2,6 +2,7 @@
 
 mod definition;
 mod good;
+mod limits;
 mod marked;
 mod mistakes;
 mod mutation;

@@ -30,11 +30,24 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) {
     }
 }
 
+/// The keys that not all kinds of providers have.
+const OF_SOME_KINDS: [&str; 7] = [
+    "latency",
+    "scripts",
+    "base_url",
+    "api_key_env",
+    "connect_timeout",
+    "silence_timeout",
+    "max_reply_bytes",
+];
+
 /// Which kinds of providers have a key; kinds that are not listed have all the others.
 fn has_key(kind: ProviderKind, key: &str) -> bool {
     match key {
         "latency" | "scripts" => kind == ProviderKind::Scripted,
-        "base_url" | "api_key_env" => kind != ProviderKind::Scripted,
+        "base_url" | "api_key_env" | "connect_timeout" | "silence_timeout" | "max_reply_bytes" => {
+            kind != ProviderKind::Scripted
+        }
         _ => true,
     }
 }
@@ -43,7 +56,7 @@ fn keys_of_kind(kind: ProviderKind, path: &Path, report: &mut Report<'_>) {
     if report.is_spoiled(&path.then("kind")) {
         return;
     }
-    for key in ["latency", "scripts", "base_url", "api_key_env"] {
+    for key in OF_SOME_KINDS {
         if !has_key(kind, key) && report.says(&path.then(key)) {
             let message = format!("a provider of kind `{}` has no `{key}`", word(&kind));
             report.at_key(
