@@ -1,5 +1,6 @@
 //! Tests of `config` through its public boundary.
 
+mod catalog;
 mod definition;
 mod good;
 mod limits;
@@ -7,4 +8,5 @@ mod marked;
 mod mistakes;
 mod mutation;
 mod schema;
+mod scripts;
 mod unavailable;

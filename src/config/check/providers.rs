@@ -1,6 +1,6 @@
 //! `[providers.NAME]`
 
-use std::time::Duration;
+use actors::provider::scripted::MAX_LATENCY;
 
 use super::{url, variable, waits};
 use crate::config::choice::word;
@@ -8,9 +8,6 @@ use crate::config::file::{Config, ProviderConfig, ProviderKind};
 use crate::config::path::{Path, setting};
 use crate::config::problem::Complaint;
 use crate::config::read::Report;
-
-/// What the scripted provider takes.
-const LONGEST_LATENCY: Duration = Duration::from_secs(3600);
 
 pub(super) fn check(config: &Config, report: &mut Report<'_>) {
     for (name, provider) in &config.providers {
@@ -70,7 +67,7 @@ fn keys_of_kind(kind: ProviderKind, path: &Path, report: &mut Report<'_>) {
 fn latency(provider: &ProviderConfig, path: &Path, report: &mut Report<'_>) {
     if provider
         .latency
-        .is_some_and(|latency| latency.get() > LONGEST_LATENCY)
+        .is_some_and(|latency| latency.get() > MAX_LATENCY)
     {
         report.at(path, Complaint::new("`latency` is longer than an hour"));
     }
