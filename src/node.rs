@@ -19,7 +19,7 @@ use actors::store::{Store, StoreError};
 use actors::system::{Providers, Settings, System, SystemError};
 use serde_json::{Value, json};
 use supervision::{
-    Backoff, ChildSpec, Flags, Root, Start, Strategy, SupervisorHandle, SupervisorSpec,
+    Backoff, ChildSpec, Exit, Flags, Root, Start, Strategy, SupervisorHandle, SupervisorSpec,
 };
 use tokio::sync::mpsc;
 
@@ -144,6 +144,15 @@ impl Node {
             }
         };
         Ok(Self { system, root, data })
+    }
+
+    /// Waits until the node is down because a supervisor at the top has given up, and says how that one ended. Nothing happens in
+    /// the node then; its unfinished tasks go on at the next start.
+    pub async fn ended(&self) -> Exit {
+        tokio::select! {
+            exit = self.system.ended() => exit,
+            exit = self.root.wait() => exit,
+        }
     }
 
     /// Stops everything in reverse order, and closes the store. Unfinished tasks go on at the next start.
