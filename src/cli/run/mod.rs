@@ -151,15 +151,15 @@ async fn close(node: Node, show: Show, watched: &Watched) -> Result<(), Refusal>
         Watched::Over(_) | Watched::Down(_) => drop(written.await),
         Watched::Stopped | Watched::AtOnce => drop(timeout(FAREWELL, written).await),
     }
-    match watched {
+    let stopped = match watched {
         // What is under way ends with the process, and is taken up again from the journal.
         Watched::AtOnce => Ok(()),
+        _ => node.stop().await,
+    };
+    match watched {
         // Why it is down is told already.
-        Watched::Down(_) => Ok(drop(node.stop().await)),
-        Watched::Over(_) | Watched::Stopped => {
-            let stopped = node.stop().await;
-            stopped.map_err(|error| Refusal::Failed(error.to_string()))
-        }
+        Watched::Down(_) => Ok(()),
+        _ => stopped.map_err(|error| Refusal::Failed(error.to_string())),
     }
 }
 
