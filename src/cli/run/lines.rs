@@ -271,11 +271,12 @@ fn waiting(view: &View, run: &Run, reason: &WaitReason) -> Option<String> {
         // What follows says it in more words.
         WaitReason::Human { .. } | WaitReason::Retry { .. } => None,
         WaitReason::Children { .. } => {
-            let said = match run.last.is_empty() {
-                true => String::new(),
-                false => format!(": {}", quoted(&run.last)),
-            };
-            Some(format!("waits for {}{said}", whom(view, run)))
+            let said = (!run.last.is_empty()).then(|| quoted(&run.last));
+            match (whom(view, run), said) {
+                (Some(whom), Some(said)) => Some(format!("waits for {whom}: {said}")),
+                (Some(whom), None) => Some(format!("waits for {whom}")),
+                (None, said) => said,
+            }
         }
         reason => Some(format!("waits for {}", waits_for(reason))),
     }
@@ -393,6 +394,20 @@ mod tests {
     #[test]
     fn trouble_in_lines() {
         insta::assert_snapshot!(lines(&trouble()));
+    }
+
+    #[test]
+    fn nobody_is_waited_for_who_has_ended() {
+        let (events, mut view) = (quickstart(), View::default());
+        let waits = |event: &&Event| matches!(event.body, EventBody::RunWaiting { .. });
+        let waiting = events.iter().find(waits).expect("one waits");
+        let others = |event: &&Event| event.id < waiting.id || event.run_id != waiting.run_id;
+        events
+            .iter()
+            .filter(others)
+            .for_each(|event| view.fold(event));
+        let said = line(&view, waiting).map(|line| line.what);
+        insta::assert_snapshot!(said.expect("a line"), @"“I wait for both.”");
     }
 
     #[test]
