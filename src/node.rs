@@ -262,7 +262,7 @@ fn settings(config: &Config) -> Settings {
 fn providers(config: &Config) -> Result<Providers, NodeError> {
     let mut providers = Providers::new();
     for (name, settings) in &config.providers {
-        let kind = kind(&settings.kind);
+        let kind = settings.kind.to_string();
         let provider =
             provider::build(&kind, table(settings)).map_err(|error| NodeError::Provider {
                 name: name.clone(),
@@ -276,10 +276,6 @@ fn providers(config: &Config) -> Result<Providers, NodeError> {
         providers.insert(name.clone(), (provider, retry));
     }
     Ok(providers)
-}
-
-fn kind(kind: &ProviderKind) -> String {
-    json!(kind).as_str().unwrap_or_default().to_owned()
 }
 
 /// What a provider's own constructor reads: the keys that its kind has and the file says.

@@ -228,7 +228,7 @@ fn topology(team: &TeamConfig) -> Result<Topology, ConfigError> {
     match &team.topology {
         NameOr::Name(TopologyName::Broadcast) => Ok(Topology::Broadcast),
         NameOr::Name(TopologyName::Hierarchical) => Ok(Topology::Hierarchical),
-        NameOr::Name(other) => Err(unavailable(&super::choice::word(other))),
+        NameOr::Name(other) => Err(unavailable(&other.to_string())),
         NameOr::Table(_) => Err(unavailable("rules")),
     }
 }

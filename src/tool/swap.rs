@@ -32,27 +32,34 @@ pub(super) fn swap(
     mode: Option<Permissions>,
 ) -> io::Result<()> {
     let fresh = passing_name(owner);
-    let is_new = mode.is_none();
-    let written = match nameless(parent) {
-        // A process that is killed leaves no file without a name behind.
-        Ok(mut file) => write(&mut file, content, mode).and_then(|()| {
-            if is_new && give_name(&file, parent, name).is_ok() {
-                return sync(parent);
-            }
-            give_name(&file, parent, &fresh)?;
-            parent.rename(&fresh, parent, name)?;
-            sync(parent)
-        }),
-        // Not every file system knows such files.
-        Err(_) => named(parent, &fresh)
-            .and_then(|mut file| write(&mut file, content, mode))
-            .and_then(|()| parent.rename(&fresh, parent, name))
-            .and_then(|()| sync(parent)),
-    };
-    if written.is_err() {
+    let swapped = put(parent, (&fresh, name), content, mode).and_then(|()| sync(parent));
+    if swapped.is_err() {
         let _gone_already = parent.remove_file(&fresh);
     }
-    written
+    swapped
+}
+
+/// Writes a file and gives it its last name; on the way it may bear the one before.
+fn put(
+    parent: &Dir,
+    (fresh, name): (&Path, &Path),
+    content: &[u8],
+    mode: Option<Permissions>,
+) -> io::Result<()> {
+    let is_new = mode.is_none();
+    match nameless(parent) {
+        // A process that is killed leaves no file without a name behind.
+        Ok(mut file) => {
+            write(&mut file, content, mode)?;
+            if is_new && give_name(&file, parent, name).is_ok() {
+                return Ok(());
+            }
+            give_name(&file, parent, fresh)?;
+        }
+        // Not every file system knows such files.
+        Err(_) => write(&mut named(parent, fresh)?, content, mode)?,
+    }
+    parent.rename(fresh, parent, name)
 }
 
 fn nameless(parent: &Dir) -> io::Result<File> {

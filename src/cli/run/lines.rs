@@ -210,16 +210,7 @@ fn of_run(view: &View, run: &Run, body: &EventBody) -> Told {
             error,
             delay_ms,
             ..
-        } => {
-            let wait = time(Duration::from_millis(*delay_ms));
-            (
-                Tone::Warning,
-                format!(
-                    "attempt {attempt} failed, the next in {wait}: {}",
-                    clean(error)
-                ),
-            )
-        }
+        } => (Tone::Warning, retrying(*attempt, *delay_ms, error)),
         EventBody::RunContinued { content, .. } => (
             Tone::Plain,
             format!("is given more for {title}: {}", first_line(text(content))),
@@ -240,6 +231,14 @@ fn of_run(view: &View, run: &Run, body: &EventBody) -> Told {
         }
         _ => return None,
     })
+}
+
+fn retrying(attempt: u32, delay_ms: u64, error: &str) -> String {
+    let wait = time(Duration::from_millis(delay_ms));
+    format!(
+        "attempt {attempt} failed, the next in {wait}: {}",
+        clean(error)
+    )
 }
 
 fn of_end(run: &Run, body: &EventBody) -> Told {

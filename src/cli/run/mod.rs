@@ -176,7 +176,10 @@ async fn again(row: &TaskRow, events: &[Event], mut show: Show) -> io::Result<Ex
         is_resumed: true,
     };
     show.end(&view, took);
-    let _ = show.out.finish().await;
+    match show.out.finish().await {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
+        _ => {}
+    }
     Ok(match row.status {
         TaskStatus::Completed => Exit::Done,
         TaskStatus::Cancelled => Exit::Interrupted,

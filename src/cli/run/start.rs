@@ -194,26 +194,25 @@ async fn resume(
         let _ = output::note(note);
     }
     let since = SystemClock.now();
-    let node = Node::start(&config, data, &workspace)
-        .await
-        .map_err(unusable)?;
+    let node = Node::start(&config, data, &workspace).await;
+    let node = node.map_err(unusable)?;
     let is_answered = match answer {
-        Some(answer) => match node.system.answer(row.id, &answer).await {
-            Ok(is_taken) => is_taken,
-            Err(error) => {
-                let _ = node.stop().await;
-                return Err(Refusal::Failed(error.to_string()));
-            }
-        },
-        None => false,
+        None => Ok(false),
+        Some(answer) => node.system.answer(row.id, &answer).await,
     };
-    Ok(Begin::Started(Box::new(Started {
-        node,
-        task: row.id,
-        history: row.head,
-        is_answered,
-        since,
-    })))
+    match is_answered {
+        Ok(is_answered) => Ok(Begin::Started(Box::new(Started {
+            node,
+            task: row.id,
+            history: row.head,
+            is_answered,
+            since,
+        }))),
+        Err(error) => {
+            let _ = node.stop().await;
+            Err(Refusal::Failed(error.to_string()))
+        }
+    }
 }
 
 /// What was asked for that only a new task could heed.

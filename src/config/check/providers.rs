@@ -3,7 +3,6 @@
 use actors::provider::scripted::MAX_LATENCY;
 
 use super::{url, variable, waits};
-use crate::config::choice::word;
 use crate::config::file::{Config, ProviderConfig, ProviderKind};
 use crate::config::path::{Path, setting};
 use crate::config::problem::Complaint;
@@ -55,7 +54,7 @@ fn keys_of_kind(kind: ProviderKind, path: &Path, report: &mut Report<'_>) {
     }
     for key in OF_SOME_KINDS {
         if !has_key(kind, key) && report.says(&path.then(key)) {
-            let message = format!("a provider of kind `{}` has no `{key}`", word(&kind));
+            let message = format!("a provider of kind `{}` has no `{key}`", kind);
             report.at_key(
                 &path.then(key),
                 Complaint::new(message).help("remove it, or change `kind`"),
