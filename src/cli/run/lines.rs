@@ -107,9 +107,7 @@ fn of_task(body: &EventBody) -> Told {
             Tone::Bad,
             format!("the task was cancelled: {}", clean(reason)),
         ),
-        EventBody::BudgetExceeded { limit } => {
-            (Tone::Warning, format!("limit reached: {}", clean(limit)))
-        }
+        EventBody::BudgetExceeded { limit } => (Tone::Warning, reached(limit)),
         _ => return None,
     })
 }
@@ -122,6 +120,14 @@ fn begun(facts: &Facts) -> String {
         .scripted()
         .map_or_else(String::new, |scripted| format!(", {scripted}"));
     format!("task {}{team}{scripted}", quoted(&facts.name))
+}
+
+/// A limit mostly says by itself that it is one.
+fn reached(limit: &str) -> String {
+    match limit.starts_with("the limit") {
+        true => clean(limit),
+        false => format!("limit reached: {}", clean(limit)),
+    }
 }
 
 fn said(from: &Sender, to: Option<&str>, content: &str) -> String {
