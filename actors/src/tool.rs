@@ -59,7 +59,7 @@ pub type Waits<'a> = &'a (dyn Fn(WaitReason) + Send + Sync);
 
 /// Something a model can call.
 ///
-/// Dropping the future of [`Tool::call`] must stop what it does as far as that is possible.
+/// Dropping the future of [`Tool::call`] must stop what it does in the node as far as that is possible.
 pub trait Tool: Send + Sync + 'static {
     /// Its name, arguments and effect class.
     fn spec(&self) -> ToolSpec;
@@ -86,6 +86,18 @@ pub trait Tool: Send + Sync + 'static {
     /// How much longer than its own limit a call is waited for: for tools that keep the limit themselves, somewhere else.
     fn grace(&self) -> Duration {
         Duration::ZERO
+    }
+
+    /// Stops a call that is under way somewhere else, and returns when nothing of it runs any more, with what it came to as far as that
+    /// is known. What a call does in the node is stopped by dropping its future; what it does elsewhere goes on when its future is
+    /// dropped, because the run that made it may only have crashed and will ask for it again.
+    fn stop(
+        &self,
+        call_id: CallId,
+        project: String,
+    ) -> BoxFuture<'_, Option<Result<String, ToolError>>> {
+        let _ = (call_id, project);
+        Box::pin(async { None })
     }
 
     /// The call's result is durable: whoever kept it for us may forget it.

@@ -74,10 +74,8 @@ fn play(accidents: &[(u64, Accident)]) -> Outcome {
             .start_paused(true)
             .build()
             .expect("a runtime");
-        let seeded = Stage {
-            seed: 7 + life,
-            ..stage.clone()
-        };
+        let mut seeded = stage.clone();
+        seeded.seed += life;
         let status = runtime.block_on(async {
             let work = async {
                 let system = seeded.open(&moments).await;

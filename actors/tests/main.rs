@@ -4,4 +4,6 @@ mod crash;
 mod doubt;
 mod seeds;
 mod story;
+mod support;
+mod troupes;
 mod wait;

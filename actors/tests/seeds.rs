@@ -152,10 +152,8 @@ fn play(plan: &Plan, calm: bool) -> Result<Played, String> {
     };
     let mut kills = if calm { Vec::new() } else { plan.kills.clone() };
     for life in 0..6 {
-        let stage = Stage {
-            seed: plan.seed + life,
-            ..stage.clone()
-        };
+        let mut stage = stage.clone();
+        stage.seed = plan.seed + life;
         let moments = Moments::with(std::mem::take(&mut accidents));
         let runtime = runtime();
         let work = live(plan, &stage, &moments, std::mem::take(&mut kills));

@@ -71,14 +71,8 @@ async fn a_cancelled_task_is_not_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_for_a_system_that_has_ended() {
     for kill in [true, false] {
-        let slow = stage(json!([{ "say": "x" }]));
-        let slow = Stage::new(
-            ScriptedSettings {
-                latency: Duration::from_secs(100),
-                ..slow.scripts
-            },
-            3,
-        );
+        let scripts = json!({ "latency": "100s", "scripts": { "lead": [{ "say": "x" }] } });
+        let slow = Stage::new(serde_json::from_value(scripts).expect("scripts"), 3);
         let system = slow.open(&Moments::calm()).await;
         let task = system.create_task(task(&[])).await.expect("a task");
         let end = async {

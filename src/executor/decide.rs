@@ -2,7 +2,7 @@
 
 use actors::model::executor::{CallError, CallErrorCode, CallOutcome};
 
-use super::ledger::{Entry, State};
+use super::ledger::{Entry, State, interrupted};
 
 /// What is known when a call is asked for.
 #[derive(Debug)]
@@ -50,6 +50,18 @@ pub(super) fn decide(asked: Asked) -> Verdict {
         Some(State::Begun(tool)) => Verdict::Interrupted(tool),
         Some(State::Pure) | None if asked.calls >= asked.most => Verdict::Refuse(busy(asked.most)),
         Some(State::Pure) | None => Verdict::Run,
+    }
+}
+
+/// What a call came to that is to be stopped and does not run.
+pub(super) fn not_running(entry: Option<Entry>) -> CallOutcome {
+    match entry.map(|entry| entry.state) {
+        Some(State::Done(outcome)) => outcome,
+        Some(State::Begun(tool)) => interrupted(&tool),
+        Some(State::Pure) | None => CallOutcome::Error(CallError {
+            code: CallErrorCode::Cancelled,
+            message: "it does not run on this executor".to_owned(),
+        }),
     }
 }
 

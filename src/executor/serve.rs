@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Executor;
 use super::call::{Call, Outbox, finish, in_a_thread};
-use super::decide::{Asked, Verdict, decide};
+use super::decide::{Asked, Verdict, decide, not_running};
 use super::ledger::{LedgerError, interrupted};
 
 /// How many answers may wait to be sent, besides the calls that run, before no more frames are read.
@@ -138,11 +138,13 @@ impl<'a> Link<'a> {
                     timeout,
                 });
             }
-            ToExecutor::Cancel { call_id } => {
-                if let Some(running) = self.running.get(&call_id) {
-                    running.stop.cancel();
+            ToExecutor::Cancel { call_id } => match self.running.get(&call_id) {
+                Some(running) => running.stop.cancel(),
+                None => {
+                    let outcome = not_running(self.executor.ledger.entry(&call_id));
+                    self.answer(call_id, outcome);
                 }
-            }
+            },
             ToExecutor::Ack { call_id } => {
                 let ledger = Arc::clone(&self.executor.ledger);
                 if ledger.forget(&call_id) {

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use crate::child::Start;
 use crate::exit::Exit;
 use crate::restart::{AdminError, ChildKey, DynamicCore, Request, Target};
+use crate::root::{Root, StartError};
 use crate::shell::{Made, SupervisorLauncher, ask};
 use crate::spec::{Kind, Plan, SpecError};
 use crate::strategy::Flags;
-use crate::supervisor::{Added, Root, StartError, SupervisorHandle, added, done};
+use crate::supervisor::{Added, SupervisorHandle, added, done};
 
 type MakeInstance<A> = Arc<dyn Fn(A) -> Start + Send + Sync>;
 

@@ -44,6 +44,7 @@ mod handle;
 mod inbox;
 pub mod report;
 pub mod restart;
+mod root;
 mod shell;
 pub mod spec;
 pub mod strategy;
@@ -61,9 +62,8 @@ pub use handle::{CallError, Handle, Reply, SendError};
 pub use inbox::{AtRestart, DEAD_LETTERS_KEPT, Inbox, inbox};
 pub use report::{Decision, Listener, Report};
 pub use restart::{AdminError, ChildKey, ChildState, Incarnation};
+pub use root::{Root, StartError};
 pub use spec::{ChildId, Kind, Plan, Restart, Shutdown, SpecError};
 pub use strategy::{AutoShutdown, Flags, Intensity, Strategy};
-pub use supervisor::{
-    Added, ChildSpec, InitResult, Root, StartError, SupervisorHandle, SupervisorSpec,
-};
+pub use supervisor::{Added, ChildSpec, InitResult, SupervisorHandle, SupervisorSpec};
 pub use tree::{Counts, Tree};

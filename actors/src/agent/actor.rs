@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use supervision::{Actor, Context, Failure, Inbox, Reply, Start};
-use tokio_util::sync::CancellationToken;
 
+use super::gate::Gate;
 use crate::feed::{Bus, Live};
 use crate::model::{AgentName, ModelRequest, Reply as ModelReply, TaskId};
 use crate::provider::{Delta, Provider, ProviderError, ProviderErrorKind, usable};
@@ -16,8 +16,8 @@ pub type Thought = Result<ModelReply, ProviderError>;
 /// What an agent's actor is told.
 #[derive(Debug)]
 pub enum AgentMessage {
-    /// Think about this. The call ends at once when the token is cancelled.
-    Think(Box<ModelRequest>, CancellationToken, Reply<Thought>),
+    /// Think about this. The call ends at once when the gate is closed.
+    Think(Box<ModelRequest>, Gate, Reply<Thought>),
 }
 
 /// What an agent's actor is given.
@@ -61,13 +61,14 @@ impl Actor for Agent {
         message: AgentMessage,
         cx: &mut Context<AgentMessage>,
     ) -> Result<(), Failure> {
-        let AgentMessage::Think(request, abandoned, reply) = message;
+        let AgentMessage::Think(request, gate, reply) = message;
         let arguments = self.0.clone();
         // A provider that panics takes the agent down, as a crash of the agent: its supervisor decides what follows.
         let _ = cx.attach_maybe(async move {
+            let _inside = gate.enter()?;
             tokio::select! {
                 biased;
-                () = abandoned.cancelled() => {}
+                () = gate.closed() => {}
                 thought = call(&arguments, &request) => reply.send(thought),
             }
             None

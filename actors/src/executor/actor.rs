@@ -25,8 +25,8 @@ pub struct Link {
 pub enum ExecutorMessage {
     /// Make this call; answered at its end.
     Call(CallId, ToExecutor, Reply<CallOutcome>),
-    /// Stop this call: nobody waits for it any more.
-    Cancel(CallId),
+    /// Stop this call; answered when nothing of it runs any more.
+    Stop(CallId, Reply<CallOutcome>),
     /// The result of this call is durable.
     Ack(CallId),
     /// The executor said something; the receiver comes back for the next.
@@ -87,9 +87,9 @@ impl Actor for ExecutorActor {
                 let frame = self.calls.call(call_id, frame, reply);
                 self.send(frame, cx);
             }
-            ExecutorMessage::Cancel(call_id) => {
-                let frame = self.calls.cancel(&call_id);
-                self.send(frame, cx);
+            ExecutorMessage::Stop(call_id, reply) => {
+                let frame = self.calls.stop(call_id, reply);
+                self.send(Some(frame), cx);
             }
             ExecutorMessage::Ack(call_id) => self.send(Some(ToExecutor::Ack { call_id }), cx),
             ExecutorMessage::Heard(Some(frame), from) => {

@@ -49,11 +49,17 @@ impl<W> Calls<W> {
         is_new.then(|| kept.clone())
     }
 
-    /// Nobody waits for this call any more. The frame to send, if it was in flight.
-    pub fn cancel(&mut self, call_id: &CallId) -> Option<ToExecutor> {
-        self.waiting.remove(call_id).map(|_| ToExecutor::Cancel {
+    /// One more waits for the end of this call, which is to be stopped. The frame to send: also for a call that is not known to be in
+    /// flight, as the executor may have it from an earlier connection.
+    pub fn stop(&mut self, call_id: CallId, waiter: W) -> ToExecutor {
+        let frame = ToExecutor::Cancel {
             call_id: call_id.clone(),
-        })
+        };
+        let entry = self.waiting.entry(call_id);
+        let (kept, waiters) = entry.or_insert_with(|| (frame.clone(), Vec::new()));
+        kept.clone_from(&frame);
+        waiters.push(waiter);
+        frame
     }
 
     /// Takes a frame in.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::{BoxFuture, FutureExt, join_all};
 use supervision::{CallError, Handle};
 use tokio::sync::Notify;
 
@@ -61,14 +61,16 @@ impl Executors {
     }
 
     fn find(&self, project: &str, tool: &str) -> Option<Handle<ExecutorMessage>> {
-        let connected = self.connected_now();
+        self.all(project, tool).into_iter().next()
+    }
+
+    fn all(&self, project: &str, tool: &str) -> Vec<Handle<ExecutorMessage>> {
         let fits = |executor: &&Connected| {
             executor.project == project && executor.tools.iter().any(|name| name == tool)
         };
-        connected
-            .iter()
-            .find(fits)
-            .map(|executor| executor.handle.clone())
+        let connected = self.connected_now();
+        let fitting = connected.iter().filter(fits);
+        fitting.map(|executor| executor.handle.clone()).collect()
     }
 
     /// An executor of this project that has this tool; waits for one, and says so.
@@ -134,11 +136,7 @@ impl Tool for ExecutorTool {
                     .wait_for(&call.project, &self.spec.name, waits)
                     .await;
                 match self.call_on(&executor, &call).await {
-                    Ok(CallOutcome::Ok(text)) => return Ok(text),
-                    Ok(CallOutcome::Error(error)) if error.code == CallErrorCode::Interrupted => {
-                        return Err(ToolError::Unknown(error.message));
-                    }
-                    Ok(CallOutcome::Error(error)) => return Err(ToolError::Failed(error.message)),
+                    Ok(outcome) => return result(outcome),
                     // The connection ended: the next one is asked under the same id, and the ledger knows what was done.
                     Err(_) => self.executors.disconnected(&executor),
                 }
@@ -159,6 +157,27 @@ impl Tool for ExecutorTool {
                 Err(ToolError::Failed(why)) => Probe::Failed(why),
                 Err(ToolError::Unknown(why)) => Probe::Unknown(why),
             }
+        }
+        .boxed()
+    }
+
+    /// Whichever executor has it is told.
+    fn stop(
+        &self,
+        call_id: CallId,
+        project: String,
+    ) -> BoxFuture<'_, Option<Result<String, ToolError>>> {
+        async move {
+            let executors = self.executors.all(&project, &self.spec.name);
+            let stops = executors.iter().map(|executor| {
+                executor.call(|reply| ExecutorMessage::Stop(call_id.clone(), reply), GRACE)
+            });
+            let outcomes = join_all(stops).await.into_iter().flatten();
+            outcomes.map(result).max_by_key(|result| match result {
+                Ok(_) => 2,
+                Err(ToolError::Unknown(_)) => 1,
+                Err(ToolError::Failed(_)) => 0,
+            })
         }
         .boxed()
     }
@@ -186,28 +205,18 @@ impl ExecutorTool {
             args: call.args.clone(),
             timeout_ms: u64::try_from(call.timeout.as_millis()).unwrap_or(u64::MAX),
         };
-        let mut cancel = CancelOnDrop {
-            executor,
-            call_id: Some(call.call_id.clone()),
-        };
-        let outcome = executor
+        executor
             .ask(|reply| ExecutorMessage::Call(call.call_id.clone(), frame, reply))
-            .await;
-        cancel.call_id = None;
-        outcome
+            .await
     }
 }
 
-/// Dropping a call tells the executor to stop it.
-struct CancelOnDrop<'a> {
-    executor: &'a Handle<ExecutorMessage>,
-    call_id: Option<CallId>,
-}
-
-impl Drop for CancelOnDrop<'_> {
-    fn drop(&mut self) {
-        if let Some(call_id) = self.call_id.take() {
-            let _ = self.executor.try_send(ExecutorMessage::Cancel(call_id));
+fn result(outcome: CallOutcome) -> Result<String, ToolError> {
+    match outcome {
+        CallOutcome::Ok(text) => Ok(text),
+        CallOutcome::Error(error) if error.code == CallErrorCode::Interrupted => {
+            Err(ToolError::Unknown(error.message))
         }
+        CallOutcome::Error(error) => Err(ToolError::Failed(error.message)),
     }
 }

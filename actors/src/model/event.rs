@@ -69,6 +69,17 @@ pub enum Content {
     },
 }
 
+impl Content {
+    /// The text as far as it is here: all of a short one, the beginning of a long one.
+    #[must_use]
+    pub fn beginning(&self) -> &str {
+        match self {
+            Self::Inline(text) => text,
+            Self::Blob { preview, .. } => preview,
+        }
+    }
+}
+
 impl Default for Content {
     fn default() -> Self {
         Self::Inline(String::new())
@@ -123,6 +134,9 @@ pub enum EventBody {
         to: Option<AgentName>,
         /// What.
         content: String,
+        /// Whether it is a delegated run's outcome, which whoever delegated it is told in another way.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        outcome: bool,
     },
     /// A human has to decide.
     TaskNeedsAttention {

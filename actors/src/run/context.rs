@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
-use super::state::{CallPhase, Item, Note, RunState, Turn};
+use super::state::{Call, CallPhase, Item, Note, RunState, Turn};
 use super::tools::CREATE_RUN;
 use crate::model::event::Outcome;
 use crate::model::{
-    AgentName, AgentSpec, ChatMessage, Content, ContextMode, ModelRequest, RunSpec, Sender, Seq,
-    TaskDefinition, ToolSpec,
+    AgentName, AgentSpec, ChatMessage, Content, ContextMode, EffectClass, ModelRequest, RunSpec,
+    Sender, Seq, TaskDefinition, ToolSpec,
 };
 
 /// What a request is made from besides the run's state.
@@ -110,7 +110,7 @@ fn messages(state: &RunState, seen: Seq, scene: Scene<'_>) -> Vec<ChatMessage> {
             }
         }
     }
-    let unseen = state.unseen.iter().filter(|note| note.seq <= seen);
+    let unseen = state.unseen.iter().filter(|note| note.is_shown(seen));
     said.extend(unseen.filter_map(|note| shown_note(state, note, scene)));
     flush(&mut said, &mut messages);
     messages
@@ -176,7 +176,12 @@ fn shown_note(state: &RunState, note: &Note, scene: Scene<'_>) -> Option<String>
         Sender::System => return Some(text.to_owned()),
         Sender::Agent(agent) => agent.as_str(),
     };
-    let place = if note.shared { "in the room" } else { "to you" };
+    let place = match &note.to {
+        Some(to) if to == scene.name => "to you".to_owned(),
+        Some(to) => format!("to {to}"),
+        None if note.shared => "in the room".to_owned(),
+        None => "to you".to_owned(),
+    };
     Some(format!("[{from}, {place}] {text}"))
 }
 
@@ -188,31 +193,45 @@ fn shown_turn(turn: &Turn, scene: Scene<'_>, messages: &mut Vec<ChatMessage>) {
         opaque: turn.opaque.clone(),
     });
     for call in &turn.calls {
-        if let CallPhase::Done {
-            outcome, content, ..
-        } = &call.phase
-        {
-            messages.push(ChatMessage::Tool {
-                call_id: call.call.id.clone(),
-                name: call.call.name.clone(),
-                text: shown_result(content, scene),
-                is_error: *outcome == Outcome::Error,
-            });
-        }
+        let (text, is_error) = match &call.phase {
+            CallPhase::Done {
+                outcome, content, ..
+            } => (shown_result(content, scene), *outcome == Outcome::Error),
+            CallPhase::Dropped => (dropped(call).to_owned(), true),
+            _ => continue,
+        };
+        messages.push(ChatMessage::Tool {
+            call_id: call.call.id.clone(),
+            name: call.call.name.clone(),
+            text,
+            is_error,
+        });
+    }
+}
+
+/// What stands for the result of a call whose run ended before it had one.
+fn dropped(call: &Call) -> &'static str {
+    if call.class.is_some_and(EffectClass::records_start) {
+        "This call was running when the work was ended: it may or may not have taken effect. Find out before you do it again."
+    } else {
+        "This call was not made: the work was ended before."
     }
 }
 
 fn shown_result(content: &Content, scene: Scene<'_>) -> String {
     let text = text_of(content, scene);
     let limit = scene.task.limits.tool_result_bytes as usize;
-    if text.len() <= limit {
+    let whole = match content {
+        Content::Inline(text) => text.len() as u64,
+        Content::Blob { bytes, .. } => *bytes,
+    };
+    let cut = text.floor_char_boundary(limit);
+    if whole <= cut as u64 {
         return text.to_owned();
     }
-    let cut = text.floor_char_boundary(limit);
     format!(
-        "{}\n[the first {cut} of {} bytes; ask for less, or for a part]",
-        &text[..cut],
-        text.len()
+        "{}\n[the first {cut} of {whole} bytes; ask for less, or for a part]",
+        &text[..cut]
     )
 }
 
@@ -223,11 +242,11 @@ fn text_of<'a>(content: &'a Content, scene: Scene<'a>) -> &'a str {
     }
 }
 
-/// A conversation in words, for a delegated run that is given all of it.
+/// A conversation in words, as its model was shown it, for a delegated run that is given all of it.
 #[must_use]
-pub fn in_words(state: &RunState, up_to: Seq, scene: Scene<'_>) -> String {
+pub fn in_words(state: &RunState, scene: Scene<'_>) -> String {
     let mut text = String::new();
-    for message in messages(state, up_to, scene) {
+    for message in messages(state, 0, scene) {
         let _ = match message {
             ChatMessage::User { text: said } => writeln!(text, "> {said}\n"),
             ChatMessage::Assistant {

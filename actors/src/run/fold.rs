@@ -3,12 +3,15 @@
 use crate::model::event::{Outcome, Resolution};
 use crate::model::{
     Content, Delegation, Event, EventBody, Recovery, RunId, RunSpec, RunStatus, Sender, Seq, Step,
-    Timestamp,
+    Timestamp, ToolCall,
 };
 
 use super::state::{
-    Call, CallPhase, Child, ChildEnd, Item, Note, RunState, Thinking, Turn, progress,
+    Call, CallPhase, Child, ChildEnd, Decided, Item, Note, RunState, Thinking, Turn, progress,
 };
+
+/// How many words about a delegated run's progress are kept besides the newest.
+const KEPT_PROGRESS: usize = 3;
 
 impl RunState {
     /// Takes one event in. Events that do not concern the run change nothing.
@@ -20,18 +23,7 @@ impl RunState {
                 self.spec = Some((**spec).clone());
             }
             (EventBody::RunQueued { spec }, Some(run)) => self.delegated(run, spec),
-            (EventBody::TaskMessage { from, content, .. }, by) => {
-                if by != Some(self.id) && !by.is_some_and(|run| self.children.contains_key(&run)) {
-                    let content = Content::Inline(content.clone());
-                    self.unseen.push(Note {
-                        seq: event.id,
-                        shared: true,
-                        progress_of: None,
-                        from: from.clone(),
-                        content,
-                    });
-                }
-            }
+            (EventBody::TaskMessage { .. }, by) => self.said(event, by),
             (body, Some(run)) if run == self.id => self.fold_own(event, body),
             (EventBody::RunProgress { .. }, Some(run)) => self.progressed(run, event),
             (body, Some(run)) => self.fold_child(run, body),
@@ -39,23 +31,41 @@ impl RunState {
         }
     }
 
-    fn delegated(&mut self, run: RunId, spec: &RunSpec) {
-        let Some(parent) = spec.parent.as_ref().filter(|parent| parent.run == self.id) else {
+    // ---- what was said
+
+    /// Said in the room: by itself it knows, and the outcome of what it delegated it is told in another way.
+    fn said(&mut self, event: &Event, by: Option<RunId>) {
+        let EventBody::TaskMessage {
+            from,
+            to,
+            content,
+            outcome,
+        } = &event.body
+        else {
             return;
         };
-        let (agent, step, delegation) = (spec.agent.to_string(), parent.step, parent.delegation);
-        self.children.insert(
-            run,
-            Child {
-                agent,
-                step,
-                delegation,
-                end: None,
-                delivered: false,
-            },
-        );
-        if delegation == Delegation::Foreground {
-            self.set_phase(step, CallPhase::Delegated(run));
+        let of_child = || by.is_some_and(|run| self.children.contains_key(&run));
+        if by == Some(self.id) || *outcome && of_child() {
+            return;
+        }
+        let content = Content::Inline(content.clone());
+        let note = Note {
+            shared: true,
+            to: to.clone(),
+            ..private(event.id, from, content)
+        };
+        self.heard(note);
+    }
+
+    /// In the order of the journal, whatever order it was heard in.
+    fn heard(&mut self, note: Note) {
+        let place = self.unseen.partition_point(|other| other.seq < note.seq);
+        if self
+            .unseen
+            .get(place)
+            .is_none_or(|other| other.seq != note.seq)
+        {
+            self.unseen.insert(place, note);
         }
     }
 
@@ -70,15 +80,46 @@ impl RunState {
             return;
         };
         let from = Sender::Agent(child.agent.as_str().into());
-        self.unseen.retain(|note| note.progress_of != Some(run));
-        let content = Content::Inline(text);
-        self.unseen.push(Note {
-            seq: event.id,
+        self.replace_progress(run, event.id);
+        self.heard(Note {
             shared: true,
             progress_of: Some(run),
-            from,
-            content,
+            ..private(event.id, &from, Content::Inline(text))
         });
+    }
+
+    /// A model call that was begun meanwhile may have been made from one that is replaced now: the last few are kept.
+    fn replace_progress(&mut self, run: RunId, by: Seq) {
+        let is_older = |note: &Note| note.progress_of == Some(run) && note.seq < by;
+        for note in self.unseen.iter_mut().filter(|note| is_older(note)) {
+            note.replaced_by.get_or_insert(by);
+        }
+        let count = self.unseen.iter().filter(|note| is_older(note)).count();
+        let mut excess = count.saturating_sub(KEPT_PROGRESS);
+        self.unseen.retain(|note| {
+            let goes = excess > 0 && is_older(note);
+            excess -= usize::from(goes);
+            !goes
+        });
+    }
+
+    // ---- the runs it delegated
+
+    fn delegated(&mut self, run: RunId, spec: &RunSpec) {
+        let Some(parent) = spec.parent.as_ref().filter(|parent| parent.run == self.id) else {
+            return;
+        };
+        let child = Child {
+            agent: spec.agent.to_string(),
+            step: parent.step,
+            delegation: parent.delegation,
+            end: None,
+            delivered: false,
+        };
+        self.children.insert(run, child);
+        if parent.delegation == Delegation::Foreground {
+            self.set_phase(parent.step, CallPhase::Delegated(run));
+        }
     }
 
     fn fold_child(&mut self, run: RunId, body: &EventBody) {
@@ -95,189 +136,10 @@ impl RunState {
             }
             _ => return,
         };
-        child.end = Some(ChildEnd { status, content });
-    }
-
-    fn fold_own(&mut self, event: &Event, body: &EventBody) {
-        if !matches!(body, EventBody::RunWaiting { .. }) {
-            self.waiting = None;
+        // A run that went on after its end was told of already; what it said then need not be kept.
+        if !child.delivered {
+            child.end = Some(ChildEnd { status, content });
         }
-        match body {
-            EventBody::RunStarted => self.claimed(event.epoch),
-            EventBody::RunRestarted { recovery, .. } => {
-                self.claimed(event.epoch);
-                if *recovery == Recovery::CleanSlate {
-                    self.clean_slate();
-                }
-            }
-            EventBody::RunWaiting { reason } => self.waiting = Some(reason.clone()),
-            EventBody::RunRetrying { delay_ms, .. } => {
-                self.thinking = None;
-                self.failures += 1;
-                self.wasted_calls += 1;
-                self.retry_at = Some(Timestamp(event.at.0.saturating_add(*delay_ms)));
-            }
-            EventBody::RunCompleted { .. } => self.status = RunStatus::Completed,
-            EventBody::RunFailed { .. } => self.status = RunStatus::Failed,
-            EventBody::RunCancelled { .. } => self.status = RunStatus::Cancelled,
-            EventBody::RunQuarantined { .. } => self.status = RunStatus::Quarantined,
-            EventBody::RunContinued { from, content } => {
-                self.status = RunStatus::Queued;
-                self.claims = 0;
-                self.failures = 0;
-                self.thinking = None;
-                let (from, content) = (from.clone(), content.clone());
-                self.unseen.push(Note {
-                    seq: event.id,
-                    shared: false,
-                    progress_of: None,
-                    from,
-                    content,
-                });
-            }
-            EventBody::RunReleased => {
-                self.status = RunStatus::Queued;
-                self.claims = 0;
-            }
-            EventBody::Message {
-                from,
-                content,
-                about,
-            } => {
-                self.claims = 0;
-                if let Some(run) = about {
-                    self.delivered(*run);
-                }
-                let (from, content) = (from.clone(), content.clone());
-                self.unseen.push(Note {
-                    seq: event.id,
-                    shared: false,
-                    progress_of: None,
-                    from,
-                    content,
-                });
-            }
-            EventBody::ModelCallStarted { seen, .. } => {
-                self.wasted_calls += u32::from(self.thinking.is_some());
-                self.thinking = Some(Thinking {
-                    epoch: event.epoch,
-                    seen: *seen,
-                });
-                self.retry_at = None;
-            }
-            EventBody::ModelCallCompleted { .. } => self.answered(event),
-            _ => self.fold_call(event, body),
-        }
-    }
-
-    fn claimed(&mut self, epoch: u64) {
-        self.epoch = epoch;
-        self.status = RunStatus::Running;
-        self.claims += 1;
-    }
-
-    fn answered(&mut self, event: &Event) {
-        let EventBody::ModelCallCompleted {
-            turn,
-            text,
-            calls,
-            usage,
-            opaque,
-            ..
-        } = &event.body
-        else {
-            return;
-        };
-        let seen = self
-            .thinking
-            .take()
-            .map_or(self.head, |thinking| thinking.seen);
-        let (shown, unseen) = std::mem::take(&mut self.unseen)
-            .into_iter()
-            .partition(|note| note.seq <= seen);
-        self.unseen = unseen;
-        self.items.extend(Vec::into_iter(shown).map(Item::Note));
-        let calls = calls
-            .iter()
-            .map(|call| Call {
-                call: call.clone(),
-                phase: CallPhase::Planned,
-                retries: 0,
-            })
-            .collect();
-        self.items.push(Item::Turn(Turn {
-            seq: event.id,
-            number: *turn,
-            text: text.clone(),
-            calls,
-            opaque: opaque.clone(),
-        }));
-        self.usage += *usage;
-        self.turn = turn + 1;
-        self.failures = 0;
-        self.claims = 0;
-    }
-
-    fn fold_call(&mut self, event: &Event, body: &EventBody) {
-        match body {
-            EventBody::ToolCallStarted { step, class, .. } => {
-                self.set_phase(
-                    *step,
-                    CallPhase::Started {
-                        epoch: event.epoch,
-                        class: *class,
-                    },
-                );
-            }
-            EventBody::ToolCallCompleted {
-                step,
-                outcome,
-                content,
-            } => {
-                self.finish(*step, event.id, *outcome, content.clone());
-            }
-            EventBody::ToolCallInDoubt {
-                step,
-                reason,
-                policy,
-                ..
-            } => {
-                self.claims = 0;
-                self.set_phase(
-                    *step,
-                    CallPhase::InDoubt {
-                        policy: *policy,
-                        reason: reason.clone(),
-                    },
-                );
-            }
-            EventBody::ToolCallResolved {
-                step,
-                resolution: Resolution::Retried,
-                ..
-            } => {
-                self.set_phase(*step, CallPhase::Planned);
-                self.retried(*step);
-            }
-            _ => {}
-        }
-    }
-
-    fn finish(&mut self, step: Step, seq: Seq, outcome: Outcome, content: Content) {
-        self.claims = 0;
-        if let Some(CallPhase::Delegated(run)) =
-            self.call(step).map(|call| call.phase.clone()).as_ref()
-        {
-            self.delivered(*run);
-        }
-        self.set_phase(
-            step,
-            CallPhase::Done {
-                seq,
-                outcome,
-                content,
-            },
-        );
     }
 
     /// The child's end was told to the model; what it said need not be kept twice.
@@ -291,49 +153,256 @@ impl RunState {
         }
     }
 
-    fn set_phase(&mut self, step: Step, phase: CallPhase) {
-        if let Some(call) = self.open_call(step) {
-            call.phase = phase;
+    // ---- its own life
+
+    fn fold_own(&mut self, event: &Event, body: &EventBody) {
+        let only_waited = body.is_claim() && self.only_waits();
+        if !matches!(body, EventBody::RunWaiting { .. }) {
+            self.waiting = None;
+        }
+        match body {
+            EventBody::RunStarted => self.claimed(event.epoch, only_waited),
+            EventBody::RunRestarted { recovery, .. } => {
+                self.claimed(event.epoch, only_waited);
+                if *recovery == Recovery::CleanSlate {
+                    self.clean_slate();
+                }
+            }
+            EventBody::RunWaiting { reason } => self.waiting = Some(reason.clone()),
+            EventBody::RunCompleted { .. } => self.over(RunStatus::Completed),
+            EventBody::RunFailed { .. } => self.over(RunStatus::Failed),
+            EventBody::RunCancelled { .. } => self.over(RunStatus::Cancelled),
+            EventBody::RunQuarantined { .. } => self.status = RunStatus::Quarantined,
+            EventBody::RunReleased => self.goes_on(),
+            EventBody::RunContinued { from, content } => {
+                self.goes_on();
+                self.failures = 0;
+                self.thinking = None;
+                self.heard(private(event.id, from, content.clone()));
+            }
+            EventBody::Message {
+                from,
+                content,
+                about,
+            } => {
+                self.claims = 0;
+                about.iter().for_each(|run| self.delivered(*run));
+                self.heard(private(event.id, from, content.clone()));
+            }
+            EventBody::RunRetrying { .. }
+            | EventBody::ModelCallStarted { .. }
+            | EventBody::ModelCallCompleted { .. } => self.fold_thinking(event, body),
+            _ => self.fold_call(event, body),
         }
     }
 
-    fn retried(&mut self, step: Step) {
-        if let Some(call) = self.open_call(step) {
-            call.retries += 1;
-        }
+    /// A claim counts as one more try of the point it stands at, unless it only waited there.
+    fn claimed(&mut self, epoch: u64, only_waited: bool) {
+        self.epoch = epoch;
+        self.status = RunStatus::Running;
+        self.is_begun = true;
+        self.claims = self.claims.saturating_add(u32::from(!only_waited));
     }
 
-    fn open_call(&mut self, step: Step) -> Option<&mut Call> {
-        let last = self.items.iter_mut().rev().find_map(|item| match item {
-            Item::Turn(turn) => Some(turn),
-            Item::Note(_) => None,
-        });
-        last.filter(|turn| turn.number == step.turn)?
-            .calls
-            .get_mut(step.index as usize)
-            .filter(|call| call.is_open())
+    fn goes_on(&mut self) {
+        self.status = RunStatus::Queued;
+        self.claims = 0;
+    }
+
+    /// Calls that have no result when the run ends never get one.
+    fn over(&mut self, status: RunStatus) {
+        self.status = status;
+        self.is_begun = false;
+        let open = self.last_calls().iter_mut().filter(|call| call.is_open());
+        open.for_each(|call| call.phase = CallPhase::Dropped);
     }
 
     /// The conversation begins again; what was said to it stays.
     fn clean_slate(&mut self) {
-        let items = std::mem::take(&mut self.items);
-        let mut notes: Vec<_> = items
+        let note = |item| match item {
+            Item::Note(note) => Some(note),
+            Item::Turn(_) => None,
+        };
+        let unseen = std::mem::take(&mut self.unseen);
+        self.unseen = std::mem::take(&mut self.items)
             .into_iter()
-            .filter_map(|item| {
-                if let Item::Note(note) = item {
-                    Some(note)
-                } else {
-                    None
-                }
-            })
+            .filter_map(note)
+            .chain(unseen)
             .collect();
-        notes.append(&mut self.unseen);
-        self.unseen = notes;
         self.thinking = None;
         self.retry_at = None;
         self.failures = 0;
         for child in self.children.values_mut() {
             child.delegation = Delegation::Background;
         }
+    }
+
+    // ---- thinking
+
+    fn fold_thinking(&mut self, event: &Event, body: &EventBody) {
+        match body {
+            EventBody::RunRetrying { delay_ms, .. } => {
+                self.thinking = None;
+                self.failures = self.failures.saturating_add(1);
+                self.wasted_calls = self.wasted_calls.saturating_add(1);
+                self.retry_at = Some(Timestamp(event.at.0.saturating_add(*delay_ms)));
+            }
+            EventBody::ModelCallStarted { seen, .. } => {
+                let wasted = u32::from(self.thinking.is_some());
+                self.wasted_calls = self.wasted_calls.saturating_add(wasted);
+                let (epoch, seen) = (event.epoch, *seen);
+                self.thinking = Some(Thinking { epoch, seen });
+                self.retry_at = None;
+            }
+            EventBody::ModelCallCompleted {
+                turn, calls, usage, ..
+            } => {
+                self.show(event.id);
+                let planned = calls.iter().map(planned).collect();
+                self.items.push(Item::Turn(answer(event, *turn, planned)));
+                self.usage += *usage;
+                self.turn = turn.saturating_add(1);
+                self.failures = 0;
+                self.claims = 0;
+            }
+            _ => {}
+        }
+    }
+
+    /// What was said before the model call that just ended was made is part of the conversation now.
+    fn show(&mut self, answered: Seq) {
+        let seen = self
+            .thinking
+            .take()
+            .map_or(answered, |thinking| thinking.seen);
+        let shown = self.unseen.partition_point(|note| note.seq <= seen);
+        self.items
+            .extend(self.unseen.drain(..shown).map(Item::Note));
+    }
+
+    // ---- calls
+
+    fn fold_call(&mut self, event: &Event, body: &EventBody) {
+        match body {
+            EventBody::ToolCallStarted { step, class, .. } => {
+                let (epoch, class) = (event.epoch, *class);
+                self.set_phase(*step, CallPhase::Started { epoch, class });
+                self.with_call(*step, |call| {
+                    (call.class, call.decided) = (Some(class), None);
+                });
+            }
+            EventBody::ToolCallCompleted {
+                step,
+                outcome,
+                content,
+            } => self.finish(*step, event.id, *outcome, content.clone()),
+            EventBody::ToolCallInDoubt {
+                step,
+                reason,
+                policy,
+                ..
+            } => {
+                let (policy, reason) = (*policy, reason.clone());
+                self.set_phase(*step, CallPhase::InDoubt { policy, reason });
+                self.with_call(*step, |call| call.decided = Some(Decided::Unknown));
+            }
+            EventBody::ToolCallResolved {
+                step,
+                by,
+                resolution,
+            } => self.resolved(*step, by, resolution),
+            _ => {}
+        }
+    }
+
+    fn resolved(&mut self, step: Step, by: &Sender, resolution: &Resolution) {
+        let decided = match resolution {
+            Resolution::ToldModel | Resolution::Retried => Decided::Unknown,
+            Resolution::Answered { .. } => Decided::Known,
+            Resolution::Compensated { .. } => Decided::Undone,
+        };
+        self.with_call(step, |call| call.decided = Some(decided));
+        if *resolution != Resolution::Retried {
+            return;
+        }
+        self.set_phase(step, CallPhase::Planned);
+        self.with_call(step, |call| call.retries = call.retries.saturating_add(1));
+        // Somebody looked at it and wants it tried again; a policy that says so looks at nothing.
+        if *by == Sender::Human {
+            self.claims = 0;
+        }
+    }
+
+    fn finish(&mut self, step: Step, seq: Seq, outcome: Outcome, content: Content) {
+        self.claims = 0;
+        if let Some(CallPhase::Delegated(run)) = self.call(step).map(|call| call.phase.clone()) {
+            self.delivered(run);
+        }
+        let done = CallPhase::Done {
+            seq,
+            outcome,
+            content,
+        };
+        self.set_phase(step, done);
+    }
+
+    fn set_phase(&mut self, step: Step, phase: CallPhase) {
+        self.with_call(step, |call| call.phase = phase);
+    }
+
+    /// Changes a call of the last turn that is still open.
+    fn with_call(&mut self, step: Step, change: impl FnOnce(&mut Call)) {
+        if self.last_turn().is_none_or(|turn| turn.number != step.turn) {
+            return;
+        }
+        let call = self.last_calls().get_mut(step.index as usize);
+        if let Some(call) = call.filter(|call| call.is_open()) {
+            change(call);
+        }
+    }
+
+    fn last_calls(&mut self) -> &mut [Call] {
+        let last = self.items.iter_mut().rev().find_map(|item| match item {
+            Item::Turn(turn) => Some(turn),
+            Item::Note(_) => None,
+        });
+        last.map(|turn| turn.calls.as_mut_slice())
+            .unwrap_or_default()
+    }
+}
+
+fn private(seq: Seq, from: &Sender, content: Content) -> Note {
+    Note {
+        seq,
+        shared: false,
+        to: None,
+        progress_of: None,
+        replaced_by: None,
+        from: from.clone(),
+        content,
+    }
+}
+
+fn planned(call: &ToolCall) -> Call {
+    Call {
+        call: call.clone(),
+        phase: CallPhase::Planned,
+        class: None,
+        decided: None,
+        retries: 0,
+    }
+}
+
+fn answer(event: &Event, number: u32, calls: Vec<Call>) -> Turn {
+    let (text, opaque) = match &event.body {
+        EventBody::ModelCallCompleted { text, opaque, .. } => (text.clone(), opaque.clone()),
+        _ => Default::default(),
+    };
+    Turn {
+        seq: event.id,
+        number,
+        text,
+        calls,
+        opaque,
     }
 }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use supervision::{Failure, Incarnation};
 
 use crate::journal::JournalError;
+use crate::model::event::Seq;
 use crate::model::task::Attention;
 use crate::model::{AgentName, Content, Event, EventBody, Limits, Recovery, RunId, Sender};
 use crate::store::{Append, Draft, Rejected, StoreError};
 
 use super::actor::{RunArguments, RunContext, RunReport};
-use super::read::{blobs, end_of, inherited, read};
+use super::read::{blobs, end_of, fold_from, inherited, read};
 use super::recover::{self, Begin};
 use super::state::RunState;
 
@@ -20,6 +21,10 @@ pub(super) struct Loaded {
     pub(super) state: RunState,
     pub(super) inherited: Option<String>,
     pub(super) blobs: HashMap<String, String>,
+    /// The last event that was read.
+    pub(super) read_to: Seq,
+    /// What was written since.
+    pub(super) own: Vec<Seq>,
 }
 
 /// Reads a run, decides how its new incarnation begins, and claims it. `None` if there is nothing to do.
@@ -32,9 +37,9 @@ pub(super) async fn begin(
         agent,
         context,
     } = arguments;
-    let mut state = match read(context, *run, agent).await {
-        Ok(state) => state,
-        Err(StoreError::Corrupt { place, detail }) => {
+    let mut loaded = match load(context, *run, agent).await {
+        Ok(loaded) => loaded,
+        Err(LoadError::Store(StoreError::Corrupt { place, detail })) => {
             let reason = format!("its journal cannot be read ({place}: {detail})");
             quarantine(context, *run, agent, None, reason).await?;
             return Ok(None);
@@ -42,19 +47,15 @@ pub(super) async fn begin(
         Err(error) => return Err(error.into()),
     };
     let definition = &context.definition;
-    let recovery = definition
-        .agents
-        .get(agent)
-        .map(|agent| agent.recovery)
-        .unwrap_or_default();
-    let how = recover::begin(&state, recovery, &definition.limits);
-    match how {
+    let spec = definition.agents.get(agent);
+    let recovery = spec.map(|agent| agent.recovery).unwrap_or_default();
+    match recover::begin(&loaded.state, recovery, &definition.limits) {
         Begin::Nothing => {
             tell_end(context, *run).await;
             return Ok(None);
         }
         Begin::Quarantine { reason } => {
-            quarantine(context, *run, agent, Some(state.epoch), reason).await?;
+            quarantine(context, *run, agent, Some(loaded.state.epoch), reason).await?;
             return Ok(None);
         }
         Begin::Start | Begin::Resume | Begin::CleanSlate => {}
@@ -64,17 +65,41 @@ pub(super) async fn begin(
     } else {
         "the node was restarted"
     };
-    let bodies = claim(&state, recovery, &definition.limits, reason);
-    for event in append(context, *run, agent, state.epoch, bodies).await? {
-        state.fold(&event);
+    let bodies = claim(&loaded.state, recovery, &definition.limits, reason);
+    let drafts = drafts(context, *run, agent, loaded.state.epoch, bodies);
+    let fence = Some((*run, loaded.state.epoch));
+    for event in append(context, fence, drafts).await? {
+        loaded.state.fold(&event);
+        loaded.own.push(event.id);
+    }
+    Ok(Some(loaded))
+}
+
+/// Why a run could not be read.
+#[derive(Debug, thiserror::Error)]
+enum LoadError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+async fn load(context: &RunContext, run: RunId, agent: &AgentName) -> Result<Loaded, LoadError> {
+    let (mut state, mut read_to) = read(context, run, agent).await?;
+    if state.epoch > 0 {
+        // What an incarnation that is gone had sent to the journal may still be on its way: it is there before this is.
+        append(context, None, Vec::new()).await?;
+        read_to = fold_from(context, &mut state, agent, read_to, Seq::MAX).await?;
     }
     let inherited = inherited(context, &state).await?;
     let blobs = blobs(context, &state).await?;
-    Ok(Some(Loaded {
+    Ok(Loaded {
         state,
         inherited,
         blobs,
-    }))
+        read_to,
+        own: Vec::new(),
+    })
 }
 
 /// What is written when an incarnation claims a run: it writes under the next epoch from then on.
@@ -133,16 +158,7 @@ async fn quarantine(
         quarantined(run, reason),
     );
     let fence = epoch.map(|epoch| (run, epoch));
-    match context
-        .journal
-        .append(Append {
-            task: context.task,
-            fence,
-            drafts,
-            blobs: Vec::new(),
-        })
-        .await
-    {
+    match append(context, fence, drafts).await {
         // It had been decided before.
         Ok(_) | Err(JournalError::Rejected(Rejected::Illegal(_))) => {}
         Err(error) => return Err(error.into()),
@@ -178,21 +194,16 @@ pub(super) fn drafts(
 
 async fn append(
     context: &RunContext,
-    run: RunId,
-    agent: &AgentName,
-    epoch: u64,
-    bodies: Vec<EventBody>,
+    fence: Option<(RunId, u64)>,
+    drafts: Vec<Draft>,
 ) -> Result<Vec<Event>, JournalError> {
-    let drafts = drafts(context, run, agent, epoch, bodies);
-    context
-        .journal
-        .append(Append {
-            task: context.task,
-            fence: Some((run, epoch)),
-            drafts,
-            blobs: Vec::new(),
-        })
-        .await
+    let append = Append {
+        task: context.task,
+        fence,
+        drafts,
+        blobs: Vec::new(),
+    };
+    context.journal.append(append).await
 }
 
 /// Tells the room how a run stands that does nothing any more, from the journal.

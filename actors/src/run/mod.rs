@@ -16,6 +16,6 @@ pub mod snapshot;
 pub mod state;
 pub mod tools;
 
-pub use actor::{RunArguments, RunMessage, RunReport};
+pub use actor::{Queued, RunArguments, RunMessage, RunReport};
 pub use next::{Effect, next};
 pub use state::RunState;

@@ -12,31 +12,48 @@ use crate::topology::routing::sees;
 use super::actor::RunContext;
 use super::context::{self, Scene};
 use super::snapshot;
-use super::state::{Call, CallPhase, Item, RunState};
+use super::state::{CallPhase, Item, RunState};
 
 /// How many events are read at a time.
 const PAGE: usize = 1024;
 
-/// Reads a run's state: its snapshot, if there is one that can be used, and the events after it.
+/// Reads a run's state: its snapshot, if there is one that can be used, and the events after it. Also the last event that was read.
 pub(super) async fn read(
     context: &RunContext,
     run: RunId,
     agent: &AgentName,
-) -> Result<RunState, StoreError> {
+) -> Result<(RunState, Seq), StoreError> {
     let (mut state, after) = match from_snapshot(context, run).await? {
         Some((state, after)) => (state, after),
         None => (RunState::new(run), 0),
     };
-    fold_from(context, &mut state, agent, after, Seq::MAX).await?;
-    Ok(state)
+    let last = fold_from(context, &mut state, agent, after, Seq::MAX).await?;
+    Ok((state, last))
 }
 
+/// A run's state as the store has it.
+pub(crate) async fn state_of(
+    context: &RunContext,
+    run: RunId,
+    agent: &AgentName,
+) -> Result<RunState, StoreError> {
+    Ok(read(context, run, agent).await?.0)
+}
+
+/// Losing a snapshot costs time and nothing else, so one that is damaged is as good as none.
 async fn from_snapshot(
     context: &RunContext,
     run: RunId,
 ) -> Result<Option<(RunState, Seq)>, StoreError> {
     let store = context.journal.store();
-    let Some(snapshot) = store.snapshot(run).await? else {
+    let snapshot = match store.snapshot(run).await {
+        Err(StoreError::Corrupt { place, detail }) => {
+            tracing::warn!(%run, "folding from the beginning: {place}: {detail}");
+            return Ok(None);
+        }
+        snapshot => snapshot?,
+    };
+    let Some(snapshot) = snapshot else {
         return Ok(None);
     };
     let Ok(mut state) = snapshot::read(&snapshot.body) else {
@@ -54,30 +71,84 @@ async fn from_snapshot(
     }
 }
 
-async fn fold_from(
+/// Folds the events of its task that concern a run, and returns the number of the last that was read.
+pub(super) async fn fold_from(
     context: &RunContext,
     state: &mut RunState,
     agent: &AgentName,
     after: Seq,
     up_to: Seq,
-) -> Result<(), StoreError> {
-    let mut after = after;
+) -> Result<Seq, StoreError> {
+    let mut last = after;
     loop {
-        let query = EventQuery {
-            task: context.task,
-            after,
-            limit: PAGE,
-        };
-        let page = context.journal.store().events(query).await?;
+        let page = page(context, last).await?;
         for event in page.iter().take_while(|event| event.id <= up_to) {
+            last = event.id;
             if is_visible(context, agent, event) {
                 state.fold(event);
             }
         }
-        match page.last() {
-            Some(last) if page.len() == PAGE && last.id < up_to => after = last.id,
-            _ => return Ok(()),
+        if page.len() < PAGE || last >= up_to {
+            return Ok(last);
         }
+    }
+}
+
+async fn page(context: &RunContext, after: Seq) -> Result<Vec<Event>, StoreError> {
+    let query = EventQuery {
+        task: context.task,
+        after,
+        limit: PAGE,
+    };
+    context.journal.store().events(query).await
+}
+
+/// What happened in a task meanwhile, as far as it concerns one run.
+#[derive(Debug, Default)]
+pub struct Meanwhile {
+    pub(super) events: Vec<Event>,
+    /// Texts they refer to.
+    pub(super) blobs: HashMap<String, String>,
+    /// The last event that was read.
+    pub(super) last: Seq,
+}
+
+/// Reads what happened after an event.
+pub(super) async fn meanwhile(
+    context: &RunContext,
+    run: RunId,
+    agent: &AgentName,
+    after: Seq,
+) -> Result<Meanwhile, StoreError> {
+    let mut read = Meanwhile {
+        last: after,
+        ..Meanwhile::default()
+    };
+    loop {
+        let page = page(context, read.last).await?;
+        let is_last = page.len() < PAGE;
+        for event in page {
+            read.last = event.id;
+            if event.run_id == Some(run) {
+                let said = said(&event.body).into_iter();
+                load_blobs(context, said, usize::MAX, &mut read.blobs).await?;
+            }
+            if is_visible(context, agent, &event) {
+                read.events.push(event);
+            }
+        }
+        if is_last {
+            return Ok(read);
+        }
+    }
+}
+
+fn said(body: &EventBody) -> Option<&Content> {
+    match body {
+        EventBody::Message { content, .. } | EventBody::RunContinued { content, .. } => {
+            Some(content)
+        }
+        _ => None,
     }
 }
 
@@ -97,7 +168,7 @@ pub(super) async fn take_snapshot(
     run: RunId,
     agent: &AgentName,
 ) -> Result<(), StoreError> {
-    let state = read(context, run, agent).await?;
+    let (state, _) = read(context, run, agent).await?;
     let corrupt = |error: snapshot::Unusable| StoreError::Corrupt {
         place: run.to_string(),
         detail: error.to_string(),
@@ -149,55 +220,66 @@ pub(super) fn inherited<'a>(
             tools,
             blobs: &blobs,
         };
-        Ok(Some(context::in_words(&above, parent.up_to, scene)))
+        Ok(Some(context::in_words(&above, scene)))
     }
     .boxed()
 }
 
-/// The texts of the blobs a conversation refers to.
+/// The texts of the blobs a conversation refers to, as far as they are shown.
 pub(super) async fn blobs(
     context: &RunContext,
     state: &RunState,
 ) -> Result<HashMap<String, String>, StoreError> {
+    let shown = context.definition.limits.tool_result_bytes as usize;
     let mut texts = HashMap::new();
-    for hash in contents(state).filter_map(|content| {
-        if let Content::Blob { blob, .. } = content {
-            Some(blob)
-        } else {
-            None
-        }
-    }) {
-        let bytes = context.journal.store().blob(hash.clone()).await?;
-        let detail = || "its bytes are missing".to_owned();
-        let bytes = bytes.ok_or_else(|| StoreError::Corrupt {
-            place: format!("blob {hash}"),
-            detail: detail(),
-        })?;
-        texts.insert(hash.clone(), String::from_utf8_lossy(&bytes).into_owned());
-    }
+    load_blobs(context, results(state), shown, &mut texts).await?;
+    // After the results: where a message says the same as one, all of it is shown.
+    load_blobs(context, notes(state), usize::MAX, &mut texts).await?;
     Ok(texts)
 }
 
-fn contents(state: &RunState) -> impl Iterator<Item = &Content> {
-    let said = state.items.iter().flat_map(of_item);
-    said.chain(state.unseen.iter().map(|note| &note.content))
-}
-
-fn of_item(item: &Item) -> Vec<&Content> {
-    match item {
-        Item::Note(note) => vec![&note.content],
-        Item::Turn(turn) => turn.calls.iter().filter_map(result).collect(),
+async fn load_blobs<'a>(
+    context: &RunContext,
+    contents: impl Iterator<Item = &'a Content>,
+    shown: usize,
+    texts: &mut HashMap<String, String>,
+) -> Result<(), StoreError> {
+    for content in contents {
+        let Content::Blob { blob: hash, .. } = content else {
+            continue;
+        };
+        let bytes = context.journal.store().blob(hash.clone()).await?;
+        let bytes = bytes.ok_or_else(|| StoreError::Corrupt {
+            place: format!("blob {hash}"),
+            detail: "its bytes are missing".to_owned(),
+        })?;
+        let mut text = String::from_utf8_lossy(&bytes).into_owned();
+        text.truncate(text.floor_char_boundary(shown));
+        texts.insert(hash.clone(), text);
     }
+    Ok(())
 }
 
-fn result(call: &Call) -> Option<&Content> {
-    match &call.phase {
+fn notes(state: &RunState) -> impl Iterator<Item = &Content> {
+    let items = state.items.iter().filter_map(|item| match item {
+        Item::Note(note) => Some(note),
+        Item::Turn(_) => None,
+    });
+    items.chain(&state.unseen).map(|note| &note.content)
+}
+
+fn results(state: &RunState) -> impl Iterator<Item = &Content> {
+    let calls = state.items.iter().flat_map(|item| match item {
+        Item::Turn(turn) => turn.calls.as_slice(),
+        Item::Note(_) => &[],
+    });
+    calls.filter_map(|call| match &call.phase {
         CallPhase::Done { content, .. } => Some(content),
         _ => None,
-    }
+    })
 }
 
-/// The event of a run's end, if it has ended.
+/// The event of a run's end, if it has ended: the last one, as a run may go on after its end.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -206,22 +288,26 @@ pub async fn end_of(
     task: TaskId,
     run: RunId,
 ) -> Result<Option<Event>, StoreError> {
-    let mut after = 0;
+    let (mut after, mut end) = (0, None);
     loop {
-        let page = store
-            .events(EventQuery {
-                task,
-                after,
-                limit: PAGE,
-            })
-            .await?;
-        let is_end = |event: &&Event| event.run_id == Some(run) && event.body.is_run_end();
-        if let Some(end) = page.iter().find(is_end) {
-            return Ok(Some(end.clone()));
+        let query = EventQuery {
+            task,
+            after,
+            limit: PAGE,
+        };
+        let page = store.events(query).await?;
+        let is_last = page.len() < PAGE;
+        for event in page {
+            after = event.id;
+            match &event.body {
+                _ if event.run_id != Some(run) => {}
+                EventBody::RunContinued { .. } => end = None,
+                body if body.is_run_end() => end = Some(event),
+                _ => {}
+            }
         }
-        match page.last() {
-            Some(last) if page.len() == PAGE => after = last.id,
-            _ => return Ok(None),
+        if is_last {
+            return Ok(end);
         }
     }
 }

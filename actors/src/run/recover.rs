@@ -38,7 +38,10 @@ pub fn begin(state: &RunState, recovery: Recovery, limits: &Limits) -> Begin {
             Begin::Quarantine { reason }
         }
         _ if state.epoch == 0 => Begin::Start,
-        _ if recovery == Recovery::CleanSlate => Begin::CleanSlate,
+        // A run that ended and was continued lost nothing, and a question to a person is not passed over.
+        _ if recovery == Recovery::CleanSlate && state.is_begun && !state.asks_a_person() => {
+            Begin::CleanSlate
+        }
         _ => Begin::Resume,
     }
 }

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::model::event::Outcome;
 use crate::model::{
-    Content, Delegation, EffectClass, Event, EventBody, InDoubtPolicy, RunId, RunSpec, RunStatus,
-    Sender, Seq, Step, Timestamp, ToolCall, Usage, WaitReason,
+    AgentName, Content, Delegation, EffectClass, Event, EventBody, InDoubtPolicy, RunId, RunSpec,
+    RunStatus, Sender, Seq, Step, Timestamp, ToolCall, Usage, WaitReason,
 };
 
 /// A run, folded from its events and from those of others that concern it: room messages it may see, and the beginnings and
@@ -45,7 +45,6 @@ pub struct RunState {
     /// The runs it delegated.
     pub children: BTreeMap<RunId, Child>,
     /// Why it waits, if it said so.
-    #[serde(skip)]
     pub waiting: Option<WaitReason>,
     /// What its model calls cost.
     pub usage: Usage,
@@ -53,6 +52,8 @@ pub struct RunState {
     pub wasted_calls: u32,
     /// Claims since it last got anywhere.
     pub claims: u32,
+    /// Whether it was claimed and has not ended since.
+    pub is_begun: bool,
 }
 
 /// Something said to a run.
@@ -62,14 +63,28 @@ pub struct Note {
     pub seq: Seq,
     /// Whether it can wait for the next turn: all of the room saw it, or it only says how a delegated run is getting on.
     pub shared: bool,
+    /// To whom alone it was said in the room, if not to all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<AgentName>,
     /// The delegated run whose progress it tells; a later one takes its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress_of: Option<RunId>,
+    /// The later one that took it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<Seq>,
     /// Who said it.
     pub from: Sender,
     /// What was said.
     #[serde(skip)]
     pub content: Content,
+}
+
+impl Note {
+    /// Whether it is shown to a model that is shown what was said up to `seen`.
+    #[must_use]
+    pub fn is_shown(&self, seen: Seq) -> bool {
+        self.seq <= seen && self.replaced_by.is_none_or(|later| later > seen)
+    }
 }
 
 /// A part of the conversation.
@@ -106,9 +121,23 @@ pub struct Call {
     pub call: ToolCall,
     /// How far it has come.
     pub phase: CallPhase,
+    /// What a crash may do to it, once it was begun.
+    pub class: Option<EffectClass>,
+    /// What was decided when its outcome was unknown.
+    pub decided: Option<Decided>,
     /// How often it was made again because its outcome was unknown and somebody decided so.
-    #[serde(default)]
     pub retries: u32,
+}
+
+/// What was decided about a call whose outcome was unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Decided {
+    /// Nothing but to say so.
+    Unknown,
+    /// Somebody found out.
+    Known,
+    /// It was undone.
+    Undone,
 }
 
 /// How far a tool call has come.
@@ -142,6 +171,8 @@ pub enum CallPhase {
         #[serde(skip)]
         content: Content,
     },
+    /// The run ended before it had one.
+    Dropped,
 }
 
 /// A model call that was begun.
@@ -149,7 +180,7 @@ pub enum CallPhase {
 pub struct Thinking {
     /// Under which epoch.
     pub epoch: u64,
-    /// Up to where the run's notes were shown.
+    /// The last event it was made from: what was said up to there was shown.
     pub seen: Seq,
 }
 
@@ -212,6 +243,7 @@ impl RunState {
             usage: Usage::default(),
             wasted_calls: 0,
             claims: 0,
+            is_begun: false,
         }
     }
 
@@ -231,12 +263,64 @@ impl RunState {
         match self.items.last() {
             Some(Item::Turn(turn)) if turn.calls.iter().any(Call::is_open) => Phase::Act,
             Some(Item::Turn(turn))
-                if turn.calls.is_empty() && self.unseen.iter().all(|note| note.shared) =>
+                if turn.calls.is_empty() && self.unseen.iter().all(|note| self.can_wait(note)) =>
             {
                 Phase::Finish
             }
             _ => Phase::Think,
         }
+    }
+
+    /// Whether something said to it needs no turn of its own: it was said to the room and not to its agent alone.
+    fn can_wait(&self, note: &Note) -> bool {
+        let is_mine = |to: &AgentName| self.spec.as_ref().is_some_and(|spec| spec.agent == *to);
+        note.shared && !note.to.as_ref().is_some_and(is_mine)
+    }
+
+    /// Whether it does nothing itself until somebody else has: a person, an executor, or runs it delegated.
+    #[must_use]
+    pub fn only_waits(&self) -> bool {
+        use WaitReason as W;
+        let said = matches!(
+            self.waiting,
+            Some(W::Executor { .. } | W::Human { .. } | W::Children { .. })
+        );
+        said || match self.phase() {
+            Phase::Act => self.open_calls().all(|(_, call)| match &call.phase {
+                CallPhase::Delegated(run) => self.is_live_child(*run),
+                CallPhase::InDoubt { policy, .. } => *policy == InDoubtPolicy::Ask,
+                _ => false,
+            }),
+            Phase::Finish => self.live_children() > 0,
+            Phase::Think | Phase::Over => false,
+        }
+    }
+
+    /// Whether a person was asked what became of a call.
+    #[must_use]
+    pub fn asks_a_person(&self) -> bool {
+        let asks = |phase: &CallPhase| matches!(phase, CallPhase::InDoubt { policy, .. } if *policy == InDoubtPolicy::Ask);
+        self.open_calls().any(|(_, call)| asks(&call.phase))
+    }
+
+    /// Whether what it does next depends on what others have said and done since.
+    #[must_use]
+    pub fn depends_on_others(&self) -> bool {
+        match self.phase() {
+            Phase::Think => self.thinking.is_none_or(|it| it.epoch != self.epoch),
+            Phase::Act => {
+                let mut calls = self.open_calls();
+                calls.any(|(_, call)| matches!(call.phase, CallPhase::Delegated(_)))
+            }
+            Phase::Finish => true,
+            Phase::Over => false,
+        }
+    }
+
+    fn is_live_child(&self, run: RunId) -> bool {
+        self.children
+            .get(&run)
+            .is_some_and(|child| child.end.is_none())
     }
 
     /// The turn whose calls are being made, or were last.
@@ -319,37 +403,54 @@ pub fn progress(body: &EventBody) -> Option<String> {
             tokens,
         } => Some(format!(
             "still at it: turn {}, {doing}, {tokens} tokens so far",
-            turn + 1
+            turn.saturating_add(1)
         )),
         _ => None,
     }
 }
 
 impl Call {
-    /// Whether it has no result yet.
+    /// Whether it has no result yet and may get one.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        !matches!(self.phase, CallPhase::Done { .. })
+        !matches!(self.phase, CallPhase::Done { .. } | CallPhase::Dropped)
     }
 
     /// One line about what it may have done outside.
     fn effect(&self) -> Option<String> {
-        let said = match &self.phase {
-            CallPhase::Planned
-            | CallPhase::Started {
-                class: EffectClass::Pure,
-                ..
-            } => return None,
-            CallPhase::Done {
-                outcome: Outcome::Ok,
-                ..
-            } => "done",
-            CallPhase::Done {
-                outcome: Outcome::Error,
-                ..
-            } => "failed",
-            _ => "begun, outcome unknown",
+        if self.class? == EffectClass::Pure {
+            return None;
+        }
+        let said = match (&self.phase, self.decided) {
+            (CallPhase::Delegated(_), _) => "begun; its result comes as a message".to_owned(),
+            (_, Some(Decided::Undone)) => "done and undone again".to_owned(),
+            (_, Some(Decided::Unknown)) => "begun, outcome unknown".to_owned(),
+            (
+                CallPhase::Done {
+                    outcome, content, ..
+                },
+                _,
+            ) => {
+                let how = if *outcome == Outcome::Ok {
+                    "done"
+                } else {
+                    "failed"
+                };
+                format!("{how}: {}", beginning(content.beginning()))
+            }
+            _ => "begun, outcome unknown".to_owned(),
         };
-        Some(format!("- {} {}: {said}", self.call.name, self.call.args))
+        let args = self.call.args.to_string();
+        Some(format!("- {} {}: {said}", self.call.name, beginning(&args)))
+    }
+}
+
+/// How much of arguments and results a clean slate is told.
+const BEGINNING: usize = 300;
+
+fn beginning(text: &str) -> String {
+    match text.char_indices().nth(BEGINNING) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text.to_owned(),
     }
 }

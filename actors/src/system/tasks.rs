@@ -173,6 +173,7 @@ impl System {
             from: Sender::Human,
             to,
             content: content.to_owned(),
+            outcome: false,
         };
         let event = self.append_task(task, body).await?;
         let number = event.id;
@@ -220,11 +221,12 @@ impl System {
             drafts,
             blobs: Vec::new(),
         };
-        self.journal.append(append).await?;
+        let events = self.journal.append(append).await?;
+        let since = events.last().map_or(0, |event| event.id);
         let was_open = self.seats.get(task);
         self.open(task).await?;
         if let Some(seat) = was_open {
-            let _ = seat.room.send(RoomMessage::Continued(run, row.agent)).await;
+            let _ = seat.room.send(RoomMessage::Continued(run, since)).await;
         }
         Ok(())
     }

@@ -31,7 +31,7 @@ pub fn may_delegate(
     let checks = [
         (
             depth,
-            limits.depth + 1,
+            limits.depth.saturating_add(1),
             format!("delegation deeper than {} levels (depth)", limits.depth),
         ),
         (

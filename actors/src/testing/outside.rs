@@ -1,19 +1,17 @@
-//! A world outside the system, which remembers across any number of systems: payments that were made, and an executor's ledger.
+//! A world outside the system, which remembers across any number of systems: what was paid, by which call, and how often.
 //!
-//! One tool per effect class pays into it. What it says afterwards is what really happened, whatever the journal says.
+//! One tool per effect class pays into it. What it says afterwards is what really happened, whatever the journal says. A payment
+//! is told `what`, and if need be `ms`, how long it takes, and `then`, how it ends: `fail`, `unknown`, `panic` or `hang`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
-use serde_json::json;
-use tokio::sync::mpsc;
+use serde_json::{Value, json};
 
-use super::sim::Moments;
-use crate::executor::Link;
-use crate::model::executor::{
-    CallError, CallErrorCode, CallOutcome, FromExecutor, PROTOCOL, ToExecutor,
-};
+use super::moments::Moments;
+use crate::model::executor::CallOutcome;
 use crate::model::{CallId, EffectClass, Place, ToolSpec};
 use crate::tool::{Invocation, Probe, Tool, ToolError};
 
@@ -23,12 +21,25 @@ pub struct Outside(Arc<Mutex<Books>>);
 
 #[derive(Debug, Default)]
 struct Books {
-    /// How often each payment was made.
-    payments: BTreeMap<String, u32>,
-    /// Keys that keyed payments came with.
-    keys: BTreeMap<String, String>,
-    /// The executor's ledger: begun, and perhaps ended.
-    ledger: BTreeMap<CallId, Option<String>>,
+    payments: Vec<Payment>,
+    /// Calls that were undone, as often as they were.
+    undone: Vec<CallId>,
+    /// How many calls of tools in the node have begun, and how many were dropped before their end.
+    begun: u64,
+    dropped: u64,
+    /// The executors' ledgers, by executor: begun, and perhaps ended.
+    ledgers: BTreeMap<String, BTreeMap<CallId, Option<CallOutcome>>>,
+}
+
+/// A payment that was really made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payment {
+    /// By which call.
+    pub call_id: CallId,
+    /// By which tool.
+    pub tool: String,
+    /// For what.
+    pub what: String,
 }
 
 impl Outside {
@@ -36,15 +47,69 @@ impl Outside {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How often each payment was really made.
+    /// How often each payment was really made; those that were undone do not count.
     #[must_use]
     pub fn payments(&self) -> BTreeMap<String, u32> {
+        let books = self.books();
+        let mut paid = BTreeMap::new();
+        let valid = |payment: &&Payment| !books.undone.contains(&payment.call_id);
+        for payment in books.payments.iter().filter(valid) {
+            *paid.entry(payment.what.clone()).or_default() += 1;
+        }
+        paid
+    }
+
+    /// Every payment, in order, those that were undone too.
+    #[must_use]
+    pub fn all_payments(&self) -> Vec<Payment> {
         self.books().payments.clone()
     }
 
-    fn pay(&self, what: &str) -> String {
-        *self.books().payments.entry(what.to_owned()).or_default() += 1;
+    /// The calls that were undone.
+    #[must_use]
+    pub fn undone(&self) -> Vec<CallId> {
+        self.books().undone.clone()
+    }
+
+    /// How many calls of tools in the node have begun, and how many of them were dropped before their end.
+    #[must_use]
+    pub fn calls(&self) -> (u64, u64) {
+        let books = self.books();
+        (books.begun, books.dropped)
+    }
+
+    /// What stands in an executor's ledger: results that were not acknowledged, and calls without an end.
+    #[must_use]
+    pub fn ledger(&self, executor: &str) -> BTreeMap<CallId, Option<CallOutcome>> {
+        let books = self.books();
+        books.ledgers.get(executor).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn enter(&self, executor: &str, call_id: &CallId, outcome: Option<CallOutcome>) {
+        let mut books = self.books();
+        let ledger = books.ledgers.entry(executor.to_owned()).or_default();
+        ledger.insert(call_id.clone(), outcome);
+    }
+
+    pub(super) fn forget(&self, executor: &str, call_id: &CallId) {
+        let mut books = self.books();
+        let ledger = books.ledgers.entry(executor.to_owned()).or_default();
+        ledger.remove(call_id);
+    }
+
+    pub(super) fn pay(&self, call_id: &CallId, tool: &str, what: &str) -> String {
+        self.books().payments.push(Payment {
+            call_id: call_id.clone(),
+            tool: tool.to_owned(),
+            what: what.to_owned(),
+        });
         format!("paid {what}")
+    }
+
+    fn has_paid(&self, call_id: &CallId) -> bool {
+        let books = self.books();
+        let mut payments = books.payments.iter();
+        payments.any(|payment| payment.call_id == *call_id)
     }
 
     /// A tool of this class that pays. A moment passes right before and right after the effect.
@@ -63,64 +128,19 @@ impl Outside {
     pub fn executor_tool(name: &str) -> ToolSpec {
         spec(name, EffectClass::Ledgered, Place::Executor)
     }
-
-    /// An executor with a ledger that pays, at the end of a link; the future is its life.
-    #[must_use]
-    pub fn executor(&self, name: &str, moments: Moments) -> (Link, BoxFuture<'static, ()>) {
-        let (to, mut hears) = mpsc::channel::<ToExecutor>(64);
-        let (says, from) = mpsc::channel(64);
-        let (outside, name) = (self.clone(), name.to_owned());
-        let life = async move {
-            let tools = vec![Self::executor_tool(&name)];
-            let (root, session) = ("/".to_owned(), "s".to_owned());
-            let hello = FromExecutor::Hello {
-                protocol: PROTOCOL,
-                name: "outside".to_owned(),
-                tools,
-                root,
-                session,
-            };
-            let _ = says.send(hello).await;
-            while let Some(frame) = hears.recv().await {
-                match frame {
-                    ToExecutor::Call { call_id, args, .. } => {
-                        let outcome = outside.on_executor(&call_id, &what(&args), &moments).await;
-                        let _ = says.send(FromExecutor::Result { call_id, outcome }).await;
-                    }
-                    ToExecutor::Ack { call_id } => drop(outside.books().ledger.remove(&call_id)),
-                    ToExecutor::Cancel { .. } => {}
-                }
-            }
-        };
-        (Link { to, from }, life.boxed())
-    }
-
-    async fn on_executor(&self, call_id: &CallId, what: &str, moments: &Moments) -> CallOutcome {
-        let known = self.books().ledger.get(call_id).cloned();
-        match known {
-            Some(Some(text)) => return CallOutcome::Ok(text),
-            Some(None) => {
-                let message = "the executor died in it".to_owned();
-                return CallOutcome::Error(CallError {
-                    code: CallErrorCode::Interrupted,
-                    message,
-                });
-            }
-            None => {}
-        }
-        self.books().ledger.insert(call_id.clone(), None);
-        moments.pass().await;
-        let text = self.pay(what);
-        moments.pass().await;
-        self.books()
-            .ledger
-            .insert(call_id.clone(), Some(text.clone()));
-        CallOutcome::Ok(text)
-    }
 }
 
-fn what(args: &serde_json::Value) -> String {
+pub(super) fn what(args: &Value) -> String {
     args["what"].as_str().unwrap_or("nothing").to_owned()
+}
+
+/// What a payment is told of how it goes.
+pub(super) async fn work(args: &Value) {
+    // Somebody else may get a turn in between, as it would be with a real endpoint.
+    tokio::task::yield_now().await;
+    if let Some(time) = args["ms"].as_u64() {
+        tokio::time::sleep(Duration::from_millis(time)).await;
+    }
 }
 
 fn spec(name: &str, effect: EffectClass, place: Place) -> ToolSpec {
@@ -140,6 +160,24 @@ struct Pay {
     moments: Moments,
 }
 
+/// Notes that a call was dropped before its end.
+struct Begun(Outside, bool);
+
+impl Begun {
+    fn new(outside: &Outside) -> Self {
+        outside.books().begun += 1;
+        Self(outside.clone(), false)
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if !self.1 {
+            self.0.books().dropped += 1;
+        }
+    }
+}
+
 impl Tool for Pay {
     fn spec(&self) -> ToolSpec {
         spec(&self.name, self.effect, Place::Node)
@@ -147,18 +185,20 @@ impl Tool for Pay {
 
     fn call(&self, call: Invocation) -> BoxFuture<'_, Result<String, ToolError>> {
         async move {
-            // Somebody else may get a turn in between, as it would be with a real endpoint.
-            tokio::task::yield_now().await;
+            let mut begun = Begun::new(&self.outside);
+            work(&call.args).await;
             self.moments.pass().await;
-            let what = what(&call.args);
-            let text = match self.effect {
-                EffectClass::Pure => format!("{what} costs 5"),
-                EffectClass::Keyed => self.pay_once_by(call.call_id.to_string(), &what),
-                _ => self.outside.pay(&what),
-            };
+            let text = self.pay(&call);
             self.moments.pass().await;
             tokio::task::yield_now().await;
-            Ok(text)
+            begun.1 = true;
+            match call.args["then"].as_str() {
+                Some("fail") => Err(ToolError::Failed(format!("{text}, and then it failed"))),
+                Some("unknown") => Err(ToolError::Unknown("nobody answered".to_owned())),
+                Some("panic") => panic!("{text}, and then it panicked"),
+                Some("hang") => std::future::pending().await,
+                _ => Ok(text),
+            }
         }
         .boxed()
     }
@@ -166,7 +206,7 @@ impl Tool for Pay {
     fn probe(&self, call: Invocation) -> BoxFuture<'_, Probe> {
         async move {
             let what = what(&call.args);
-            match (self.effect, self.outside.payments().contains_key(&what)) {
+            match (self.effect, self.outside.has_paid(&call.call_id)) {
                 (EffectClass::Queryable, true) => Probe::Done(format!("paid {what}")),
                 (EffectClass::Queryable, false) => Probe::NotDone,
                 _ => Probe::Unknown("nobody knows whether it was paid".to_owned()),
@@ -178,7 +218,10 @@ impl Tool for Pay {
     fn compensate(&self, call: Invocation) -> BoxFuture<'_, Result<String, ToolError>> {
         async move {
             let what = what(&call.args);
-            self.outside.books().payments.remove(&what);
+            if what.contains("for good") {
+                return Err(ToolError::Failed(format!("{what} cannot be taken back")));
+            }
+            self.outside.books().undone.push(call.call_id);
             Ok(format!("took {what} back"))
         }
         .boxed()
@@ -186,12 +229,13 @@ impl Tool for Pay {
 }
 
 impl Pay {
-    fn pay_once_by(&self, key: String, what: &str) -> String {
-        if let Some(text) = self.outside.books().keys.get(&key) {
-            return text.clone();
+    fn pay(&self, call: &Invocation) -> String {
+        let what = what(&call.args);
+        let is_known = || self.outside.has_paid(&call.call_id);
+        match self.effect {
+            EffectClass::Pure => format!("{what} costs 5"),
+            EffectClass::Keyed if is_known() => format!("paid {what}"),
+            _ => self.outside.pay(&call.call_id, &self.name, &what),
         }
-        let text = self.outside.pay(what);
-        self.outside.books().keys.insert(key, text.clone());
-        text
     }
 }

@@ -5,169 +5,92 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, FutureExt};
-use tokio::sync::Notify;
+use futures_util::future::FutureExt;
 
 use crate::clock::{SeededIds, TokioClock};
 use crate::model::event::Seq;
 use crate::model::{
-    AgentSpec, EffectClass, Event, RunId, TaskDefinition, TaskId, TaskStatus, Timestamp,
+    AgentName, AgentSpec, EffectClass, Event, TaskDefinition, TaskId, TaskStatus, Timestamp,
 };
+use crate::provider::Provider;
 use crate::provider::scripted::{Scripted, ScriptedSettings};
 use crate::run::next::RetryPolicy;
-use crate::store::{
-    Append, Appended, EventQuery, Memory, RunRow, Snapshot, Store, StoreError, TaskRow,
-};
+use crate::store::{EventQuery, Memory, Store};
 use crate::system::{Deps, System};
 
+use super::machine::Machine;
 use super::outside::Outside;
+use super::watched::{Manners, Watched};
+
+pub use super::moments::{Accident, Moments};
 
 /// When simulated time begins: 2026-01-01.
 pub const EPOCH: Timestamp = Timestamp(1_767_225_600_000);
 
-/// What happens at a chosen moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Accident {
-    /// Whoever is at work panics.
-    Crash,
-    /// Nothing moves any more, as if the process had been killed: [`Moments::power_off`] tells when.
-    PowerOff,
-}
-
-/// Counts the moments before and after every append and every effect; accidents happen at the chosen ones.
-#[derive(Debug, Clone, Default)]
-pub struct Moments(Arc<Plan>);
-
-#[derive(Debug, Default)]
-struct Plan {
-    passed: AtomicU64,
-    accidents: BTreeMap<u64, Accident>,
-    off: Notify,
-}
-
-impl Moments {
-    /// Nothing happens.
-    #[must_use]
-    pub fn calm() -> Self {
-        Self::default()
-    }
-
-    /// These accidents happen at these moments, from 1.
-    pub fn with(accidents: impl IntoIterator<Item = (u64, Accident)>) -> Self {
-        Self(Arc::new(Plan {
-            accidents: accidents.into_iter().collect(),
-            ..Plan::default()
-        }))
-    }
-
-    /// One more moment passes.
-    ///
-    /// # Panics
-    /// At a moment for which a crash was chosen.
-    pub async fn pass(&self) {
-        let now = self.0.passed.fetch_add(1, Ordering::SeqCst) + 1;
-        match self.0.accidents.get(&now) {
-            None => {}
-            Some(Accident::Crash) => panic!("an accident at moment {now}"),
-            Some(Accident::PowerOff) => {
-                self.0.off.notify_one();
-                std::future::pending::<()>().await;
-            }
-        }
-    }
-
-    /// Waits until the power is off.
-    pub async fn power_off(&self) {
-        self.0.off.notified().await;
-    }
-
-    /// How many have passed.
-    #[must_use]
-    pub fn passed(&self) -> u64 {
-        self.0.passed.load(Ordering::SeqCst)
-    }
-}
-
-/// A store that lets a moment pass before and after every append.
-#[derive(Debug)]
-pub struct Watched<S> {
-    inner: Arc<S>,
-    moments: Moments,
-}
-
-impl<S: Store> Watched<S> {
-    /// `inner`, watched.
-    #[must_use]
-    pub fn new(inner: Arc<S>, moments: Moments) -> Self {
-        Self { inner, moments }
-    }
-}
-
-impl<S: Store> Store for Watched<S> {
-    fn append(&self, batch: Vec<Append>) -> BoxFuture<'_, Result<Appended, StoreError>> {
-        async move {
-            self.moments.pass().await;
-            let appended = self.inner.append(batch).await;
-            self.moments.pass().await;
-            appended
-        }
-        .boxed()
-    }
-
-    fn events(&self, query: EventQuery) -> BoxFuture<'_, Result<Vec<Event>, StoreError>> {
-        self.inner.events(query)
-    }
-
-    fn tasks(&self, unfinished: bool) -> BoxFuture<'_, Result<Vec<TaskRow>, StoreError>> {
-        self.inner.tasks(unfinished)
-    }
-
-    fn task(&self, id: TaskId) -> BoxFuture<'_, Result<Option<TaskRow>, StoreError>> {
-        self.inner.task(id)
-    }
-
-    fn runs(&self, task: TaskId) -> BoxFuture<'_, Result<Vec<RunRow>, StoreError>> {
-        self.inner.runs(task)
-    }
-
-    fn blob(&self, hash: String) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
-        self.inner.blob(hash)
-    }
-
-    fn put_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.inner.put_snapshot(snapshot)
-    }
-
-    fn snapshot(&self, run: RunId) -> BoxFuture<'_, Result<Option<Snapshot>, StoreError>> {
-        self.inner.snapshot(run)
-    }
-}
+/// The tools that every agent of a stage has.
+pub const TOOLS: [&str; 7] = [
+    "create_run",
+    "post_message",
+    "pay_pure",
+    "pay_keyed",
+    "pay_queryable",
+    "pay_once",
+    "pay_ledgered",
+];
 
 /// What a simulated system consists of. The store and the outside world outlive it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Stage {
     /// What is remembered.
     pub store: Arc<Memory>,
+    /// How the store behaves.
+    pub manners: Manners,
     /// What really happened.
     pub outside: Outside,
-    /// The scripts of the agents.
-    pub scripts: ScriptedSettings,
     /// The seed of ids.
     pub seed: u64,
+    /// The machines with executors that connect when a system is opened.
+    pub machines: Vec<String>,
+    cast: Cast,
+}
+
+#[derive(Clone)]
+enum Cast {
+    Scripts(ScriptedSettings),
+    Provider(Arc<dyn Provider>),
+}
+
+impl std::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stage")
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Stage {
-    /// A stage on which nothing has happened.
+    /// A stage on which nothing has happened, where agents play these scripts.
     #[must_use]
     pub fn new(scripts: ScriptedSettings, seed: u64) -> Self {
+        Self::played_by(Cast::Scripts(scripts), seed)
+    }
+
+    /// A stage on which nothing has happened, where all agents think with one provider. It outlives systems too.
+    #[must_use]
+    pub fn with_provider(provider: Arc<dyn Provider>, seed: u64) -> Self {
+        Self::played_by(Cast::Provider(provider), seed)
+    }
+
+    fn played_by(cast: Cast, seed: u64) -> Self {
         Self {
             store: Arc::default(),
+            manners: Manners::default(),
             outside: Outside::default(),
-            scripts,
             seed,
+            machines: vec!["outside".to_owned()],
+            cast,
         }
     }
 
@@ -177,10 +100,41 @@ impl Stage {
     /// # Panics
     /// When the scripts are wrong or the system does not start: nothing can be simulated then.
     pub async fn open(&self, moments: &Moments) -> System {
-        let clock = Arc::new(TokioClock::starting_at(EPOCH));
-        let store = Arc::new(Watched::new(self.store.clone(), moments.clone()));
-        let mut deps = Deps::new(store, clock.clone(), Arc::new(SeededIds::new(self.seed)));
-        let provider = Arc::new(Scripted::new(&self.scripts).expect("the scripts are well-formed"));
+        self.open_with(moments, |_| {}).await
+    }
+
+    /// Starts a system on the stage that is given something else.
+    ///
+    /// # Panics
+    /// As [`Stage::open`].
+    pub async fn open_with(&self, moments: &Moments, change: impl FnOnce(&mut Deps)) -> System {
+        let mut deps = self.deps(moments).await;
+        change(&mut deps);
+        let system = System::start(deps).await.expect("the system starts");
+        for name in &self.machines {
+            self.connect(&system, name, moments);
+        }
+        aside(killer(system.clone(), moments.clone()));
+        system
+    }
+
+    /// What a system on the stage is given. Its clock goes on where the newest record stands.
+    async fn deps(&self, moments: &Moments) -> Deps {
+        let rows = self.store.tasks(false).await.expect("memory can be read");
+        let newest = rows.iter().map(|row| row.updated_at).max();
+        let start = newest.map_or(EPOCH, |newest| Timestamp(newest.0 + 1_000));
+        let (store, manners) = (self.store.clone(), self.manners.clone());
+        let mut deps = Deps::new(
+            Arc::new(Watched::new(store, moments.clone(), manners)),
+            Arc::new(TokioClock::starting_at(start)),
+            Arc::new(SeededIds::new(self.seed)),
+        );
+        let provider = match &self.cast {
+            Cast::Scripts(scripts) => {
+                Arc::new(Scripted::new(scripts).expect("the scripts are well-formed"))
+            }
+            Cast::Provider(provider) => provider.clone(),
+        };
         deps.providers
             .insert("stage".to_owned(), (provider, RetryPolicy::default()));
         let classes = [
@@ -193,50 +147,39 @@ impl Stage {
             .map(|(name, class)| self.outside.tool(name, class, moments.clone()))
             .into();
         deps.executor_tools = vec![Outside::executor_tool("pay_ledgered")];
-        let system = System::start(deps).await.expect("the system starts");
-        self.serve(system.clone(), moments.clone());
-        system
+        deps
     }
 
-    /// An executor that is started again when it dies, as its operator would.
-    fn serve(&self, system: System, moments: Moments) {
-        let outside = self.outside.clone();
-        let life = async move {
+    /// Connects the executor of a machine to the project `default`; it is started again when it dies, as its operator would.
+    pub fn connect(&self, system: &System, name: &str, moments: &Moments) {
+        let machine = Machine {
+            name: name.to_owned(),
+            tool: "pay_ledgered".to_owned(),
+            outside: self.outside.clone(),
+            moments: moments.clone(),
+        };
+        let system = system.clone();
+        aside(async move {
             loop {
-                let (link, life) = outside.executor("pay_ledgered", moments.clone());
+                let (link, life) = machine.connect();
                 if system.attach_executor("default", link).await.is_err() {
-                    return;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                 }
                 let _ = AssertUnwindSafe(life).catch_unwind().await;
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
-        };
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the executor is outside the system's tree, as a real one is"
-        )]
-        tokio::spawn(life);
+        });
     }
 
     /// A task for `agents`, the first of which gets it. All of them have all tools.
     #[must_use]
     pub fn task(&self, agents: &[&str]) -> TaskDefinition {
-        let tools = [
-            "create_run",
-            "post_message",
-            "pay_pure",
-            "pay_keyed",
-            "pay_queryable",
-            "pay_once",
-            "pay_ledgered",
-        ];
         let spec = AgentSpec {
             provider: "stage".to_owned(),
-            tools: tools.map(str::to_owned).into(),
+            tools: TOOLS.map(str::to_owned).into(),
             ..AgentSpec::default()
         };
-        let agents: Vec<crate::model::AgentName> =
-            agents.iter().map(|name| (*name).into()).collect();
+        let agents: Vec<AgentName> = agents.iter().map(|name| (*name).into()).collect();
         TaskDefinition {
             name: "simulated".to_owned(),
             description: "pay the bills".to_owned(),
@@ -278,6 +221,29 @@ impl Stage {
             limit: usize::MAX,
         };
         self.store.events(query).await.expect("memory can be read")
+    }
+}
+
+fn aside(life: impl Future<Output = ()> + Send + 'static) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what is outside of the system is not in its tree"
+    )]
+    tokio::spawn(life);
+}
+
+/// Kills what the accidents choose, with its supervisors as they are at that moment.
+async fn killer(system: System, moments: Moments) {
+    loop {
+        let (whom, done) = moments.kill().await;
+        let tree = system.tree().await;
+        let nodes: Vec<_> = tree.iter().skip(1).collect();
+        if let Some(node) = nodes.get(usize::try_from(whom).unwrap_or(0) % nodes.len().max(1)) {
+            let path = node.path.split_once('/').map_or("", |(_, below)| below);
+            tracing::info!("killing {path}");
+            let _ = system.root().kill_at(path).await;
+        }
+        let _ = done.send(());
     }
 }
 

@@ -90,7 +90,9 @@ fn is_posting(run: &Run) -> bool {
 fn of_task(body: &EventBody) -> Told {
     Some(match body {
         EventBody::TaskCreated { definition } => (Tone::Plain, begun(&Facts::new(definition))),
-        EventBody::TaskMessage { from, to, content } => (
+        EventBody::TaskMessage {
+            from, to, content, ..
+        } => (
             Tone::Words,
             said(from, to.as_ref().map(|to| to.as_str()), content),
         ),

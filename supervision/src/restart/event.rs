@@ -8,7 +8,8 @@ use crate::exit::Exit;
 use crate::report::Decision;
 use crate::spec::{ChildId, Kind, Plan, SpecError};
 
-/// A child of one supervisor, for as long as its spec is kept. Never given out twice by one supervisor.
+/// A child of one supervisor, for as long as its spec is kept. Never given out twice by one supervisor; those of instances of a
+/// dynamic supervisor never twice in one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChildKey(pub u64);
 

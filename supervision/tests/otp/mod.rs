@@ -8,6 +8,7 @@ mod restarting;
 mod scale;
 mod shutdown;
 mod significant;
+mod simultaneous;
 mod strategies;
 mod validation;
 

@@ -17,6 +17,8 @@ use crate::bed::{children, virtual_time};
 )]
 fn worked_so_far() -> Duration {
     static BEGIN: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+    // The count is brought up to date when the thread is rescheduled.
+    std::thread::yield_now();
     let of_thread = std::fs::read_to_string("/proc/thread-self/schedstat");
     let nanos = of_thread
         .ok()

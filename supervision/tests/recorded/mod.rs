@@ -2,7 +2,9 @@
 //!
 //! The recordings are made by `cargo run -p impresario-supervision --example otp_record`.
 
-use supervision::testing::scenario::{Scenario, comparable, generate, parse, run, run_core};
+use supervision::testing::scenario::{
+    Scenario, ask_judge, comparable, generate, parse, run, run_core,
+};
 
 const RECORDINGS: [&str; 1] = [include_str!("seeds.txt")];
 
@@ -56,13 +58,13 @@ fn the_rules_alone_do_what_otp_does() {
 
 #[test]
 fn the_real_supervisor_does_what_otp_does() {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("a runtime");
-    compare(|scenario| runtime.block_on(run(scenario)));
+    compare(in_virtual_time);
+}
+
+fn in_virtual_time(scenario: &Scenario) -> Vec<String> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_time().start_paused(true).build();
+    runtime.expect("a runtime").block_on(run(scenario))
 }
 
 #[test]
@@ -71,4 +73,35 @@ fn a_seed_is_always_the_same_scenario() {
         let seed = recording.seed.parse().expect("a number");
         assert_eq!(generate(seed), recording.text, "seed {seed}");
     }
+}
+
+/// `IMPRESARIO_TEST_OTP` names the judge, a program that runs scenario files through Erlang's supervisor;
+/// `IMPRESARIO_TEST_SCENARIOS` says how many to make up for it, `IMPRESARIO_TEST_SEED` from which seed on.
+#[test]
+fn fresh_scenarios_go_as_in_otp() {
+    let Ok(judge) = std::env::var("IMPRESARIO_TEST_OTP") else {
+        eprintln!("skipped: IMPRESARIO_TEST_OTP names no judge to ask");
+        return;
+    };
+    let number = |name: &str, default| {
+        let given = std::env::var(name);
+        given.map_or(default, |given| given.parse().expect("a number"))
+    };
+    let count = number("IMPRESARIO_TEST_SCENARIOS", 32);
+    let first = number("IMPRESARIO_TEST_SEED", 1_000_000);
+    let scenarios: Vec<_> = (first..first + count).map(generate).collect();
+    let traces = ask_judge(judge.as_ref(), &scenarios).expect("the judge answers");
+    let judged = (first..).zip(&scenarios).zip(traces);
+    let judged: Vec<_> = judged
+        .filter_map(|(asked, trace)| Some((asked, trace?)))
+        .collect();
+    for ((seed, text), trace) in &judged {
+        let scenario = parse(text).expect("a scenario");
+        let ruled = comparable(run_core(&scenario));
+        assert_eq!(ruled, *trace, "the rules, seed {seed}:\n{text}");
+        let played = comparable(in_virtual_time(&scenario));
+        assert_eq!(played, *trace, "the real supervisor, seed {seed}:\n{text}");
+    }
+    eprintln!("{} of {count} scenarios were judged", judged.len());
+    assert!(judged.len() as u64 * 10 >= count * 9, "too few");
 }

@@ -73,7 +73,7 @@ fn the_first_interrupt_cancels_the_task() {
     );
     let shown = lines.join("\n");
     for line in [
-        "hand        shell is in doubt: it was cancelled while it ran",
+        "hand        shell failed: cancelled; nothing of it runs any more",
         "stops “shelling”: interrupted",
         "the task was cancelled",
         "\ncancelled: interrupted\n",

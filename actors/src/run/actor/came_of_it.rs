@@ -151,8 +151,15 @@ impl RunActor {
         self.write(bodies);
     }
 
-    pub(super) fn granted(&mut self, step: Step, wish: CreateRun, answer: Result<RunId, String>) {
+    pub(super) fn granted(
+        &mut self,
+        step: Step,
+        wish: CreateRun,
+        answer: Option<Result<RunId, String>>,
+    ) {
         self.doing.remove(&Doing::Delegate(step));
+        // Nobody answered because the room was restarted: it is asked again.
+        let Some(answer) = answer else { return };
         if !matches!(
             self.state.call(step).map(|call| &call.phase),
             Some(CallPhase::Planned)

@@ -1,22 +1,73 @@
 //! Cancelling: after it, nothing is begun any more.
+//!
+//! The gate is closed; what runs in the node is dropped, and what runs elsewhere is told to stop and waited for. When nothing is
+//! left, the end is written, and before it what had come in meanwhile.
 
-use supervision::Reply;
+use std::time::Duration;
 
-use crate::model::{EventBody, InDoubtPolicy};
-use crate::run::state::CallPhase;
+use supervision::{Context, Reply};
+use tokio::task::AbortHandle;
 
-use super::{Out, RunActor};
+use crate::model::{EventBody, Place, Step};
+use crate::run::next::{WHILE_IT_RAN, cancelled_in_doubt};
+use crate::tool::ToolError;
+
+use super::{Doing, Out, RunActor, RunMessage};
+
+/// How long calls that run elsewhere are waited for when they are told to stop.
+const STOP_GRACE: Duration = Duration::from_secs(15);
+
+/// A run that is being cancelled.
+#[derive(Debug)]
+pub(super) struct Cancelling {
+    reason: String,
+    pub(super) replies: Vec<Reply<()>>,
+    is_settling: bool,
+    is_quiet: bool,
+}
 
 impl RunActor {
-    pub(super) fn cancelled(&mut self, reason: String, reply: Reply<()>) {
+    pub(super) fn cancelled(&mut self, reason: String, reply: Reply<()>, cx: &Context<RunMessage>) {
         if self.state.status.is_terminal() {
             return reply.send(());
         }
-        self.abort_all();
-        self.cancel
-            .get_or_insert_with(|| (reason, Vec::new()))
-            .1
-            .push(reply);
+        if let Some(cancel) = &mut self.cancel {
+            return cancel.replies.push(reply);
+        }
+        self.cancel = Some(Cancelling {
+            reason,
+            replies: vec![reply],
+            is_settling: false,
+            is_quiet: false,
+        });
+        self.gate.close();
+        self.stop_calls(cx);
+        let _ = cx.after(STOP_GRACE, RunMessage::GraceOver);
+    }
+
+    /// Whether it is cancelled and something of it may still run.
+    pub(super) fn is_stopping(&mut self, cx: &Context<RunMessage>) -> bool {
+        let is_calling = self
+            .doing
+            .keys()
+            .any(|doing| matches!(doing, Doing::Call(_)));
+        let Some(cancel) = &mut self.cancel else {
+            return false;
+        };
+        if !is_calling && !std::mem::replace(&mut cancel.is_settling, true) {
+            let gate = self.gate.clone();
+            let _ = cx.attach(async move {
+                gate.empty().await;
+                RunMessage::Quiet
+            });
+        }
+        !cancel.is_quiet
+    }
+
+    pub(super) fn quiet(&mut self) {
+        if let Some(cancel) = &mut self.cancel {
+            cancel.is_quiet = true;
+        }
     }
 
     pub(super) fn abort_all(&mut self) {
@@ -25,45 +76,66 @@ impl RunActor {
         }
     }
 
+    /// Everything is dropped, and calls on executors are told to stop: what came of them is waited for.
+    fn stop_calls(&mut self, cx: &Context<RunMessage>) {
+        let elsewhere = |doing: &Doing| match doing {
+            Doing::Call(step) => self.is_elsewhere(*step).then_some(*step),
+            _ => None,
+        };
+        let stopped: Vec<_> = self.doing.keys().filter_map(elsewhere).collect();
+        self.abort_all();
+        for step in stopped {
+            let stopping = self.stop_call(step, cx);
+            self.doing.insert(Doing::Call(step), stopping);
+        }
+    }
+
+    fn is_elsewhere(&self, step: Step) -> bool {
+        let name = self.state.call(step).map(|call| &call.call.name);
+        let spec = name.and_then(|name| self.context.tools.specs().get(name));
+        spec.is_some_and(|spec| spec.place == Place::Executor)
+    }
+
+    fn stop_call(&self, step: Step, cx: &Context<RunMessage>) -> AbortHandle {
+        let name = self.state.call(step).map(|call| &call.call.name);
+        let tool = name.and_then(|name| self.context.tools.get(name));
+        let (stopped, epoch) = (tool.zip(self.invocation(step)), self.state.epoch);
+        cx.attach(async move {
+            let result = match stopped {
+                Some((tool, call)) => tool.stop(call.call_id, call.project).await,
+                None => None,
+            };
+            let unknown = || Err(ToolError::Unknown(WHILE_IT_RAN.to_owned()));
+            RunMessage::Called(step, epoch, result.unwrap_or_else(unknown))
+        })
+    }
+
     /// After a cancel only the end is written, and before it what had already come in.
     pub(super) fn prepare_cancel(&mut self) {
-        let Some((reason, _)) = &self.cancel else {
+        let Some(cancel) = &self.cancel else {
             return;
         };
-        if self.state.status.is_terminal() {
-            return;
-        }
-        let reason = reason.clone();
+        let reason = cancel.reason.clone();
         self.outbox.retain(|out| {
-            matches!(
-                out,
-                Out::Own(
-                    EventBody::ToolCallCompleted { .. } | EventBody::ModelCallCompleted { .. }
-                )
-            )
+            let Out::Own(body) = out else { return false };
+            let came = matches!(
+                body,
+                EventBody::ToolCallCompleted { .. } | EventBody::ModelCallCompleted { .. }
+            );
+            came
         });
-        let doubts: Vec<_> = self
-            .state
-            .open_calls()
-            .filter_map(|(step, call)| match &call.phase {
-                CallPhase::Started { class, .. } if class.records_start() => {
-                    Some((step, call.call.name.clone()))
-                }
-                _ => None,
-            })
-            .collect();
-        for (step, tool) in doubts {
-            let reason = "it was cancelled while it ran".to_owned();
-            self.write([EventBody::ToolCallInDoubt {
-                step,
-                tool,
-                reason,
-                policy: InDoubtPolicy::TellModel,
-            }]);
+        let ended = |out: &Out| match out {
+            Out::Own(EventBody::ToolCallCompleted { step, .. }) => Some(*step),
+            _ => None,
+        };
+        let ended = self.outbox.iter().filter_map(ended).collect();
+        self.write(cancelled_in_doubt(&self.state, &ended));
+        let mut usage = self.state.usage;
+        for out in &self.outbox {
+            if let Out::Own(EventBody::ModelCallCompleted { usage: more, .. }) = out {
+                usage += *more;
+            }
         }
-        self.write([EventBody::RunCancelled {
-            reason,
-            usage: self.state.usage,
-        }]);
+        self.write([EventBody::RunCancelled { reason, usage }]);
     }
 }

@@ -7,6 +7,7 @@ mod came_of_it;
 mod cancel;
 mod perform;
 mod progress;
+mod reading;
 mod record;
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use supervision::{Actor, CallError, Context, Exit, Failure, Handle, Init, Reply, Start};
 use tokio::task::AbortHandle;
 
-use crate::agent::{AgentMessage, Thought};
+use crate::agent::{AgentMessage, Gate, Thought};
 use crate::journal::{Journal, JournalError};
 use crate::model::{
     AgentName, AgentSpec, Event, EventBody, RunId, RunSpec, Step, TaskDefinition, TaskId,
@@ -23,10 +24,14 @@ use crate::model::{
 };
 use crate::pool::Pools;
 use crate::recipient::Recipient;
+use crate::store::StoreError;
 use crate::tool::{Probe, ToolError, Toolbox};
 
+use self::cancel::Cancelling;
+use self::reading::Reading;
 use super::load;
 use super::next::{Effect, RetryPolicy, Surroundings, next};
+use super::read::Meanwhile;
 use super::state::RunState;
 use super::tools::CreateRun;
 
@@ -87,7 +92,7 @@ pub enum RunReport {
         reply: Reply<Result<RunId, String>>,
     },
     /// This run is queued, durably: it is to be started, if it is not.
-    Queued(RunId, AgentName),
+    Queued(Queued),
     /// This run has ended, durably.
     Over(Arc<Event>),
     /// This run is left alone until somebody decides.
@@ -96,11 +101,25 @@ pub enum RunReport {
     Progress(Arc<Event>),
 }
 
+/// A run that is to be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queued {
+    /// The run.
+    pub run: RunId,
+    /// Who does it.
+    pub agent: AgentName,
+    /// Who delegated it.
+    pub parent: Option<RunId>,
+}
+
 /// What a run's actor is told.
 #[derive(Debug)]
 pub enum RunMessage {
-    /// Something that concerns it happened elsewhere, durably: something said in the room, the end of a run it delegated.
+    /// Something that concerns it happened elsewhere, durably: something said in the room, the end of a run it delegated. The run
+    /// reads it from the journal, in order and with everything else.
     Heard(Arc<Event>),
+    /// What happened elsewhere since it looked last.
+    Read(Result<Meanwhile, StoreError>),
     /// Somebody cancels it; answered when its end is durable.
     Cancel(String, Reply<()>),
     /// A human decides about what is in doubt; whether there was anything.
@@ -115,8 +134,12 @@ pub enum RunMessage {
     Probed(Step, Probe),
     /// A compensation has ended.
     Compensated(Step, Result<String, ToolError>),
-    /// The room has answered.
-    Granted(Step, Box<CreateRun>, Result<RunId, String>),
+    /// The room has answered, unless it was restarted over the question.
+    Granted(Step, Box<CreateRun>, Option<Result<RunId, String>>),
+    /// Calls that were told to stop have had time enough.
+    GraceOver,
+    /// Nothing that the run had begun is left.
+    Quiet,
     /// It waits.
     Waits(WaitReason),
     /// It may be time.
@@ -164,8 +187,10 @@ struct RunActor {
     blobs: HashMap<String, String>,
     outbox: Vec<Out>,
     is_recording: bool,
+    reading: Reading,
     doing: BTreeMap<Doing, AbortHandle>,
-    cancel: Option<(String, Vec<Reply<()>>)>,
+    cancel: Option<Cancelling>,
+    gate: Gate,
     last_snapshot: u64,
     is_telling_progress: bool,
     /// The event of its end, once it is durable.
@@ -193,8 +218,10 @@ pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> 
                 blobs: loaded.blobs,
                 outbox: Vec::new(),
                 is_recording: false,
+                reading: Reading::new(loaded.read_to, loaded.own),
                 doing: BTreeMap::new(),
                 cancel: None,
+                gate: Gate::default(),
                 last_snapshot,
                 is_telling_progress: false,
                 end: None,
@@ -216,7 +243,8 @@ impl Actor for RunActor {
         cx: &mut Context<RunMessage>,
     ) -> Result<(), Failure> {
         match message {
-            RunMessage::Heard(event) => self.state.fold(&event),
+            RunMessage::Heard(_) => {}
+            RunMessage::Read(meanwhile) => return self.read(meanwhile?, cx),
             RunMessage::Recorded(result) => self.recorded(result, cx)?,
             RunMessage::Thought(thought) => self.thought(*thought),
             RunMessage::Called(step, epoch, result) => self.called(step, epoch, result),
@@ -224,7 +252,9 @@ impl Actor for RunActor {
             RunMessage::Compensated(step, result) => self.compensated(step, result),
             RunMessage::Granted(step, wish, answer) => self.granted(step, *wish, answer),
             RunMessage::Waits(reason) => self.waits(reason),
-            RunMessage::Cancel(reason, reply) => self.cancelled(reason, reply),
+            RunMessage::Cancel(reason, reply) => self.cancelled(reason, reply, cx),
+            RunMessage::GraceOver => self.abort_all(),
+            RunMessage::Quiet => self.quiet(),
             RunMessage::Answer(text, reply) => reply.send(self.answered(&text)),
             RunMessage::Wake => self
                 .doing
@@ -232,6 +262,7 @@ impl Actor for RunActor {
             RunMessage::Progress => self.say_progress(cx),
             RunMessage::OverTold => cx.exit(Exit::Normal),
         }
+        self.reading.is_current = false;
         self.drive(cx);
         Ok(())
     }
@@ -260,19 +291,24 @@ impl RunActor {
         if !std::mem::replace(&mut self.is_telling_progress, true) {
             self.arm_progress(cx);
         }
+        let is_stopping = self.is_stopping(cx);
         if self.is_recording {
             return;
         }
+        if self.state.status.is_terminal() {
+            self.outbox.clear();
+            return self.perform(Effect::Over, cx);
+        }
+        if is_stopping {
+            return;
+        }
         self.prepare_cancel();
-        if self.outbox.is_empty() && self.cancel.is_none() {
+        if self.outbox.is_empty() && self.is_up_to_date(cx) {
             for effect in self.next() {
                 self.perform(effect, cx);
             }
         }
-        if self.state.status.is_terminal() {
-            self.outbox.clear();
-            self.perform(Effect::Over, cx);
-        } else if !self.outbox.is_empty() {
+        if !self.outbox.is_empty() {
             self.record(cx);
         }
     }

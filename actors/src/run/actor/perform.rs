@@ -1,22 +1,22 @@
 //! What is done: each effect once, beside the actor.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use supervision::{CallError, Context, Handle, Reply};
 use tokio::task::AbortHandle;
-use tokio_util::sync::CancellationToken;
 
-use crate::agent::{AgentMessage, Thought};
-use crate::model::{CallId, EffectClass, Place, RunId, Step, WaitReason};
+use crate::agent::{AgentMessage, Gate, Thought};
+use crate::model::{CallId, EffectClass, ModelRequest, Place, RunId, Step, WaitReason};
 use crate::pool::provider_pool;
 use crate::run::context::{self, Scene};
 use crate::run::load;
 use crate::run::next::Effect;
 use crate::run::state::Call;
 use crate::run::tools::CreateRun;
-use crate::tool::{Invocation, ToolError};
+use crate::tool::{Invocation, Probe, Tool, ToolError};
 
-use super::{Doing, RunActor, RunMessage, RunReport};
+use super::{Doing, Queued, RunActor, RunMessage, RunReport};
 
 impl RunActor {
     pub(super) fn perform(&mut self, effect: Effect, cx: &Context<RunMessage>) {
@@ -35,29 +35,23 @@ impl RunActor {
             return;
         }
         let started = match effect {
-            Effect::Record(_) => None,
+            Effect::Record(_) => return,
             Effect::Think { seen, .. } => self.think(seen, cx),
             Effect::Call(step) => self.call(step, cx),
-            Effect::Probe(step) => self.with_tool(step, cx, |tool, call, step| async move {
-                RunMessage::Probed(step, tool.probe(call).await)
-            }),
-            Effect::Compensate(step) => self.with_tool(step, cx, |tool, call, step| async move {
-                RunMessage::Compensated(step, tool.compensate(call).await)
-            }),
-            Effect::Delegate(step, wish) => Some(self.ask_room(step, wish, cx)),
+            Effect::Probe(step) => self.probe(step, cx),
+            Effect::Compensate(step) => self.compensate(step, cx),
+            Effect::Delegate(step, wish) => self.ask_room(step, wish, cx),
             Effect::EnsureChild(run) => self.ensure_child(run, cx),
             Effect::WakeAt(at) => {
                 let wait = at.since(self.context.journal.clock().now());
-                Some(cx.after(wait, RunMessage::Wake))
+                cx.after(wait, RunMessage::Wake)
             }
-            Effect::Over => Some(self.tell_over(cx)),
+            Effect::Over => self.tell_over(cx),
         };
-        if let Some(handle) = started {
-            self.doing.insert(doing, handle);
-        }
+        self.doing.insert(doing, started);
     }
 
-    pub(super) fn think(&self, seen: u64, cx: &Context<RunMessage>) -> Option<AbortHandle> {
+    fn think(&self, seen: u64, cx: &Context<RunMessage>) -> AbortHandle {
         let scene = Scene {
             task: &self.context.definition,
             name: &self.name,
@@ -66,20 +60,25 @@ impl RunActor {
             blobs: &self.blobs,
         };
         let request = Box::new(context::request(&self.state, seen, scene));
-        let agent = self.context.agents.get(&self.name)?.clone();
-        let spec = self.agent();
+        let agent = self.context.agents.get(&self.name).cloned();
+        let (spec, gate) = (self.agent(), self.gate.clone());
         let (pools, own) = (self.context.pools.clone(), cx.handle());
-        Some(cx.attach(async move {
+        cx.attach(async move {
             let waits = |pool: String| {
                 let _ = own.try_send(RunMessage::Waits(WaitReason::Permit { pool }));
             };
             let limited = provider_pool(&spec.provider);
-            let _permit = pools.permit(&spec.pool, || waits(spec.pool.clone())).await;
+            // The provider's own limit first: who waits for that must not hold a place that calls of other providers need.
             let _limit = pools
                 .provider_permit(&spec.provider, || waits(limited))
                 .await;
-            RunMessage::Thought(Box::new(ask_agent(&agent, request).await))
-        }))
+            let _permit = pools.permit(&spec.pool, || waits(spec.pool.clone())).await;
+            let thought = match agent {
+                Some(agent) => ask_agent(&agent, request, &gate).await,
+                None => Err(CallError::Stopped),
+            };
+            RunMessage::Thought(Box::new(thought))
+        })
     }
 
     /// A call that is made again is another one for an executor's ledger; for a tool with keys it is the same one.
@@ -107,65 +106,102 @@ impl RunActor {
         })
     }
 
-    pub(super) fn call(&self, step: Step, cx: &Context<RunMessage>) -> Option<AbortHandle> {
-        let own = cx.handle();
-        self.with_tool(step, cx, move |tool, call, step| async move {
-            let (epoch, limit) = (call.epoch, call.timeout);
+    fn call(&self, step: Step, cx: &Context<RunMessage>) -> AbortHandle {
+        let (own, epoch) = (cx.handle(), self.state.epoch);
+        let result = self.with_tool(step, |tool, call| async move {
+            let limit = call.timeout;
             let waits = move |reason| {
                 let _ = own.try_send(RunMessage::Waits(reason));
             };
-            let grace = limit + tool.grace();
-            let result = match tokio::time::timeout(grace, tool.call_visibly(call, &waits)).await {
-                Ok(result) => result,
-                Err(_) => Err(ToolError::Unknown(format!(
-                    "no answer within {limit:?} (tool_timeout)"
-                ))),
-            };
-            RunMessage::Called(step, epoch, result)
+            within(limit, tool.grace(), tool.call_visibly(call, &waits))
+                .await
+                .unwrap_or_else(|late| Err(ToolError::Unknown(late)))
+        });
+        cx.attach_maybe(async move {
+            let result = result
+                .await
+                .unwrap_or_else(|gone| Err(ToolError::Unknown(gone)));
+            Some(RunMessage::Called(step, epoch, result))
         })
     }
 
-    pub(super) fn with_tool<F, Fut>(
-        &self,
-        step: Step,
-        cx: &Context<RunMessage>,
-        act: F,
-    ) -> Option<AbortHandle>
-    where
-        F: FnOnce(Arc<dyn crate::tool::Tool>, Invocation, Step) -> Fut,
-        Fut: Future<Output = RunMessage> + Send + 'static,
-    {
-        let tool = self.context.tools.get(&self.state.call(step)?.call.name)?;
-        Some(cx.attach(act(tool, self.invocation(step)?, step)))
+    fn probe(&self, step: Step, cx: &Context<RunMessage>) -> AbortHandle {
+        let answer = self.with_tool(step, |tool, call| async move {
+            let (limit, grace) = (call.timeout, tool.grace());
+            let answer = within(limit, grace, tool.probe(call)).await;
+            answer.unwrap_or_else(Probe::Unknown)
+        });
+        cx.attach_maybe(async move {
+            let answer = answer.await.unwrap_or_else(Probe::Unknown);
+            Some(RunMessage::Probed(step, answer))
+        })
     }
 
-    pub(super) fn ask_room(
+    fn compensate(&self, step: Step, cx: &Context<RunMessage>) -> AbortHandle {
+        let done = self.with_tool(step, |tool, call| async move {
+            let (limit, grace) = (call.timeout, tool.grace());
+            let done = within(limit, grace, tool.compensate(call)).await;
+            done.unwrap_or_else(|late| Err(ToolError::Failed(late)))
+        });
+        cx.attach_maybe(async move {
+            let done = done
+                .await
+                .unwrap_or_else(|gone| Err(ToolError::Failed(gone)));
+            Some(RunMessage::Compensated(step, done))
+        })
+    }
+
+    /// Something with the tool of a call, through the gate. A tool that was there when the call was begun may be gone by now.
+    fn with_tool<R, F, Fut>(
         &self,
         step: Step,
-        wish: Box<CreateRun>,
-        cx: &Context<RunMessage>,
-    ) -> AbortHandle {
+        act: F,
+    ) -> impl Future<Output = Result<R, String>> + Send + use<R, F, Fut>
+    where
+        F: FnOnce(Arc<dyn Tool>, Invocation) -> Fut + Send + 'static,
+        Fut: Future<Output = R> + Send,
+    {
+        let name = self.state.call(step).map(|call| call.call.name.clone());
+        let name = name.unwrap_or_default();
+        let (tool, call) = (self.context.tools.get(&name), self.invocation(step));
+        let gate = self.gate.clone();
+        async move {
+            let Some(_inside) = gate.enter() else {
+                return std::future::pending().await;
+            };
+            match tool.zip(call) {
+                Some((tool, call)) => Ok(act(tool, call).await),
+                None => Err(format!("there is no tool `{name}` any more")),
+            }
+        }
+    }
+
+    fn ask_room(&self, step: Step, wish: Box<CreateRun>, cx: &Context<RunMessage>) -> AbortHandle {
         let (room, run) = (self.context.room.clone(), self.run);
-        let depth = self.state.spec.as_ref().map_or(0, |spec| spec.depth) + 1;
+        let spec = self.state.spec.as_ref();
+        let depth = spec.map_or(0, |spec| spec.depth).saturating_add(1);
         cx.attach(async move {
             let (reply, answer) = Reply::channel();
-            room.tell(RunReport::Delegate {
+            let question = RunReport::Delegate {
                 run,
                 step,
                 depth,
                 reply,
-            })
-            .await;
-            let answer = answer
-                .await
-                .unwrap_or_else(|_| Err("the room was restarted; try again".to_owned()));
-            RunMessage::Granted(step, wish, answer)
+            };
+            room.tell(question).await;
+            RunMessage::Granted(step, wish, answer.await.ok())
         })
     }
 
-    pub(super) fn ensure_child(&self, run: RunId, cx: &Context<RunMessage>) -> Option<AbortHandle> {
-        let agent = self.state.children.get(&run)?.agent.as_str().into();
-        Some(self.report(RunReport::Queued(run, agent), cx))
+    fn ensure_child(&self, run: RunId, cx: &Context<RunMessage>) -> AbortHandle {
+        let child = self.state.children.get(&run);
+        let agent = child.map(|child| child.agent.as_str().into());
+        let queued = Queued {
+            run,
+            agent: agent.unwrap_or_else(|| self.name.clone()),
+            parent: Some(self.run),
+        };
+        self.report(RunReport::Queued(queued), cx)
     }
 
     pub(super) fn report(&self, report: RunReport, cx: &Context<RunMessage>) -> AbortHandle {
@@ -176,13 +212,9 @@ impl RunActor {
         })
     }
 
-    pub(super) fn tell_over(&mut self, cx: &Context<RunMessage>) -> AbortHandle {
-        for reply in self
-            .cancel
-            .take()
-            .into_iter()
-            .flat_map(|(_, replies)| replies)
-        {
+    fn tell_over(&mut self, cx: &Context<RunMessage>) -> AbortHandle {
+        let replies = self.cancel.take().map(|cancel| cancel.replies);
+        for reply in replies.into_iter().flatten() {
             reply.send(());
         }
         let (context, run, end) = (self.context.clone(), self.run, self.end.clone());
@@ -196,24 +228,35 @@ impl RunActor {
     }
 }
 
+/// Waits for something within a tool's limit; `Err` says that it was too late.
+async fn within<R>(
+    limit: Duration,
+    grace: Duration,
+    work: impl Future<Output = R>,
+) -> Result<R, String> {
+    let late = |_| format!("no answer within {limit:?} (tool_timeout)");
+    tokio::time::timeout(limit.saturating_add(grace), work)
+        .await
+        .map_err(late)
+}
+
 /// How often a stopped agent is asked again before its run gives up: it may be about to be started by a supervisor further up.
 const AGENT_PATIENCE: u32 = 25;
 
+/// How long a stopped agent is left alone before it is asked again.
+const AGENT_PAUSE: Duration = Duration::from_millis(200);
+
 async fn ask_agent(
     agent: &Handle<AgentMessage>,
-    request: Box<crate::model::ModelRequest>,
+    request: Box<ModelRequest>,
+    gate: &Gate,
 ) -> Result<Thought, CallError> {
-    let abandoned = CancellationToken::new();
-    let _guard = abandoned.clone().drop_guard();
+    let (gate, _abandoned) = gate.within();
     for _ in 0..AGENT_PATIENCE {
-        let (request, abandoned) = (request.clone(), abandoned.clone());
-        match agent
-            .ask(|reply| AgentMessage::Think(request, abandoned, reply))
-            .await
-        {
-            Err(CallError::Stopped) => {
-                tokio::time::sleep(std::time::Duration::from_millis(200)).await
-            }
+        let (request, gate) = (request.clone(), gate.clone());
+        let question = |reply| AgentMessage::Think(request, gate, reply);
+        match agent.ask(question).await {
+            Err(CallError::Stopped) => tokio::time::sleep(AGENT_PAUSE).await,
             answer => return answer,
         }
     }

@@ -115,6 +115,7 @@ impl RunActor {
             Err(error) => return Err(error.into()),
         };
         for event in events {
+            self.reading.wrote(event.id);
             self.state.fold(&event);
             self.tell(Arc::new(event), cx);
         }

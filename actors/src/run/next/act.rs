@@ -25,7 +25,7 @@ fn act_on(state: &RunState, around: &Surroundings<'_>, step: Step, call: &Call) 
             policy: InDoubtPolicy::Compensate,
             ..
         } => vec![Effect::Compensate(step)],
-        CallPhase::InDoubt { .. } | CallPhase::Done { .. } => Vec::new(),
+        CallPhase::InDoubt { .. } | CallPhase::Done { .. } | CallPhase::Dropped => Vec::new(),
     }
 }
 
@@ -139,6 +139,7 @@ fn post(around: &Surroundings<'_>, step: Step, call: &Call) -> Vec<Effect> {
             from,
             to: message.to,
             content: message.content,
+            outcome: false,
         },
         completed(step, Outcome::Ok, "posted".to_owned()),
     ])]

@@ -1,9 +1,11 @@
 //! Calls whose outcome is unknown.
 
+use std::collections::BTreeSet;
+
 use crate::model::event::{Outcome, Resolution};
 use crate::model::task::Attention;
 use crate::model::{EventBody, InDoubtPolicy, Sender, Step, WaitReason};
-use crate::run::state::RunState;
+use crate::run::state::{Call, CallPhase, RunState};
 
 use super::act::completed;
 
@@ -54,6 +56,25 @@ pub fn in_doubt(
         }
     }
     bodies
+}
+
+/// Why the outcome of a cancelled call is unknown.
+pub const WHILE_IT_RAN: &str = "it was cancelled while it ran";
+
+/// What to write about the calls of a cancelled run: those that were begun and have no result, also none that is about to be written.
+#[must_use]
+pub fn cancelled_in_doubt(state: &RunState, ended: &BTreeSet<Step>) -> Vec<EventBody> {
+    let is_begun = |call: &Call| matches!(&call.phase, CallPhase::Started { class, .. } if class.records_start());
+    let doubt = |(step, call): (Step, &Call)| EventBody::ToolCallInDoubt {
+        step,
+        tool: call.call.name.clone(),
+        reason: WHILE_IT_RAN.to_owned(),
+        policy: InDoubtPolicy::TellModel,
+    };
+    let open = state.open_calls();
+    open.filter(|(step, call)| is_begun(call) && !ended.contains(step))
+        .map(doubt)
+        .collect()
 }
 
 /// What to write when it is known what becomes of a call in doubt: the decision, and with it the call's one result.

@@ -122,5 +122,6 @@ pub fn room_message(
         from: Sender::Agent(name.clone()),
         to: None,
         content,
+        outcome: true,
     }]
 }

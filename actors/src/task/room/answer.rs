@@ -2,7 +2,7 @@
 
 use supervision::{Context, Failure, Reply};
 
-use crate::model::{AgentName, EventBody, RunId, RunStatus};
+use crate::model::{EventBody, RunId, RunStatus};
 use crate::run::RunMessage;
 use crate::run::actor::RunContext;
 use crate::store::{Append, Draft};
@@ -32,7 +32,7 @@ impl Room {
 }
 
 /// Lets the quarantined runs of a task go on.
-async fn release(context: &RunContext, answer: &str) -> Result<Vec<(RunId, AgentName)>, Failure> {
+async fn release(context: &RunContext, answer: &str) -> Result<Vec<RunId>, Failure> {
     let rows = context.journal.store().runs(context.task).await?;
     let mut released = Vec::new();
     for row in rows
@@ -66,7 +66,7 @@ async fn release(context: &RunContext, answer: &str) -> Result<Vec<(RunId, Agent
                 blobs: Vec::new(),
             })
             .await?;
-        released.push((row.id, row.agent.clone()));
+        released.push(row.id);
     }
     Ok(released)
 }

@@ -1,25 +1,25 @@
 //! The room's actor: starts runs, is told of their ends, tells those who wait, and ends the task.
 //!
-//! It keeps nothing that the journal does not say: a new incarnation reads the task's runs and goes on.
+//! It keeps nothing that the journal does not say: a new incarnation reads the task's events and goes on.
 
 mod answer;
 mod closing;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use supervision::{Actor, AdminError, Context, DynamicHandle, Exit, Failure, Inbox, Reply, Start};
 
 use crate::clock::Ids;
-use crate::journal::{Journal, JournalError};
-use crate::model::{AgentName, Event, EventBody, RunId, RunStatus, Step, TaskStatus};
-use crate::run::read::end_of;
-use crate::run::{RunArguments, RunMessage, RunReport, actor::RunContext};
-use crate::store::{RunRow, StoreError};
+use crate::journal::JournalError;
+use crate::model::event::Seq;
+use crate::model::{Event, EventBody, RunId, Step};
+use crate::run::{Queued, RunArguments, RunMessage, RunReport, actor::RunContext};
+use crate::store::{EventQuery, StoreError};
 
-use super::budget::{Counted, may_delegate};
 use super::registry::Registry;
+use super::roster::Roster;
 use closing::Closing;
 
 /// What a room's actor is told.
@@ -37,10 +37,10 @@ pub enum RoomMessage {
     Started(RunId, Result<(), AdminError>),
     /// The end of the task is durable, or was before.
     Ended(Result<(), JournalError>),
-    /// A run that had ended goes on.
-    Continued(RunId, AgentName),
-    /// A quarantined run is released.
-    Released(Vec<(RunId, AgentName)>),
+    /// A run that had ended goes on, since this event.
+    Continued(RunId, Seq),
+    /// Quarantined runs are released.
+    Released(Vec<RunId>),
 }
 
 impl From<RunReport> for RoomMessage {
@@ -64,25 +64,53 @@ pub struct RoomArguments {
 
 struct Room {
     arguments: RoomArguments,
-    counted: BTreeMap<RunId, Counted>,
-    open: BTreeMap<RunId, AgentName>,
-    granted: BTreeMap<(RunId, Step), RunId>,
+    roster: Roster,
     starting: BTreeSet<RunId>,
-    root: Option<RunId>,
     cancelling: Vec<Reply<()>>,
+    /// Runs that asked when the task was ending already: they are about to be cancelled.
+    unanswered: Vec<Reply<Result<RunId, String>>>,
     is_ending: bool,
 }
 
 /// How a room's actor is started.
 pub fn start(reads: Inbox<RoomMessage>, arguments: RoomArguments) -> Start {
     Start::actor(reads, move |cx| {
-        let (arguments, wake) = (arguments.clone(), cx.handle());
+        let arguments = arguments.clone();
+        let _ = cx.attach(async { RoomMessage::Open });
         async move {
-            let room = Room::read(arguments).await?;
-            let _ = wake.try_send(RoomMessage::Open);
-            Ok(room)
+            let roster = read(&arguments.context).await?;
+            Ok(Room {
+                arguments,
+                roster,
+                starting: BTreeSet::new(),
+                cancelling: Vec::new(),
+                unanswered: Vec::new(),
+                is_ending: false,
+            })
         }
     })
+}
+
+/// How many events are read at a time.
+const PAGE: usize = 1024;
+
+/// Who works on the task, as its journal says.
+async fn read(context: &RunContext) -> Result<Roster, StoreError> {
+    let mut roster = Roster::default();
+    let mut after = 0;
+    loop {
+        let query = EventQuery {
+            task: context.task,
+            after,
+            limit: PAGE,
+        };
+        let page = context.journal.store().events(query).await?;
+        page.iter().for_each(|event| roster.fold(event));
+        match page.last() {
+            Some(last) if page.len() == PAGE => after = last.id,
+            _ => return Ok(roster),
+        }
+    }
 }
 
 impl Actor for Room {
@@ -94,24 +122,19 @@ impl Actor for Room {
         cx: &mut Context<RoomMessage>,
     ) -> Result<(), Failure> {
         match message {
-            RoomMessage::Open => self.open_all(cx),
-            RoomMessage::Report(RunReport::Delegate {
-                run,
-                step,
-                depth,
-                reply,
-            }) => reply.send(self.delegate(run, step, depth)),
-            RoomMessage::Report(RunReport::Queued(run, agent)) => self.queued(run, agent, cx),
-            RoomMessage::Report(RunReport::Over(end)) => self.over(&end, cx),
-            RoomMessage::Report(RunReport::Quarantined(run)) => self.quarantined(run),
-            RoomMessage::Report(RunReport::Progress(event)) => self.progressed(event, cx),
-            RoomMessage::Continued(run, agent) => self.continued(run, agent, cx),
+            RoomMessage::Open => self.open(cx),
+            RoomMessage::Report(report) => self.reported(report, cx),
+            RoomMessage::Continued(run, since) => {
+                self.roster.continued(run, since);
+                self.start_all(cx);
+            }
+            RoomMessage::Released(runs) => {
+                runs.iter().for_each(|run| self.roster.released(*run));
+                self.start_all(cx);
+            }
             RoomMessage::Started(run, result) => self.started(run, result)?,
             RoomMessage::Cancel(reason, reply) => self.cancel(reason, reply, cx),
             RoomMessage::Answer(text, reply) => self.answer(text, reply, cx),
-            RoomMessage::Released(runs) => runs
-                .into_iter()
-                .for_each(|(run, agent)| self.queued(run, agent, cx)),
             RoomMessage::Ended(result) => {
                 result?;
                 self.cancelling.drain(..).for_each(|reply| reply.send(()));
@@ -123,118 +146,88 @@ impl Actor for Room {
 }
 
 impl Room {
-    async fn read(arguments: RoomArguments) -> Result<Self, StoreError> {
-        let (store, task) = (
-            arguments.context.journal.store().clone(),
-            arguments.context.task,
-        );
-        let rows = store.runs(task).await?;
-        let is_open =
-            |row: &&RunRow| !row.status.is_terminal() && row.status != RunStatus::Quarantined;
-        let open = rows
-            .iter()
-            .filter(is_open)
-            .map(|row| (row.id, row.agent.clone()))
-            .collect();
-        let counted = |row: &RunRow| {
-            (
-                row.id,
-                Counted {
-                    parent: row.parent,
-                    is_live: !row.status.is_terminal(),
-                },
-            )
-        };
-        Ok(Self {
-            counted: rows.iter().map(counted).collect(),
-            open,
-            granted: BTreeMap::new(),
-            starting: BTreeSet::new(),
-            root: rows
-                .iter()
-                .find(|row| row.parent.is_none())
-                .map(|row| row.id),
-            cancelling: Vec::new(),
-            is_ending: false,
-            arguments,
-        })
-    }
-
-    fn journal(&self) -> &Journal {
-        &self.arguments.context.journal
-    }
-
-    /// Starts what is not up, and tells those who missed an end while the room was down.
-    fn open_all(&mut self, cx: &Context<RoomMessage>) {
-        for (run, agent) in std::mem::take(&mut self.open) {
-            self.queued(run, agent, cx);
-        }
-        let ended: Vec<_> = self
-            .counted
-            .iter()
-            .filter(|(_, run)| !run.is_live)
-            .map(|(run, counted)| (*run, counted.parent))
-            .collect();
-        let (store, task) = (self.journal().store().clone(), self.arguments.context.task);
-        for (run, parent) in ended {
-            let is_waited_for =
-                parent.is_none_or(|parent| self.arguments.registry.get(parent).is_some());
-            let (store, own) = (store.clone(), cx.handle());
-            if is_waited_for {
-                let _ = cx.attach_maybe(async move {
-                    if let Ok(Some(end)) = end_of(store.as_ref(), task, run).await {
-                        let _ = own
-                            .send(RoomMessage::Report(RunReport::Over(Arc::new(end))))
-                            .await;
-                    }
-                    None
-                });
+    fn reported(&mut self, report: RunReport, cx: &Context<RoomMessage>) {
+        match report {
+            RunReport::Delegate {
+                run,
+                step,
+                depth,
+                reply,
+            } => self.delegate((run, step), depth, reply),
+            RunReport::Queued(queued) => self.queued(queued, cx),
+            RunReport::Over(end) => self.over(&end, cx),
+            RunReport::Quarantined(run) => self.roster.quarantined(run),
+            RunReport::Progress(event) => {
+                let parent = event.run_id.and_then(|run| self.roster.parent(run));
+                self.tell_run(parent, RunMessage::Heard(event), cx);
             }
+        }
+    }
+
+    /// Starts what is not up, and wakes those who may have missed an end while the room was down.
+    fn open(&mut self, cx: &Context<RoomMessage>) {
+        self.start_all(cx);
+        for parent in self.roster.parents_of_ended() {
+            self.tell_run(Some(parent), RunMessage::Wake, cx);
+        }
+        if let Some(end) = self.roster.end().cloned() {
+            return self.end_task(&end, cx);
+        }
+        self.cancel_orphans(cx);
+    }
+
+    fn tell_run(&self, run: Option<RunId>, message: RunMessage, cx: &Context<RoomMessage>) {
+        if let Some(run) = run.and_then(|run| self.arguments.registry.get(run)) {
+            let _ = cx.attach_maybe(async move {
+                let _ = run.send(message).await;
+                None
+            });
         }
     }
 
     // ---- delegation
 
-    fn delegate(&mut self, run: RunId, step: Step, depth: u32) -> Result<RunId, String> {
+    fn delegate(&mut self, by: (RunId, Step), depth: u32, reply: Reply<Result<RunId, String>>) {
         if self.is_ending {
-            return Err("the task is ending".to_owned());
+            return self.unanswered.push(reply);
         }
-        if let Some(child) = self.granted.get(&(run, step)) {
-            return Ok(*child);
-        }
-        let definition = &self.arguments.context.definition;
-        let max_workers = definition.team.as_ref().and_then(|team| team.max_workers);
-        may_delegate(&definition.limits, max_workers, &self.counted, run, depth)?;
-        let child = RunId(self.arguments.ids.uuid(self.journal().clock().now()));
-        self.granted.insert((run, step), child);
-        self.counted.insert(
-            child,
-            Counted {
-                parent: Some(run),
-                is_live: true,
-            },
+        let context = &self.arguments.context;
+        let (ids, clock) = (self.arguments.ids.clone(), context.journal.clock().clone());
+        let team = context.definition.team.as_ref();
+        let answer = self.roster.delegate(
+            &context.definition.limits,
+            team.and_then(|team| team.max_workers),
+            by,
+            depth,
+            || RunId(ids.uuid(clock.now())),
         );
-        Ok(child)
+        reply.send(answer);
     }
 
-    fn queued(&mut self, run: RunId, agent: AgentName, cx: &Context<RoomMessage>) {
-        self.counted.entry(run).or_insert(Counted {
-            parent: None,
-            is_live: true,
-        });
-        let is_up = self.arguments.registry.get(run).is_some();
-        if self.is_ending || is_up || !self.counted[&run].is_live || !self.starting.insert(run) {
-            return;
+    /// A run's word that another is queued. When that was is not needed: if the one it works for has ended, that was later.
+    fn queued(&mut self, queued: Queued, cx: &Context<RoomMessage>) {
+        self.roster.queued(queued, 0);
+        self.start_all(cx);
+        self.cancel_orphans(cx);
+    }
+
+    fn start_all(&mut self, cx: &Context<RoomMessage>) {
+        for queued in self.roster.to_start() {
+            let run = queued.run;
+            let is_up = self.arguments.registry.get(run).is_some();
+            if self.is_ending || is_up || !self.starting.insert(run) {
+                continue;
+            }
+            let runs = self.arguments.runs.clone();
+            let arguments = RunArguments {
+                run,
+                agent: queued.agent,
+                context: self.arguments.context.clone(),
+            };
+            let _ = cx.attach(async move {
+                RoomMessage::Started(run, runs.start_child(arguments).await.map(drop))
+            });
         }
-        let runs = self.arguments.runs.clone();
-        let arguments = RunArguments {
-            run,
-            agent,
-            context: self.arguments.context.clone(),
-        };
-        let _ = cx.attach(async move {
-            RoomMessage::Started(run, runs.start_child(arguments).await.map(drop))
-        });
     }
 
     fn started(&mut self, run: RunId, result: Result<(), AdminError>) -> Result<(), Failure> {
@@ -246,69 +239,35 @@ impl Room {
         }
     }
 
-    fn quarantined(&mut self, run: RunId) {
-        self.arguments.registry.remove(run);
-        self.starting.remove(&run);
-    }
-
-    fn continued(&mut self, run: RunId, agent: AgentName, cx: &Context<RoomMessage>) {
-        self.counted
-            .entry(run)
-            .and_modify(|counted| counted.is_live = true);
-        self.queued(run, agent, cx);
-    }
-
-    fn progressed(&self, event: Arc<Event>, cx: &Context<RoomMessage>) {
-        let parent = event.run_id.and_then(|run| self.counted.get(&run)?.parent);
-        self.tell_run(parent, event, cx);
-    }
-
-    fn tell_run(&self, run: Option<RunId>, event: Arc<Event>, cx: &Context<RoomMessage>) {
-        if let Some(run) = run.and_then(|run| self.arguments.registry.get(run)) {
-            let _ = cx.attach_maybe(async move {
-                let _ = run.send(RunMessage::Heard(event)).await;
-                None
-            });
-        }
-    }
-
     // ---- ends
 
     fn over(&mut self, end: &Arc<Event>, cx: &Context<RoomMessage>) {
         let Some(run) = end.run_id else { return };
-        self.arguments.registry.remove(run);
-        self.granted
-            .retain(|(parent, _), child| *parent != run && *child != run);
-        let parent = self.counted.get(&run).and_then(|counted| counted.parent);
-        self.counted.insert(
-            run,
-            Counted {
-                parent,
-                is_live: false,
-            },
-        );
-        self.tell_run(parent, end.clone(), cx);
-        if Some(run) == self.root && !self.is_ending {
-            self.end_task(end, cx);
-        } else {
-            self.cancel_below(run, cx);
+        self.roster.fold(end);
+        let parent = self.roster.parent(run);
+        self.tell_run(parent, RunMessage::Heard(end.clone()), cx);
+        if self.is_ending {
+            return;
+        }
+        let is_root = self.roster.root_end().is_some_and(|root| root.id == end.id);
+        match self.roster.end().cloned() {
+            Some(root) => self.end_task(&root, cx),
+            None if is_root => self.end_task(end, cx),
+            None => self.cancel_orphans(cx),
         }
     }
 
-    /// A run that ended before those it delegated leaves nobody to work for.
-    fn cancel_below(&self, run: RunId, cx: &Context<RoomMessage>) {
-        let below = self
-            .counted
-            .iter()
-            .filter(|(_, counted)| counted.parent == Some(run) && counted.is_live);
-        for handle in below.filter_map(|(child, _)| self.arguments.registry.get(*child)) {
+    /// Runs that work for one that has ended work for nobody.
+    fn cancel_orphans(&self, cx: &Context<RoomMessage>) {
+        if self.is_ending {
+            return;
+        }
+        for run in self.roster.orphans() {
+            let closing = Closing::new(&self.arguments);
             let _ = cx.attach_maybe(async move {
-                let _ = handle
-                    .ask(|reply| {
-                        RunMessage::Cancel("the run that delegated it has ended".to_owned(), reply)
-                    })
-                    .await;
-                None
+                let reason = "the run that delegated it has ended";
+                let end = closing.end_run(run, reason).await.ok().flatten()?;
+                Some(RoomMessage::Report(RunReport::Over(Arc::new(end))))
             });
         }
     }
@@ -326,33 +285,25 @@ impl Room {
             },
             _ => return,
         };
-        self.is_ending = true;
-        let closing = Closing::new(&self.arguments);
-        let _ = cx.attach(async move {
-            RoomMessage::Ended(closing.close("the task has ended", body).await)
-        });
+        self.close("the task has ended".to_owned(), body, cx);
     }
 
     fn cancel(&mut self, reason: String, reply: Reply<()>, cx: &Context<RoomMessage>) {
         self.cancelling.push(reply);
-        if std::mem::replace(&mut self.is_ending, true) {
-            return;
-        }
-        let closing = Closing::new(&self.arguments);
-        let _ = cx.attach(async move {
+        if !self.is_ending {
             let body = EventBody::TaskCancelled {
                 reason: reason.clone(),
             };
-            RoomMessage::Ended(closing.close(&reason, body).await)
-        });
+            self.close(reason, body, cx);
+        }
+    }
+
+    fn close(&mut self, reason: String, end: EventBody, cx: &Context<RoomMessage>) {
+        self.is_ending = true;
+        let closing = Closing::new(&self.arguments);
+        let _ = cx.attach(async move { RoomMessage::Ended(closing.close(&reason, end).await) });
     }
 }
 
-/// How long one run is waited for, where all of them are asked one after another.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Whether a task in this state has a tree.
-#[must_use]
-pub fn is_open(status: TaskStatus) -> bool {
-    !status.is_terminal()
-}
+/// How long one run is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);

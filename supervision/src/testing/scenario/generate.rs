@@ -167,12 +167,17 @@ impl Author {
         }
     }
 
-    /// After something that may take long, nothing is asked before it is over.
+    /// After something that may take long, nothing is asked before it is over: not while children stop and start, and not while
+    /// the supervisor ends.
     fn pause(&mut self) {
-        if !matches!(self.genre, Genre::Tour | Genre::Window) {
-            let busy = if self.genre == Genre::Busy { 250 } else { 0 };
-            self.line(format!("sleep {}", self.longest + busy + 100));
+        if matches!(self.genre, Genre::Tour | Genre::Window) {
+            return;
         }
+        let busy = if self.genre == Genre::Busy { 250 } else { 0 };
+        let once = self.longest + busy;
+        let long_enough = |times: &u32| is_quiet(&self.text, once * times);
+        let times = (1..20).find(long_enough).unwrap_or(20);
+        self.line(format!("sleep {}", once * times + 100));
     }
 
     fn look(&mut self) {
@@ -193,7 +198,7 @@ impl Author {
             }
             if self.chance(55) {
                 self.fault();
-                if self.genre == Genre::Slow && self.chance(50) {
+                if self.genre == Genre::Slow && self.chance(50) && !self.is_over() {
                     self.request();
                 }
             } else {
@@ -202,6 +207,11 @@ impl Author {
             self.pause();
             self.look();
         }
+    }
+
+    /// Whether the supervisor comes to its end by what happened so far. The judge does not survive asking one that is just ending.
+    fn is_over(&self) -> bool {
+        ends(&format!("{}sleep 10000\nwhich\n", self.text))
     }
 
     fn fault(&mut self) {
@@ -317,6 +327,13 @@ impl Author {
         self.line(last);
         self.text
     }
+}
+
+/// Whether nothing happens any more when so many milliseconds have passed after all this.
+fn is_quiet(text: &str, after: u32) -> bool {
+    let asked = |line: &&String| line.starts_with("counts") || line.starts_with("no_supervisor");
+    parse(&format!("{text}sleep {after}\ncount\nsleep 20000\n"))
+        .is_ok_and(|scenario| run_core(&scenario).last().as_ref().is_some_and(asked))
 }
 
 /// Whether the supervisor is gone, or never was, after all this.

@@ -6,6 +6,7 @@
 
 mod core;
 mod generate;
+mod judge;
 mod live;
 mod parse;
 
@@ -20,6 +21,7 @@ use crate::strategy::Flags;
 
 pub use self::core::run_core;
 pub use self::generate::generate;
+pub use self::judge::ask_judge;
 pub use self::live::run;
 pub use self::parse::{Scenario, ScenarioError, parse};
 

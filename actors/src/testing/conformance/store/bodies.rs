@@ -62,6 +62,7 @@ fn of_task(rng: &mut Rng, n: usize) -> EventBody {
             from: sender(rng),
             to: maybe(rng, agent),
             content: text(rng),
+            outcome: rng.bool(),
         },
         2 => EventBody::TaskNeedsAttention {
             attention: attention(rng),

@@ -158,6 +158,7 @@ pub fn note(text: &str) -> Draft {
         from: crate::model::Sender::Human,
         to: None,
         content: text.to_owned(),
+        outcome: false,
     })
 }
 

@@ -1,0 +1,148 @@
+//! A store between the system and its memory, where moments pass, time is lost and things go wrong.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, FutureExt};
+
+use super::moments::Moments;
+use crate::model::{Event, RunId, TaskId};
+use crate::store::{Append, Appended, EventQuery, RunRow, Snapshot, Store, StoreError, TaskRow};
+
+/// How a store behaves.
+#[derive(Debug, Clone, Default)]
+pub struct Manners(Arc<Mutex<Rules>>);
+
+#[derive(Debug, Default)]
+struct Rules {
+    slow: Option<(fastrand::Rng, Duration)>,
+    troubles: VecDeque<StoreError>,
+    unreadable: bool,
+    batches: Vec<usize>,
+}
+
+impl Manners {
+    fn rules(&self) -> MutexGuard<'_, Rules> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every append takes up to this long, drawn from a seed. What is dropped meanwhile is written all the same, as on a disk.
+    pub fn slow(&self, seed: u64, most: Duration) {
+        self.rules().slow = Some((fastrand::Rng::with_seed(seed), most));
+    }
+
+    /// The next appends fail so, in this order.
+    pub fn trouble(&self, errors: impl IntoIterator<Item = StoreError>) {
+        self.rules().troubles.extend(errors);
+    }
+
+    /// From now on, or no more, events cannot be read.
+    pub fn unreadable(&self, is: bool) {
+        self.rules().unreadable = is;
+    }
+
+    /// How many appends each transaction so far took.
+    #[must_use]
+    pub fn batches(&self) -> Vec<usize> {
+        self.rules().batches.clone()
+    }
+
+    fn delay(&self) -> Duration {
+        match &mut self.rules().slow {
+            Some((random, most)) => most.mul_f64(random.f64()),
+            None => Duration::ZERO,
+        }
+    }
+}
+
+/// A store that lets a moment pass before and after every append.
+#[derive(Debug)]
+pub struct Watched<S> {
+    inner: Arc<S>,
+    moments: Moments,
+    manners: Manners,
+    /// A disk writes in order, whoever still waits for it.
+    head: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl<S: Store> Watched<S> {
+    /// `inner`, watched.
+    #[must_use]
+    pub fn new(inner: Arc<S>, moments: Moments, manners: Manners) -> Self {
+        Self {
+            inner,
+            moments,
+            manners,
+            head: Arc::default(),
+        }
+    }
+
+    async fn write(&self, batch: Vec<Append>) -> Result<Appended, StoreError> {
+        let delay = self.manners.delay();
+        if delay.is_zero() {
+            return self.inner.append(batch).await;
+        }
+        let (inner, head) = (self.inner.clone(), self.head.clone());
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a disk goes on writing when the process that asked for it no longer waits"
+        )]
+        let written = tokio::spawn(async move {
+            let _in_order = head.lock().await;
+            tokio::time::sleep(delay).await;
+            inner.append(batch).await
+        });
+        written.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+impl<S: Store> Store for Watched<S> {
+    fn append(&self, batch: Vec<Append>) -> BoxFuture<'_, Result<Appended, StoreError>> {
+        async move {
+            self.moments.pass().await;
+            let trouble = self.manners.rules().troubles.pop_front();
+            if let Some(error) = trouble {
+                return Err(error);
+            }
+            self.manners.rules().batches.push(batch.len());
+            let appended = self.write(batch).await;
+            self.moments.pass().await;
+            appended
+        }
+        .boxed()
+    }
+
+    fn events(&self, query: EventQuery) -> BoxFuture<'_, Result<Vec<Event>, StoreError>> {
+        if self.manners.rules().unreadable {
+            let place = format!("event {} of {}", query.after + 1, query.task);
+            let detail = "it was damaged on purpose".to_owned();
+            return Box::pin(async { Err(StoreError::Corrupt { place, detail }) });
+        }
+        self.inner.events(query)
+    }
+
+    fn tasks(&self, unfinished: bool) -> BoxFuture<'_, Result<Vec<TaskRow>, StoreError>> {
+        self.inner.tasks(unfinished)
+    }
+
+    fn task(&self, id: TaskId) -> BoxFuture<'_, Result<Option<TaskRow>, StoreError>> {
+        self.inner.task(id)
+    }
+
+    fn runs(&self, task: TaskId) -> BoxFuture<'_, Result<Vec<RunRow>, StoreError>> {
+        self.inner.runs(task)
+    }
+
+    fn blob(&self, hash: String) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
+        self.inner.blob(hash)
+    }
+
+    fn put_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.inner.put_snapshot(snapshot)
+    }
+
+    fn snapshot(&self, run: RunId) -> BoxFuture<'_, Result<Option<Snapshot>, StoreError>> {
+        self.inner.snapshot(run)
+    }
+}

@@ -1,0 +1,149 @@
+//! What a model is asked, compared with what the journal says it should have been asked: the request after a crash is the one that
+//! would have been made without it, because both follow from the journal.
+
+use std::collections::{BTreeMap, HashMap};
+
+use actors::model::{
+    AgentName, Content, ContextMode, Event, EventBody, ModelRequest, RunId, Seq, TaskDefinition,
+};
+use actors::run::context::{self, Scene};
+use actors::run::state::RunState;
+use actors::store::Store;
+use actors::topology::routing::sees;
+
+/// A journal with everything it refers to.
+pub(crate) struct Record<'a> {
+    pub(crate) events: &'a [Event],
+    pub(crate) task: &'a TaskDefinition,
+    pub(crate) blobs: HashMap<String, String>,
+}
+
+impl<'a> Record<'a> {
+    pub(crate) async fn new(events: &'a [Event], store: &dyn Store) -> Self {
+        let EventBody::TaskCreated { definition: task } = &events[0].body else {
+            panic!("a journal begins with the task's creation");
+        };
+        let mut blobs = HashMap::new();
+        for hash in events.iter().filter_map(|event| blob(&event.body)) {
+            let bytes = store.blob(hash.clone()).await.expect("it can be read");
+            let text = String::from_utf8(bytes.expect("it is there")).expect("a text");
+            blobs.insert(hash.clone(), text);
+        }
+        Self {
+            events,
+            task,
+            blobs,
+        }
+    }
+
+    pub(crate) fn agent(&self, run: RunId) -> &'a AgentName {
+        let queued = self.events.iter().find_map(|event| match &event.body {
+            EventBody::RunQueued { spec } if event.run_id == Some(run) => Some(&spec.agent),
+            _ => None,
+        });
+        queued.expect("a run is queued")
+    }
+
+    /// Whether the journal says that an agent may see it.
+    pub(crate) fn is_visible(&self, agent: &AgentName, event: &Event) -> bool {
+        match &event.body {
+            EventBody::TaskMessage { from, to, .. } => {
+                sees(self.task.team.as_ref(), agent, from, to.as_ref())
+            }
+            _ => true,
+        }
+    }
+
+    pub(crate) fn state(&self, run: RunId, up_to: Seq) -> RunState {
+        let agent = self.agent(run);
+        let events = self.events.iter().filter(|event| event.id <= up_to);
+        RunState::from_events(run, events.filter(|event| self.is_visible(agent, event)))
+    }
+
+    fn inherited(&self, state: &RunState) -> Option<String> {
+        let spec = state.spec.as_ref()?;
+        let parent = spec
+            .parent
+            .as_ref()
+            .filter(|_| spec.context == ContextMode::Full)?;
+        let above = self.state(parent.run, parent.up_to);
+        let its_own = self.inherited(&above);
+        let name = self.agent(parent.run);
+        Some(self.with_scene(name, its_own.as_deref(), |scene| {
+            context::in_words(&above, scene)
+        }))
+    }
+
+    fn with_scene<R>(
+        &self,
+        name: &AgentName,
+        inherited: Option<&str>,
+        work: impl FnOnce(Scene<'_>) -> R,
+    ) -> R {
+        work(Scene {
+            task: self.task,
+            name,
+            inherited,
+            tools: &BTreeMap::new(),
+            blobs: &self.blobs,
+        })
+    }
+
+    /// The request that a run that has seen the journal up to here makes.
+    pub(crate) fn request(&self, run: RunId, seen: Seq) -> ModelRequest {
+        let state = self.state(run, seen);
+        let inherited = self.inherited(&state);
+        self.with_scene(self.agent(run), inherited.as_deref(), |scene| {
+            context::request(&state, seen, scene)
+        })
+    }
+}
+
+fn blob(body: &EventBody) -> Option<&String> {
+    let content = match body {
+        EventBody::ToolCallCompleted { content, .. }
+        | EventBody::ToolCallLate { content, .. }
+        | EventBody::Message { content, .. }
+        | EventBody::RunContinued { content, .. }
+        | EventBody::RunCompleted {
+            result: content, ..
+        } => content,
+        _ => return None,
+    };
+    match content {
+        Content::Blob { blob, .. } => Some(blob),
+        Content::Inline(_) => None,
+    }
+}
+
+/// Every answer in the journal is the answer to the request that follows from the journal.
+pub(crate) fn every_answer_was_to_the_right_request(record: &Record<'_>, asked: &[ModelRequest]) {
+    let mut started = BTreeMap::new();
+    for event in record.events {
+        let Some(run) = event.run_id else { continue };
+        match &event.body {
+            EventBody::ModelCallStarted { seen, .. } => drop(started.insert(run, *seen)),
+            EventBody::ModelCallCompleted { turn, .. } => {
+                let wanted = record.request(run, started[&run]);
+                let is_it = |asked: &&ModelRequest| {
+                    asked.run == run
+                        && (&asked.messages, &asked.system, &asked.brief)
+                            == (&wanted.messages, &wanted.system, &wanted.brief)
+                };
+                if asked.iter().find(is_it).is_none() {
+                    let of_run = asked.iter().filter(|asked| asked.run == run);
+                    let texts: Vec<_> = of_run
+                        .map(|asked| format!("{:#?}", asked.messages))
+                        .collect();
+                    panic!(
+                        "turn {turn} of {run} was not asked what the journal says at event {}:\n{:#?}\nbut:\n{}",
+                        event.id,
+                        wanted.messages,
+                        texts.join("\n")
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The root of a tree, which no supervisor supervises.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::child::{Ambient, Fate, Launch, Launcher, Live, Start, StartFailure};
+use crate::report::{About, Listener};
+use crate::restart::Incarnation;
+use crate::spec::Restart;
+use crate::supervisor::{InitResult, SupervisorHandle, SupervisorSpec};
+
+/// What is said about a whole tree: its name and who listens.
+#[derive(Clone)]
+pub struct Root {
+    name: Arc<str>,
+    listener: Option<Listener>,
+}
+
+impl Root {
+    /// A tree whose paths begin with `name`.
+    #[must_use]
+    pub fn new(name: impl AsRef<str>) -> Self {
+        Self {
+            name: name.as_ref().into(),
+            listener: None,
+        }
+    }
+
+    /// The same with a listener to every decision of every supervisor of the tree.
+    #[must_use]
+    pub fn listener(mut self, listener: Listener) -> Self {
+        self.listener = Some(listener);
+        self
+    }
+
+    /// Starts a supervisor of declared children; returns when all are up. If the wait is given up, so is the start.
+    ///
+    /// # Errors
+    /// [`StartError`], and then nothing is left running.
+    pub async fn start(self, spec: SupervisorSpec) -> Result<SupervisorHandle, StartError> {
+        self.start_with(move || Ok(Some(spec.clone()))).await
+    }
+
+    /// Starts a supervisor that `init` describes.
+    ///
+    /// # Errors
+    /// [`StartError::Ignored`] if `init` declines, otherwise what went wrong; then nothing is left running.
+    pub async fn start_with(
+        self,
+        init: impl Fn() -> InitResult + Send + Sync + 'static,
+    ) -> Result<SupervisorHandle, StartError> {
+        let handle = SupervisorHandle::default();
+        let start = Start::supervisor_at(&handle, init);
+        self.launch(&*start.launcher).await?;
+        Ok(handle)
+    }
+
+    pub(crate) async fn launch(self, launcher: &dyn Launcher) -> Result<(), StartError> {
+        let (begun, beginning) = oneshot::channel();
+        let begun = Mutex::new(Some(begun));
+        let first = move |fate| {
+            let begun = begun.lock().unwrap_or_else(PoisonError::into_inner).take();
+            begun.map(|begun| begun.send(fate));
+        };
+        let live = launcher.launch(Launch {
+            ambient: Ambient {
+                listener: self.listener,
+                origin: tokio::time::Instant::now(),
+            },
+            supervisor: self.name.clone(),
+            about: About {
+                child: (&*self.name).into(),
+                incarnation: Incarnation(1),
+                restart: Restart::Temporary,
+            },
+            path: self.name,
+            estate: None,
+            fate: Arc::new(first),
+        });
+        let abandoned = KillOnDrop(live);
+        let fate = beginning.await;
+        abandoned.keep();
+        match fate {
+            Ok(Fate::Started(_)) => Ok(()),
+            Ok(Fate::Declined) => Err(StartError::Ignored),
+            Ok(Fate::StartFailed(failure)) => Err(StartError::Failed(failure)),
+            Ok(Fate::Exited(_) | Fate::InboxTaken) | Err(_) => Err(StartError::Failed(
+                StartFailure::new("it ended while it started"),
+            )),
+        }
+    }
+}
+
+/// Whoever waited for a start and gave up would leave a tree that nobody holds.
+struct KillOnDrop(Option<Live>);
+
+impl KillOnDrop {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        self.0.as_ref().map(Live::kill);
+    }
+}
+
+/// Why a supervisor is not up. Nothing of it is left.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// Its initialiser declined.
+    #[error("there is nothing to supervise")]
+    Ignored,
+    /// Something went wrong; names the child if it was one.
+    #[error(transparent)]
+    Failed(StartFailure),
+}
