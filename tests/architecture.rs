@@ -136,7 +136,8 @@ fn arrows_inside_supervision() {
             ("child", &core),
             ("shell", &core),
             ("supervisor", &core),
-            ("dynamic", &core),
+            ("root", &core),
+            ("dynamic", &format!("{core} root")),
             ("tree", &core),
             ("lib", "actor child dynamic"),
             (
