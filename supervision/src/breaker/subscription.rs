@@ -32,13 +32,12 @@ impl Subscription {
     /// Waits until the state is not the one seen last, and returns the newest. May be cancelled at any time: nothing is missed.
     pub async fn changed(&mut self) -> State {
         loop {
-            // Before looking: what happens after the look rings again.
-            self.bell.mark_unchanged();
             let (generation, state, due) = self.breaker.look();
             if generation != self.seen {
                 self.seen = generation;
                 return state;
             }
+            // Remembers what rang since it last waited, so nothing falls between the look and the wait.
             let rung = self.bell.changed();
             match due {
                 None => drop(rung.await),

@@ -243,6 +243,19 @@ fn injected_faults_refuse_their_part_and_change_no_state() {
 }
 
 #[test]
+fn injected_faults_leave_the_waits_as_they_are() {
+    let wait_with = |part| {
+        let backoff = Backoff::new(100 * TICK, 400 * TICK);
+        let mut core = core(Config { backoff, ..plain() });
+        core.inject_faults(part).expect("a part");
+        (0..100).for_each(|_| drop(core.acquire(TICK)));
+        (0..3).for_each(|_| core.record(TICK, failed()));
+        wait(&mut core, TICK).expect("open")
+    };
+    assert_eq!(wait_with(0.5), wait_with(0.0));
+}
+
+#[test]
 fn a_million_calls_take_no_more_memory_than_ten() {
     let mut core = core(Config {
         failures: Some(1_000_000),
