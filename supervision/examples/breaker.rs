@@ -31,7 +31,7 @@ async fn server(up: Duration, nth: u32) -> Answer {
         10..30 => Answer::Overloaded {
             retry_after: (up < 11 * SECOND).then_some(8 * SECOND),
         },
-        _ if nth % 7 == 0 => Answer::BadRequest,
+        _ if nth.is_multiple_of(7) => Answer::BadRequest,
         _ => Answer::Ok,
     }
 }
