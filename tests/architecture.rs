@@ -128,6 +128,7 @@ fn arrows_inside_supervision() {
             ("strategy", words),
             ("exit", ""),
             ("backoff", "spec"),
+            ("breaker", "backoff spec"),
             ("restart", words),
             ("report", words),
             ("inbox", "handle restart Start"),
@@ -136,7 +137,8 @@ fn arrows_inside_supervision() {
             ("child", &core),
             ("shell", &core),
             ("supervisor", &core),
-            ("dynamic", &core),
+            ("root", &core),
+            ("dynamic", &format!("{core} root")),
             ("tree", &core),
             ("lib", "actor child dynamic"),
             (
@@ -286,6 +288,10 @@ fn what_decides_does_not_act() {
     ];
     let pure = [
         "supervision/src/restart",
+        "supervision/src/breaker/config.rs",
+        "supervision/src/breaker/core.rs",
+        "supervision/src/breaker/transition.rs",
+        "supervision/src/breaker/window.rs",
         "actors/src/model",
         "actors/src/run/state.rs",
         "actors/src/run/fold.rs",
@@ -298,6 +304,11 @@ fn what_decides_does_not_act() {
         "actors/src/topology/routing.rs",
         "actors/src/executor/calls.rs",
         "actors/src/store/project.rs",
+        "src/cli/run/view",
+        "src/cli/run/draw",
+        "src/cli/run/lines.rs",
+        "src/cli/run/summary.rs",
+        "src/cli/run/words.rs",
     ];
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for place in pure {
