@@ -5,5 +5,4 @@ mod doubt;
 mod seeds;
 mod story;
 mod support;
-mod troupes;
 mod wait;

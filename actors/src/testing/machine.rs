@@ -87,7 +87,12 @@ impl Life {
 
     async fn take(&mut self, frame: ToExecutor) {
         match frame {
-            ToExecutor::Call { call_id, args, .. } => self.asked(call_id, args).await,
+            ToExecutor::Call {
+                call_id,
+                epoch,
+                args,
+                ..
+            } => self.asked(call_id, epoch, args).await,
             ToExecutor::Ack { call_id } => {
                 self.machine.outside.forget(&self.machine.name, &call_id);
             }
@@ -104,7 +109,7 @@ impl Life {
         }
     }
 
-    async fn asked(&mut self, call_id: CallId, args: Value) {
+    async fn asked(&mut self, call_id: CallId, epoch: u64, args: Value) {
         if self.stops.contains_key(&call_id) {
             return;
         }
@@ -114,6 +119,7 @@ impl Life {
             return self.answer(call_id, outcome).await;
         }
         let machine = self.machine.clone();
+        machine.outside.begins(&call_id, epoch);
         machine.outside.enter(&machine.name, &call_id, None);
         let id = call_id.clone();
         let job = async move { machine.do_it(&id, &args).await };

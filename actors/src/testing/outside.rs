@@ -29,6 +29,17 @@ struct Books {
     dropped: u64,
     /// The executors' ledgers, by executor: begun, and perhaps ended.
     ledgers: BTreeMap<String, BTreeMap<CallId, Option<CallOutcome>>>,
+    witness: Option<Witness>,
+}
+
+/// Is told of each call at the instant in which it begins: its id, and the epoch of the run that makes it.
+#[derive(Clone)]
+pub struct Witness(pub Arc<dyn Fn(&CallId, u64) + Send + Sync>);
+
+impl std::fmt::Debug for Witness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Witness").finish_non_exhaustive()
+    }
 }
 
 /// A payment that was really made.
@@ -83,6 +94,18 @@ impl Outside {
     pub fn ledger(&self, executor: &str) -> BTreeMap<CallId, Option<CallOutcome>> {
         let books = self.books();
         books.ledgers.get(executor).cloned().unwrap_or_default()
+    }
+
+    /// From now on this one is told of every call that begins, in the node or on an executor.
+    pub fn watched_by(&self, witness: Witness) {
+        self.books().witness = Some(witness);
+    }
+
+    pub(super) fn begins(&self, call_id: &CallId, epoch: u64) {
+        let witness = self.books().witness.clone();
+        if let Some(Witness(tell)) = witness {
+            tell(call_id, epoch);
+        }
     }
 
     pub(super) fn enter(&self, executor: &str, call_id: &CallId, outcome: Option<CallOutcome>) {
@@ -185,6 +208,7 @@ impl Tool for Pay {
 
     fn call(&self, call: Invocation) -> BoxFuture<'_, Result<String, ToolError>> {
         async move {
+            self.outside.begins(&call.call_id, call.epoch);
             let mut begun = Begun::new(&self.outside);
             work(&call.args).await;
             self.moments.pass().await;

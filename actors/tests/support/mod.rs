@@ -1,7 +1,9 @@
 //! What several tests need.
 
 pub(crate) mod check;
+pub(crate) mod plays;
 pub(crate) mod requests;
+pub(crate) mod trace;
 pub(crate) mod troupe;
 
 /// Runs a future in a runtime of its own, in virtual time.

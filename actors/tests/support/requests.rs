@@ -117,7 +117,7 @@ fn blob(body: &EventBody) -> Option<&String> {
 }
 
 /// Every answer in the journal is the answer to the request that follows from the journal.
-pub(crate) fn every_answer_was_to_the_right_request(record: &Record<'_>, asked: &[ModelRequest]) {
+pub(crate) fn every_answer_was_to_the_right_request(record: &Record<'_>, asked: &[&ModelRequest]) {
     let mut started = BTreeMap::new();
     for event in record.events {
         let Some(run) = event.run_id else { continue };
@@ -125,7 +125,7 @@ pub(crate) fn every_answer_was_to_the_right_request(record: &Record<'_>, asked: 
             EventBody::ModelCallStarted { seen, .. } => drop(started.insert(run, *seen)),
             EventBody::ModelCallCompleted { turn, .. } => {
                 let wanted = record.request(run, started[&run]);
-                let is_it = |asked: &&ModelRequest| {
+                let is_it = |asked: &&&ModelRequest| {
                     asked.run == run
                         && (&asked.messages, &asked.system, &asked.brief)
                             == (&wanted.messages, &wanted.system, &wanted.brief)
