@@ -13,7 +13,7 @@ use fastrand::Rng;
 
 use super::trace::{Fact, Trace};
 use super::troupe::{self, Habits, Troupe};
-use super::virtual_time;
+use super::{expect_panics, virtual_time};
 
 /// How many lives a task may need.
 const LIVES: u64 = 12;
@@ -133,6 +133,7 @@ pub(crate) fn stage(seed: u64) -> Stage {
 
 /// Plays a seed with these accidents, those of each life of the node.
 pub(crate) fn play(seed: u64, accidents: Vec<Vec<(u64, Accident)>>) -> Played {
+    expect_panics();
     let stage = stage(seed);
     let trace = Trace::of(&stage);
     let mut plan = accidents.into_iter();
