@@ -3,7 +3,7 @@
 //! That nothing happens twice at any moment of any accident is in `crash.rs`, what becomes of calls in doubt in `doubt.rs`, and that
 //! the rows are the fold of the journal, whatever happened, in `seeds.rs`.
 
-//mod cancel;
+mod cancel;
 //mod commit;
 //mod fence;
 //mod limits;

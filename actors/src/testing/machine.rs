@@ -119,10 +119,13 @@ impl Life {
             return self.answer(call_id, outcome).await;
         }
         let machine = self.machine.clone();
-        machine.outside.begins(&call_id, epoch);
+        let under_way = machine.outside.begins(&call_id, epoch);
         machine.outside.enter(&machine.name, &call_id, None);
         let id = call_id.clone();
-        let job = async move { machine.do_it(&id, &args).await };
+        let job = async move {
+            let _under_way = under_way;
+            machine.do_it(&id, &args).await
+        };
         let (stop, registration) = AbortHandle::new_pair();
         self.stops.insert(call_id.clone(), stop);
         let job = Abortable::new(job, registration).map(|outcome| (call_id, outcome.ok()));

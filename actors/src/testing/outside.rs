@@ -27,6 +27,7 @@ struct Books {
     /// How many calls of tools in the node have begun, and how many were dropped before their end.
     begun: u64,
     dropped: u64,
+    running: u64,
     /// The executors' ledgers, by executor: begun, and perhaps ended.
     ledgers: BTreeMap<String, BTreeMap<CallId, Option<CallOutcome>>>,
     witness: Option<Witness>,
@@ -89,6 +90,12 @@ impl Outside {
         (books.begun, books.dropped)
     }
 
+    /// How many calls are under way, in the node and on executors.
+    #[must_use]
+    pub fn under_way(&self) -> u64 {
+        self.books().running
+    }
+
     /// What stands in an executor's ledger: results that were not acknowledged, and calls without an end.
     #[must_use]
     pub fn ledger(&self, executor: &str) -> BTreeMap<CallId, Option<CallOutcome>> {
@@ -101,11 +108,14 @@ impl Outside {
         self.books().witness = Some(witness);
     }
 
-    pub(super) fn begins(&self, call_id: &CallId, epoch: u64) {
+    /// A call begins; it is under way until what is returned is dropped.
+    pub(super) fn begins(&self, call_id: &CallId, epoch: u64) -> UnderWay {
         let witness = self.books().witness.clone();
         if let Some(Witness(tell)) = witness {
             tell(call_id, epoch);
         }
+        self.books().running += 1;
+        UnderWay(self.clone())
     }
 
     pub(super) fn enter(&self, executor: &str, call_id: &CallId, outcome: Option<CallOutcome>) {
@@ -183,6 +193,14 @@ struct Pay {
     moments: Moments,
 }
 
+pub(super) struct UnderWay(Outside);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.books().running -= 1;
+    }
+}
+
 /// Notes that a call was dropped before its end.
 struct Begun(Outside, bool);
 
@@ -208,7 +226,7 @@ impl Tool for Pay {
 
     fn call(&self, call: Invocation) -> BoxFuture<'_, Result<String, ToolError>> {
         async move {
-            self.outside.begins(&call.call_id, call.epoch);
+            let _under_way = self.outside.begins(&call.call_id, call.epoch);
             let mut begun = Begun::new(&self.outside);
             work(&call.args).await;
             self.moments.pass().await;

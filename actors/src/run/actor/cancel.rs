@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 
 use crate::model::{EventBody, Place, Step};
 use crate::run::next::{WHILE_IT_RAN, cancelled_in_doubt};
+use crate::run::state::{Call, CallPhase};
 use crate::tool::ToolError;
 
 use super::{Doing, Out, RunActor, RunMessage};
@@ -76,13 +77,18 @@ impl RunActor {
         }
     }
 
-    /// Everything is dropped, and calls on executors are told to stop: what came of them is waited for.
+    /// Everything is dropped, and calls on executors are told to stop: what came of them is waited for. Those that an earlier
+    /// incarnation began run on too, whether this one has asked for them again or not.
     fn stop_calls(&mut self, cx: &Context<RunMessage>) {
-        let elsewhere = |doing: &Doing| match doing {
-            Doing::Call(step) => self.is_elsewhere(*step).then_some(*step),
-            _ => None,
+        let runs = |step: &Step, call: &Call| {
+            matches!(call.phase, CallPhase::Started { .. })
+                || self.doing.contains_key(&Doing::Call(*step))
         };
-        let stopped: Vec<_> = self.doing.keys().filter_map(elsewhere).collect();
+        let calls = self.state.open_calls();
+        let stopped: Vec<_> = calls
+            .filter(|(step, call)| runs(step, call) && self.is_elsewhere(*step))
+            .map(|(step, _)| step)
+            .collect();
         self.abort_all();
         for step in stopped {
             let stopping = self.stop_call(step, cx);
