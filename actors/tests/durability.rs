@@ -4,11 +4,11 @@
 //! the rows are the fold of the journal, whatever happened, in `seeds.rs`.
 
 mod cancel;
-//mod commit;
-//mod fence;
+mod commit;
+mod fence;
 //mod limits;
 mod order;
-//mod poison;
+mod poison;
 //mod resume;
 //mod size;
 //mod snapshot;
