@@ -3,6 +3,7 @@
 //! Events of a task are numbered without gaps and become durable in order, so the number of the newest that the store holds says of
 //! every event whether it was durable.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actors::model::{CallId, Event, ModelRequest, Reply, RunId, Seq, TaskId};
@@ -33,11 +34,29 @@ pub(crate) struct Fact {
     pub(crate) did: Did,
 }
 
+/// What becomes of the snapshots that are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Fate {
+    #[default]
+    Kept,
+    /// There are none.
+    Lost,
+    /// They are not what was written, and nobody notices.
+    Garbled,
+    /// They are cut off.
+    Cut,
+    /// The store notices that they are not what was written.
+    Corrupt,
+}
+
 /// Notes what the systems on one stage do.
 #[derive(Clone)]
 pub(crate) struct Trace {
     store: Arc<Memory>,
     facts: Arc<Mutex<Vec<Fact>>>,
+    fate: Fate,
+    /// How many snapshots were asked for and were there.
+    served: Arc<AtomicUsize>,
 }
 
 impl Trace {
@@ -45,11 +64,22 @@ impl Trace {
         let trace = Self {
             store: stage.store.clone(),
             facts: Arc::default(),
+            fate: Fate::Kept,
+            served: Arc::default(),
         };
         let witness = trace.clone();
         let tell = move |call: &CallId, epoch| witness.note(Did::Called(call.clone(), epoch));
         stage.outside.watched_by(Witness(Arc::new(tell)));
         trace
+    }
+
+    pub(crate) fn snapshots(self, fate: Fate) -> Self {
+        Self { fate, ..self }
+    }
+
+    /// How many snapshots were asked for and were there.
+    pub(crate) fn served(&self) -> usize {
+        self.served.load(Ordering::SeqCst)
     }
 
     /// Stands between a system and what it is given.
@@ -149,6 +179,23 @@ impl Store for Noted<dyn Store> {
     }
 
     fn snapshot(&self, run: RunId) -> BoxFuture<'_, Result<Option<Snapshot>, StoreError>> {
-        self.inner.snapshot(run)
+        async move {
+            let Some(mut snapshot) = self.inner.snapshot(run).await? else {
+                return Ok(None);
+            };
+            self.trace.served.fetch_add(1, Ordering::SeqCst);
+            match self.trace.fate {
+                Fate::Kept => {}
+                Fate::Lost => return Ok(None),
+                Fate::Garbled => snapshot.body.iter_mut().for_each(|byte| *byte ^= 1),
+                Fate::Cut => snapshot.body.truncate(snapshot.body.len() / 2),
+                Fate::Corrupt => {
+                    let (place, detail) = (format!("the snapshot of {run}"), String::new());
+                    return Err(StoreError::Corrupt { place, detail });
+                }
+            }
+            Ok(Some(snapshot))
+        }
+        .boxed()
     }
 }
