@@ -6,7 +6,7 @@
 mod cancel;
 mod commit;
 mod fence;
-//mod limits;
+mod limits;
 mod order;
 mod poison;
 mod resume;
