@@ -3,6 +3,7 @@
 mod crash;
 mod doubt;
 mod durability;
+mod privacy;
 mod seeds;
 mod story;
 mod support;
