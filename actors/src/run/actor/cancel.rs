@@ -3,6 +3,7 @@
 //! The gate is closed; what runs in the node is dropped, and what runs elsewhere is told to stop and waited for. When nothing is
 //! left, the end is written, and before it what had come in meanwhile.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use supervision::{Context, Reply};
@@ -122,19 +123,16 @@ impl RunActor {
             return;
         };
         let reason = cancel.reason.clone();
-        self.outbox.retain(|out| {
-            let Out::Own(body) = out else { return false };
-            let came = matches!(
-                body,
-                EventBody::ToolCallCompleted { .. } | EventBody::ModelCallCompleted { .. }
-            );
-            came
+        // A call that was told to stop may have had its result already.
+        let (state, mut ended) = (&self.state, BTreeSet::new());
+        let is_open = |step: Step| state.call(step).is_some_and(Call::is_open);
+        self.outbox.retain(|out| match out {
+            Out::Own(EventBody::ToolCallCompleted { step, .. }) => {
+                is_open(*step) && ended.insert(*step)
+            }
+            Out::Own(EventBody::ModelCallCompleted { .. }) => true,
+            _ => false,
         });
-        let ended = |out: &Out| match out {
-            Out::Own(EventBody::ToolCallCompleted { step, .. }) => Some(*step),
-            _ => None,
-        };
-        let ended = self.outbox.iter().filter_map(ended).collect();
         self.write(cancelled_in_doubt(&self.state, &ended));
         let mut usage = self.state.usage;
         for out in &self.outbox {
