@@ -49,9 +49,8 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    fn on(stage: Stage) -> Self {
         expect_panics();
-        let stage = stage();
         stage.manners.slow(3, Duration::from_millis(30));
         Self {
             trace: Trace::of(&stage),
@@ -94,7 +93,7 @@ async fn cancel(system: &System, task: TaskId) {
 
 /// Plays so long, cancels, and looks; whether there was still something to cancel, and how many runs there were at most.
 async fn cancelled(after: Duration, accident: Option<(u64, Accident)>) -> (bool, usize) {
-    let (world, moments) = (World::new(), Moments::with(accident));
+    let (world, moments) = (World::on(stage()), Moments::with(accident));
     let system = world.open(&moments).await;
     let task = loop {
         let task = world.stage.task(&["lead", "middle", "leaf"]);
@@ -171,6 +170,44 @@ fn only_the_end_is_written(trace: &Trace) {
             )
         };
         assert!(bodies.all(may), "{append:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_flight_is_dropped_and_not_waited_for() {
+    const HOUR: u64 = 3_600_000;
+    let calls = ["pay_pure", "pay_once", "pay_ledgered"].map(|tool| pay(tool, tool, HOUR));
+    let delegate = [
+        delegate("middle", "background"),
+        delegate("leaf", "foreground"),
+    ];
+    let scripts = json!({ "latency": "10m", "scripts": {
+        "lead": [{ "calls": delegate }], "middle": [{ "calls": calls }], "leaf": [{ "calls": calls }, { "say": "x" }]
+    } });
+    // The first has answered, then the others think, then their calls are under way.
+    for minutes in [5, 15, 25] {
+        let stage = Stage::new(serde_json::from_value(scripts.clone()).expect("scripts"), 5);
+        let world = World::on(stage);
+        let system = world.open(&Moments::calm()).await;
+        let mut task = world.stage.task(&["lead", "middle", "leaf"]);
+        for agent in task.agents.values_mut() {
+            let long = Duration::from_secs(36_000);
+            (agent.timeout, agent.tool_timeout) = (long, long);
+        }
+        let task = system.create_task(task).await.expect("a task");
+        tokio::time::sleep(Duration::from_secs(minutes * 60)).await;
+        let flying = world.requests.under_way() as u64 + world.stage.outside.under_way();
+        assert_eq!(flying, [1, 2, 6][minutes as usize / 10]);
+        let begun = tokio::time::Instant::now();
+        cancel(&system, task).await;
+        assert!(
+            begun.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            begun.elapsed()
+        );
+        assert_eq!(world.requests.under_way(), 0);
+        assert_eq!(world.stage.outside.under_way(), 0);
+        system.shutdown().await;
     }
 }
 

@@ -80,34 +80,40 @@ fn a_snapshot_and_the_tail_give_what_the_whole_fold_gives() {
     assert!(count > 2_000, "{count}");
 }
 
-/// A run long enough for snapshots of several of its states.
-fn stage() -> Stage {
-    let turn = |n: usize| {
-        let tool = ["pay_pure", "pay_keyed", "pay_queryable"][n % 3];
-        json!({ "say": format!("turn {n}"), "call": tool, "args": { "what": format!("bill {n}") } })
+/// A run long enough for snapshots of several of its states, which are others for each shape.
+fn stage(shape: usize) -> Stage {
+    let pay = |n: usize, nth: usize| {
+        let tool = ["pay_pure", "pay_keyed", "pay_queryable"][(n + nth) % 3];
+        json!({ "tool": tool, "args": { "what": format!("bill {n}.{nth}") } })
     };
-    let mut script: Vec<_> = (0..45).map(turn).collect();
+    let turn = |n: usize| {
+        let calls: Vec<_> = (0..1 + (n + shape) % 4).map(|nth| pay(n, nth)).collect();
+        json!({ "say": format!("turn {n}"), "calls": calls })
+    };
+    let mut script: Vec<_> = (0..30 + shape).map(turn).collect();
     script.push(json!({ "say": "All paid." }));
     let scripts = json!({ "latency": "5ms", "scripts": { "lead": script } });
     Stage::new(serde_json::from_value(scripts).expect("scripts"), 8)
 }
 
+fn play(shape: usize, accident: Option<u64>, fate: Fate) -> Asked {
+    let accident = accident.map(|moment| (moment, Accident::PowerOff));
+    asked(&stage(shape), &["lead"], accident, fate)
+}
+
 #[test]
 fn losing_or_damaging_a_snapshot_costs_nothing_but_time() {
-    let play = |accident, fate| asked(&stage(), &["lead"], accident, fate);
-    let calm: Asked = play(None, Fate::Kept);
-    assert_eq!(calm.requests.len(), 46);
+    use Fate::{Corrupt, Cut, Garbled, Kept, Lost};
     let mut served = 0;
-    for moment in (100..calm.moments).step_by(29) {
-        for fate in [
-            Fate::Kept,
-            Fate::Lost,
-            Fate::Garbled,
-            Fate::Cut,
-            Fate::Corrupt,
-        ] {
-            let asked = play(Some((moment, Accident::PowerOff)), fate);
-            assert_eq!(asked.requests, calm.requests, "{fate:?} at moment {moment}");
+    for shape in 0..6 {
+        let calm = play(shape, None, Kept);
+        assert_eq!(calm.requests.len(), 31 + shape);
+        let fates = [Kept, Kept, Lost, Kept, Kept, Garbled, Kept, Cut, Corrupt];
+        let moments = (100..calm.moments).step_by(31);
+        for (moment, fate) in moments.zip(fates.into_iter().cycle()) {
+            let asked = play(shape, Some(moment), fate);
+            let is_same = asked.requests == calm.requests;
+            assert!(is_same, "{fate:?} at moment {moment} of shape {shape}");
             served += asked.served;
         }
     }
