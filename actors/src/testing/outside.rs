@@ -35,7 +35,10 @@ struct Books {
 
 /// Is told of each call at the instant in which it begins: its id, and the epoch of the run that makes it.
 #[derive(Clone)]
-pub struct Witness(pub Arc<dyn Fn(&CallId, u64) + Send + Sync>);
+pub struct Witness(pub Arc<Hears>);
+
+/// What a witness does with what it is told.
+pub type Hears = dyn Fn(&CallId, u64) + Send + Sync;
 
 impl std::fmt::Debug for Witness {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
