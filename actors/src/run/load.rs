@@ -25,8 +25,6 @@ pub(super) struct Loaded {
     pub(super) blobs: HashMap<String, String>,
     /// The last event that was read.
     pub(super) read_to: Seq,
-    /// What was written since.
-    pub(super) own: Vec<Seq>,
 }
 
 /// Reads a run, decides how its new incarnation begins, and claims it. `None` if there is nothing to do.
@@ -71,9 +69,13 @@ pub(super) async fn begin(
     let bodies = claim(&loaded.state, recovery, &definition.limits, reason);
     let drafts = drafts(context, *run, agent, loaded.state.epoch, bodies);
     let fence = Some((*run, loaded.state.epoch));
-    for event in append(context, fence, drafts).await? {
-        loaded.state.fold(&event);
-        loaded.own.push(event.id);
+    let claimed = append(context, fence, drafts).await?;
+    // Read and not assumed: whoever had the run may have written until the claim was durable.
+    let read_to = loaded.read_to;
+    let last = claimed.last().map_or(read_to, |event| event.id);
+    loaded.read_to = fold_from(context, &mut loaded.state, agent, read_to, last).await?;
+    if last > read_to + claimed.len() as u64 {
+        loaded.blobs = blobs(context, &loaded.state).await?;
     }
     Ok(Some(loaded))
 }
@@ -101,7 +103,6 @@ async fn load(context: &RunContext, run: RunId, agent: &AgentName) -> Result<Loa
         inherited,
         blobs,
         read_to,
-        own: Vec::new(),
     })
 }
 

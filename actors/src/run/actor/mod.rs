@@ -220,7 +220,7 @@ pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> 
                 blobs: loaded.blobs,
                 outbox: Vec::new(),
                 is_recording: false,
-                reading: Reading::new(loaded.read_to, loaded.own),
+                reading: Reading::new(loaded.read_to),
                 doing: BTreeMap::new(),
                 cancel: None,
                 answering: None,

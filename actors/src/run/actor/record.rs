@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use supervision::{Context, Exit, Failure};
 
-use crate::journal::JournalError;
+use crate::journal::{Journal, JournalError};
 use crate::model::event::Resolution;
 use crate::model::{CallId, Content, Event, EventBody, Step};
 use crate::run::next::room_message;
+use crate::run::state::CallPhase;
 use crate::run::{read, snapshot};
 use crate::store::{Append, Blob, Draft, Rejected};
 
@@ -15,6 +16,20 @@ use super::{Out, RunActor, RunMessage, RunReport};
 
 /// How many characters of a long text people are shown in lists.
 const PREVIEW: usize = 200;
+
+/// Keeps what came late, under the epoch of whoever has the run now.
+async fn keep(journal: &Journal, rejected: &Rejected, mut evidence: Append) {
+    let Rejected::Fenced { run, current, .. } = rejected else {
+        return;
+    };
+    evidence.fence = Some((*run, *current));
+    for draft in &mut evidence.drafts {
+        draft.epoch = *current;
+    }
+    if let Err(error) = journal.append(evidence).await {
+        tracing::warn!(%run, "a late result is lost: {error}");
+    }
+}
 
 impl RunActor {
     pub(super) fn write(&mut self, bodies: impl IntoIterator<Item = EventBody>) {
@@ -62,8 +77,47 @@ impl RunActor {
             blobs,
         };
         let journal = self.context.journal.clone();
+        let evidence = self.evidence(&append);
         self.is_recording = true;
-        let _ = cx.attach(async move { RunMessage::Recorded(journal.append(append).await) });
+        let _ = cx.attach(async move {
+            let written = journal.append(append).await;
+            if let (Err(JournalError::Rejected(rejected)), Some(evidence)) = (&written, evidence) {
+                keep(&journal, rejected, evidence).await;
+            }
+            RunMessage::Recorded(written)
+        });
+    }
+
+    /// What is left of an append when a later incarnation has the run: the results of calls that were really made.
+    fn evidence(&self, append: &Append) -> Option<Append> {
+        let started_epoch = self.state.epoch;
+        let is_made = |step: Step| {
+            let phase = self.state.call(step).map(|call| &call.phase);
+            matches!(phase, Some(CallPhase::Started { epoch, .. }) if *epoch == started_epoch)
+        };
+        let late = |draft: &Draft| match &draft.body {
+            EventBody::ToolCallCompleted {
+                step,
+                outcome,
+                content,
+            } if is_made(*step) => Some(Draft {
+                body: EventBody::ToolCallLate {
+                    step: *step,
+                    started_epoch,
+                    outcome: *outcome,
+                    content: content.clone(),
+                },
+                ..draft.clone()
+            }),
+            _ => None,
+        };
+        let drafts: Vec<_> = append.drafts.iter().filter_map(late).collect();
+        (!drafts.is_empty()).then(|| Append {
+            task: append.task,
+            fence: None,
+            drafts,
+            blobs: append.blobs.clone(),
+        })
     }
 
     /// Long texts go to blobs, so that a journal stays quick to read.
