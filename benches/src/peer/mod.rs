@@ -1,0 +1,5 @@
+//! The actor libraries.
+
+pub mod by_hand;
+pub mod kameo;
+pub mod ours;
