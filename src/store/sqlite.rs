@@ -26,7 +26,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use actors::model::{Event, RunId, TaskId};
-use actors::store::{Append, Appended, EventQuery, RunRow, Snapshot, Store, StoreError, TaskRow};
+use actors::store::{
+    Append, Appended, EventQuery, Page, RunRow, Snapshot, Store, StoreError, TaskRow,
+};
 use futures_util::future::{BoxFuture, FutureExt};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -195,6 +197,12 @@ impl Store for Sqlite {
     fn events(&self, query: EventQuery) -> BoxFuture<'_, Result<Vec<Event>, StoreError>> {
         self.readers
             .read(move |tx| pages::events(tx, query))
+            .boxed()
+    }
+
+    fn events_for(&self, query: EventQuery, run: RunId) -> BoxFuture<'_, Result<Page, StoreError>> {
+        self.readers
+            .read(move |tx| pages::events_for(tx, query, run))
             .boxed()
     }
 

@@ -6,7 +6,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 
 use crate::model::event::Seq;
 use crate::model::{AgentName, Content, ContextMode, Event, EventBody, RunId, TaskId};
-use crate::store::{EventQuery, Snapshot, Store, StoreError};
+use crate::store::{EventQuery, Page, Snapshot, Store, StoreError};
 use crate::topology::routing::sees;
 
 use super::actor::RunContext;
@@ -81,26 +81,26 @@ pub(super) async fn fold_from(
 ) -> Result<Seq, StoreError> {
     let mut last = after;
     loop {
-        let page = page(context, last).await?;
-        for event in page.iter().take_while(|event| event.id <= up_to) {
-            last = event.id;
-            if is_visible(context, agent, event) {
-                state.fold(event);
-            }
+        let page = page(context, state.id, last).await?;
+        let read = page.events.iter().take_while(|event| event.id <= up_to);
+        for event in read.filter(|event| is_visible(context, agent, event)) {
+            state.fold(event);
         }
-        if page.len() < PAGE || last >= up_to {
+        last = page.last.min(up_to);
+        state.head = state.head.max(last);
+        if page.is_end || last >= up_to {
             return Ok(last);
         }
     }
 }
 
-async fn page(context: &RunContext, after: Seq) -> Result<Vec<Event>, StoreError> {
+async fn page(context: &RunContext, run: RunId, after: Seq) -> Result<Page, StoreError> {
     let query = EventQuery {
         task: context.task,
         after,
         limit: PAGE,
     };
-    context.journal.store().events(query).await
+    context.journal.store().events_for(query, run).await
 }
 
 /// What happened in a task meanwhile, as far as it concerns one run.
@@ -125,10 +125,9 @@ pub(super) async fn meanwhile(
         ..Meanwhile::default()
     };
     loop {
-        let page = page(context, read.last).await?;
-        let is_last = page.len() < PAGE;
-        for event in page {
-            read.last = event.id;
+        let page = page(context, run, read.last).await?;
+        read.last = page.last;
+        for event in page.events {
             if event.run_id == Some(run) {
                 let said = said(&event.body).into_iter();
                 load_blobs(context, said, usize::MAX, &mut read.blobs).await?;
@@ -137,7 +136,7 @@ pub(super) async fn meanwhile(
                 read.events.push(event);
             }
         }
-        if is_last {
+        if page.is_end {
             return Ok(read);
         }
     }

@@ -8,7 +8,9 @@ use futures_util::future::{BoxFuture, FutureExt, ready};
 use crate::model::{Event, EventBody, RunId, TaskId};
 
 use super::project::Projection;
-use super::{Append, Appended, EventQuery, Rejected, RunRow, Snapshot, Store, StoreError, TaskRow};
+use super::{
+    Append, Appended, EventQuery, Page, Rejected, RunRow, Snapshot, Store, StoreError, TaskRow,
+};
 
 /// Keeps everything in maps.
 #[derive(Debug, Default)]
@@ -101,6 +103,31 @@ impl Store for Memory {
             .map_or(&[][..], |room| room.events.as_slice());
         let from = events.partition_point(|event| event.id <= query.after);
         done(events[from..].iter().take(query.limit).cloned().collect())
+    }
+
+    fn events_for(&self, query: EventQuery, run: RunId) -> BoxFuture<'_, Result<Page, StoreError>> {
+        let tables = self.tables();
+        let events = tables
+            .room(query.task)
+            .map_or(&[][..], |room| room.events.as_slice());
+        let from = events.partition_point(|event| event.id <= query.after);
+        let page = &events[from..events.len().min(from.saturating_add(query.limit))];
+        let delegated = |by: RunId| {
+            tables
+                .runs
+                .get(&by)
+                .is_some_and(|row| row.parent == Some(run))
+        };
+        let concerns = |event: &&Event| match event.run_id {
+            _ if matches!(event.body, EventBody::TaskMessage { .. }) => true,
+            Some(by) => by == run || delegated(by),
+            None => false,
+        };
+        done(Page {
+            events: page.iter().filter(concerns).cloned().collect(),
+            last: page.last().map_or(query.after, |event| event.id),
+            is_end: page.len() < query.limit,
+        })
     }
 
     fn tasks(&self, unfinished: bool) -> BoxFuture<'_, Result<Vec<TaskRow>, StoreError>> {

@@ -97,6 +97,17 @@ pub struct EventQuery {
     pub limit: usize,
 }
 
+/// A part of a task's journal, as far as it concerns somebody.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// What concerns them, in order.
+    pub events: Vec<Event>,
+    /// The last event that was looked at.
+    pub last: Seq,
+    /// Whether there is no more at the moment.
+    pub is_end: bool,
+}
+
 /// A store that cannot do what it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -179,6 +190,23 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Corrupt`] at an event that cannot be read, naming it.
     fn events(&self, query: EventQuery) -> BoxFuture<'_, Result<Vec<Event>, StoreError>>;
+
+    /// Like [`Store::events`], but of those only what concerns one run has to be in the answer: its own events, those of the runs it
+    /// delegated, and what was said in the room. So that a task of many runs is not read whole by each of them.
+    ///
+    /// # Errors
+    /// As [`Store::events`].
+    fn events_for(&self, query: EventQuery, run: RunId) -> BoxFuture<'_, Result<Page, StoreError>> {
+        let _ = run;
+        Box::pin(async move {
+            let events = self.events(query).await?;
+            Ok(Page {
+                last: events.last().map_or(query.after, |event| event.id),
+                is_end: events.len() < query.limit,
+                events,
+            })
+        })
+    }
 
     /// The events of a task with these numbers, in order; those that are not there are left out.
     ///

@@ -38,6 +38,59 @@ pub(super) fn events(conn: &Connection, query: EventQuery) -> Result<Vec<Event>,
     Ok(page.events)
 }
 
+/// Those that concern a run. That none is missing is seen by their count.
+pub(super) fn events_for(
+    conn: &Connection,
+    query: EventQuery,
+    run: RunId,
+) -> Result<actors::store::Page, Failure> {
+    const COUNT: &str = "SELECT count(*) FROM events WHERE key > ?1 AND key <= ?2";
+    const SQL: &str = concat!(
+        "SELECT ",
+        event_columns!(),
+        " FROM events WHERE key > ?1 AND key <= ?2 AND (
+           run IN (SELECT key FROM runs WHERE task = ?3 AND (id = ?4 OR parent = ?4))
+           OR kind = (SELECT key FROM kinds WHERE name = 'task_message'))
+         ORDER BY key"
+    );
+    let nothing = actors::store::Page {
+        events: Vec::new(),
+        last: query.after,
+        is_end: true,
+    };
+    let Some((task, row)) = query::task(conn, query.task)? else {
+        return Ok(nothing);
+    };
+    let limit = u64::try_from(query.limit).unwrap_or(u64::MAX);
+    let last = row.head.min(query.after.saturating_add(limit));
+    if last <= query.after {
+        return Ok(nothing);
+    }
+    let (from, to) = (events::key(task, query.after), events::key(task, last));
+    let count: i64 = conn
+        .prepare_cached(COUNT)?
+        .query_row([from, to], |row| row.get(0))?;
+    if count.cast_unsigned() != last - query.after {
+        // Reading all of them finds the one that is missing, and names it.
+        events(conn, query)?;
+    }
+    let mut statement = conn.prepare_cached(SQL)?;
+    let mut found = statement.query((from, to, task, run.to_string()))?;
+    let mut page = Page::new(conn, task, query.task);
+    while let Some(row) = found.next()? {
+        let seq = events::seq(task, row.get(0)?)
+            .ok_or_else(|| Failure::damage("it is of another task"))?;
+        let of = || format!("event {seq} of {}", query.task);
+        let event = page.event(Some(row), seq);
+        page.events.push(event.map_err(|error| error.at(of))?);
+    }
+    Ok(actors::store::Page {
+        events: page.events,
+        last,
+        is_end: last - query.after < limit,
+    })
+}
+
 struct Page<'c> {
     conn: &'c Connection,
     task: i64,

@@ -75,6 +75,7 @@ impl RunActor {
             }
             self.state.fold(&event);
         }
+        self.state.head = self.state.head.max(read.last);
         // What is left was written after this was read.
         self.reading.own = self.reading.own.split_off(&read.last.saturating_add(1));
         self.drive(cx);

@@ -1,4 +1,4 @@
-//! How Impresario compares, in one run on one machine: `cargo run --release --manifest-path benches/Cargo.toml`.
+//! How Impresario compares, in one run on one machine: `cargo run --release --manifest-path bench/Cargo.toml`.
 //!
 //! Every figure is taken in a process of its own, the peers in turn, and repeated; what is printed is the median, and its ratio to
 //! the peer that it is measured against. `… -- supervision` or `… -- orchestration` runs one half.
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
         ["supervision"] => supervision(),
         ["orchestration"] => orchestration::report(),
         _ => {
-            eprintln!("usage: benches [supervision | orchestration]");
+            eprintln!("usage: bench [supervision | orchestration]");
             return ExitCode::from(2);
         }
     }
