@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
 use crate::handle::Handle;
+use crate::health::Pulse;
 use crate::inbox::Inbox;
 use crate::restart::Incarnation;
 
@@ -51,6 +52,7 @@ pub struct Context<M> {
     pub(crate) own: OwnSender<M>,
     pub(crate) attached: Attached,
     pub(crate) stopping: CancellationToken,
+    pub(crate) pulse: Pulse,
     pub(crate) exit: Option<Exit>,
 }
 
@@ -120,6 +122,13 @@ impl<M: Send + 'static> Context<M> {
     #[must_use]
     pub fn stopping(&self) -> CancellationToken {
         self.stopping.clone()
+    }
+
+    /// Where it declares what it has under way and what progress it makes; looked at where its spec has
+    /// [hang limits](crate::spec::Plan::hang).
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Runs a future beside the actor; its result comes back as a message to this incarnation, ahead of no other and outside the

@@ -34,6 +34,7 @@ pub fn inbox<M: Send + 'static>(capacity: usize, at_restart: AtRestart) -> (Hand
             queue: VecDeque::new(),
             reader: Reader::Awaited,
             scheduled: false,
+            tickets: 0,
             dead: VecDeque::new(),
         }),
         room: Notify::new(),
@@ -90,16 +91,22 @@ pub(crate) struct State<M> {
     pub(crate) reader: Reader,
     /// Whether the reader has been woken and has not found the queue empty since.
     scheduled: bool,
+    /// How many have read.
+    tickets: u64,
     dead: VecDeque<M>,
 }
 
 /// Wakes the incarnation that reads.
 pub(crate) type Waker = Box<dyn Fn() + Send + Sync>;
 
+/// Which reader of its inbox an incarnation is: one that was given up and runs on reads nothing any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ticket(u64);
+
 pub(crate) enum Reader {
     /// No incarnation has read yet.
     Awaited,
-    Up(Waker),
+    Up(Waker, Ticket),
     Down(Availability),
 }
 
@@ -127,7 +134,7 @@ impl<M> State<M> {
     }
 
     fn wake(&mut self) {
-        if let Reader::Up(wake) = &self.reader
+        if let Reader::Up(wake, _) = &self.reader
             && !self.scheduled
         {
             self.scheduled = true;
@@ -173,22 +180,27 @@ impl<M> Shared<M> {
 
 impl<M> Inbox<M> {
     /// A new incarnation reads from now on; it is woken at once if something waits.
-    pub(crate) fn attach(&self, wake: Waker) -> Result<(), Taken> {
+    pub(crate) fn attach(&self, wake: Waker) -> Result<Ticket, Taken> {
         let mut state = self.0.lock();
-        if matches!(state.reader, Reader::Up(_)) {
+        if matches!(state.reader, Reader::Up(..)) {
             return Err(Taken);
         }
-        state.reader = Reader::Up(wake);
+        state.tickets += 1;
+        let ticket = Ticket(state.tickets);
+        state.reader = Reader::Up(wake, ticket);
         state.scheduled = false;
         if !state.queue.is_empty() {
             state.wake();
         }
-        Ok(())
+        Ok(ticket)
     }
 
     /// The next message, for the incarnation that was woken. It is woken again if more wait.
-    pub(crate) fn take(&self) -> Option<M> {
+    pub(crate) fn take(&self, ticket: Ticket) -> Option<M> {
         let mut state = self.0.lock();
+        if !matches!(state.reader, Reader::Up(_, reader) if reader == ticket) {
+            return None;
+        }
         state.scheduled = false;
         let Queued { message, .. } = state.queue.pop_front()?;
         if !state.queue.is_empty() {
@@ -230,7 +242,7 @@ impl<M: Send + 'static> InboxControl for Inbox<M> {
 
     fn abandon(&self) -> usize {
         self.0.down(Availability::Stopped, |reader| {
-            !matches!(reader, Reader::Up(_))
+            !matches!(reader, Reader::Up(..))
         })
     }
 

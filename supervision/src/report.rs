@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::exit::Exit;
+use crate::health::{Step, Symptom};
 use crate::restart::Incarnation;
 use crate::spec::{ChildId, Restart};
 use crate::strategy::Strategy;
@@ -61,6 +62,37 @@ pub enum Decision {
     Stopped(About),
     /// A significant child's end ends the supervisor.
     AutoShutdown(About),
+    /// A restart waits, uncharged, for something the child depends on.
+    Parked {
+        /// The child.
+        about: About,
+        /// What it waits for.
+        need: Arc<str>,
+    },
+    /// A restart waits because too many happen in the whole tree.
+    HeldBack {
+        /// The child.
+        about: About,
+        /// The wait.
+        after: Duration,
+    },
+    /// A child hangs, and this was done about it.
+    Hung {
+        /// The child.
+        about: About,
+        /// Which limit it exceeded.
+        symptom: Symptom,
+        /// What was done.
+        step: Step,
+        /// What it has under way.
+        under_way: Vec<Arc<str>>,
+    },
+    /// A child that hung makes progress again.
+    Recovered(About),
+    /// A child did not end when it was killed and is waited for no more. It may still run: what it does is too late.
+    Lost(About),
+    /// A child that had been given up has ended after all.
+    LostEnded(About, Exit),
     /// Messages were given up: their receiver ended.
     DeadLetters {
         /// The receiver.
@@ -97,6 +129,12 @@ impl Decision {
             | Self::Ended(about, _)
             | Self::Stopped(about)
             | Self::AutoShutdown(about)
+            | Self::Recovered(about)
+            | Self::Lost(about)
+            | Self::LostEnded(about, _)
+            | Self::Parked { about, .. }
+            | Self::HeldBack { about, .. }
+            | Self::Hung { about, .. }
             | Self::Restarting { about, .. }
             | Self::DeadLetters { about, .. } => about,
         }
@@ -111,6 +149,11 @@ impl Decision {
                 | Self::Terminated(..)
                 | Self::UncleanStop(..)
                 | Self::GaveUp(..)
+                | Self::Parked { .. }
+                | Self::HeldBack { .. }
+                | Self::Hung { .. }
+                | Self::Lost(_)
+                | Self::LostEnded(..)
                 | Self::DeadLetters { .. }
         )
     }
@@ -131,6 +174,25 @@ impl fmt::Display for Decision {
             } => write!(f, "restarting {strategy:?} after {after:?}"),
             Self::Stopped(_) => f.write_str("stopped"),
             Self::AutoShutdown(_) => f.write_str("significant child ended: shutting down"),
+            Self::Parked { need, .. } => write!(f, "restart waits for {need}"),
+            Self::HeldBack { after, .. } => {
+                write!(f, "restart waits {after:?}: too many in the whole tree")
+            }
+            Self::Hung {
+                symptom,
+                step,
+                under_way,
+                ..
+            } => {
+                write!(f, "hangs, {symptom}: {step:?}")?;
+                match under_way.is_empty() {
+                    true => Ok(()),
+                    false => write!(f, "; under way: {}", under_way.join(", ")),
+                }
+            }
+            Self::Recovered(_) => f.write_str("makes progress again"),
+            Self::Lost(_) => f.write_str("does not end though killed: given up"),
+            Self::LostEnded(_, exit) => write!(f, "ended after it was given up: {exit}"),
             Self::DeadLetters { count, reason, .. } => {
                 write!(f, "{count} dead letters: {reason:?}")
             }

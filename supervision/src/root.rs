@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::child::{Ambient, Fate, Launch, Launcher, Live, Start, StartFailure};
+use crate::health::Pulse;
 use crate::report::{About, Listener};
-use crate::restart::Incarnation;
+use crate::restart::{Incarnation, Storm};
 use crate::spec::Restart;
+use crate::strategy::Intensity;
 use crate::supervisor::{InitResult, SupervisorHandle, SupervisorSpec};
 
 /// What is said about a whole tree: its name and who listens.
@@ -15,6 +17,7 @@ use crate::supervisor::{InitResult, SupervisorHandle, SupervisorSpec};
 pub struct Root {
     name: Arc<str>,
     listener: Option<Listener>,
+    storm: Option<Intensity>,
 }
 
 impl Root {
@@ -24,6 +27,7 @@ impl Root {
         Self {
             name: name.as_ref().into(),
             listener: None,
+            storm: None,
         }
     }
 
@@ -31,6 +35,13 @@ impl Root {
     #[must_use]
     pub fn listener(mut self, listener: Listener) -> Self {
         self.listener = Some(listener);
+        self
+    }
+
+    /// The same with a limit on restarts of the whole tree. Those beyond it are spaced out, one each `within / restarts`.
+    #[must_use]
+    pub fn storm_limit(mut self, limit: Intensity) -> Self {
+        self.storm = Some(limit);
         self
     }
 
@@ -67,6 +78,9 @@ impl Root {
             ambient: Ambient {
                 listener: self.listener,
                 origin: tokio::time::Instant::now(),
+                storm: self
+                    .storm
+                    .map(|limit| Arc::new(Mutex::new(Storm::new(limit)))),
             },
             supervisor: self.name.clone(),
             about: About {
@@ -76,6 +90,7 @@ impl Root {
             },
             path: self.name,
             estate: None,
+            pulse: Pulse::default(),
             fate: Arc::new(first),
         });
         let abandoned = KillOnDrop(live);

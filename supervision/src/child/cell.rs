@@ -13,7 +13,8 @@ use super::Init;
 use super::spawn::{Ambient, Launch, Launcher, Life, Live, Slot, StartFailure, StopWith, spawn};
 use crate::actor::{Actor, Attached, Context, Failure, Own, panic_message};
 use crate::exit::Exit;
-use crate::inbox::{AtRestart, Inbox, InboxControl, inbox};
+use crate::health::Pulse;
+use crate::inbox::{AtRestart, Inbox, InboxControl, Ticket, inbox};
 use crate::report::{About, DeadLetterReason, Decision};
 
 type Make<A> = Arc<
@@ -42,12 +43,14 @@ impl<A: Actor> ActorLauncher<A> {
 impl<A: Actor> Launcher for ActorLauncher<A> {
     fn launch(&self, launch: Launch) -> Option<Live> {
         let (slot, attached) = (Slot::default(), Attached::default());
+        let pulse = launch.pulse.clone();
         let stopping = CancellationToken::new();
         let own = || inbox(1, AtRestart::Carry).1;
         let cell = Cell::<A> {
             slot: slot.clone(),
             attached: attached.clone(),
             stopping: stopping.clone(),
+            pulse: launch.pulse,
             inbox: self.inbox.clone().unwrap_or_else(own),
             ambient: launch.ambient,
             supervisor: launch.supervisor,
@@ -63,7 +66,11 @@ impl<A: Actor> Launcher for ActorLauncher<A> {
             fate: launch.fate,
         };
         let actor = spawn(cell, self.make.clone(), life)?;
-        Some(Live::new(actor.get_cell(), StopWith::Token(stopping)))
+        Some(Live::new(
+            actor.get_cell(),
+            StopWith::Token(stopping),
+            pulse,
+        ))
     }
 
     fn inbox(&self) -> Option<Arc<dyn InboxControl>> {
@@ -85,6 +92,7 @@ struct Cell<A: Actor> {
     slot: Slot,
     attached: Attached,
     stopping: CancellationToken,
+    pulse: Pulse,
     inbox: Inbox<A::Message>,
     ambient: Ambient,
     supervisor: Arc<str>,
@@ -97,6 +105,7 @@ struct Cell<A: Actor> {
 struct Body<A: Actor> {
     actor: A,
     cx: Context<A::Message>,
+    ticket: Option<Ticket>,
 }
 
 impl<A: Actor> Cell<A> {
@@ -111,6 +120,7 @@ impl<A: Actor> Cell<A> {
             }),
             attached: self.attached.clone(),
             stopping: self.stopping.clone(),
+            pulse: self.pulse.clone(),
             exit: None,
         }
     }
@@ -142,10 +152,12 @@ impl<A: Actor> Cell<A> {
         body: &mut Body<A>,
         mut lost: InFlight<'_, A>,
     ) -> Option<Exit> {
-        let Body { actor, cx } = body;
+        let Body { actor, cx, .. } = body;
+        self.pulse.handling(true);
         let handled = AssertUnwindSafe(async { actor.handle(message, cx).await })
             .catch_unwind()
             .await;
+        self.pulse.handling(false);
         match handled {
             Ok(Ok(())) => {
                 lost.cell = None;
@@ -205,14 +217,21 @@ impl<A: Actor> ractor::Actor for Cell<A> {
         if cx.exit.is_some() {
             let _ = myself.cast(CellMessage::Leave);
         }
-        *self.body.lock().await = Some(Body { actor, cx });
+        let mut body = self.body.lock().await;
+        let body = body.insert(Body {
+            actor,
+            cx,
+            ticket: None,
+        });
         let wake = Box::new(move || {
             let _ = myself.cast(CellMessage::Wake);
         });
-        self.inbox.attach(wake).map_err(|taken| {
-            self.slot.inbox_taken();
-            taken.into()
-        })
+        let ticket = self
+            .inbox
+            .attach(wake)
+            .inspect_err(|_| self.slot.inbox_taken())?;
+        body.ticket = Some(ticket);
+        Ok(())
     }
 
     async fn handle(
@@ -226,7 +245,10 @@ impl<A: Actor> ractor::Actor for Cell<A> {
             return Ok(());
         };
         let message = match message {
-            CellMessage::Wake => self.inbox.take().ok_or(None),
+            CellMessage::Wake => {
+                let message = body.ticket.and_then(|ticket| self.inbox.take(ticket));
+                message.ok_or(None)
+            }
             CellMessage::Own(Own::Message(message)) => Ok(message),
             CellMessage::Own(Own::Panicked(reason)) => Err(Some(Exit::Panicked(reason))),
             CellMessage::Leave => Err(body.cx.exit.take()),

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ractor::{ActorCell, ActorRef, ActorRuntime};
 use tokio_util::sync::CancellationToken;
@@ -10,8 +11,10 @@ use tokio_util::sync::CancellationToken;
 use super::Extra;
 use crate::actor::{Attached, panic_message};
 use crate::exit::Exit;
+use crate::health::Pulse;
 use crate::inbox::InboxControl;
 use crate::report::{About, Decision, Listener, Report};
+use crate::restart::Storm;
 use crate::shell::{Estate, Port};
 use crate::spec::ChildId;
 
@@ -20,9 +23,22 @@ use crate::spec::ChildId;
 pub(crate) struct Ambient {
     pub(crate) listener: Option<Listener>,
     pub(crate) origin: tokio::time::Instant,
+    /// The limit on restarts of the whole tree.
+    pub(crate) storm: Option<Arc<Mutex<Storm>>>,
 }
 
 impl Ambient {
+    /// How long one more restart has to wait for the sake of the whole tree.
+    pub(crate) fn leave(&self) -> Duration {
+        let now = self.origin.elapsed();
+        self.storm.as_ref().map_or(Duration::ZERO, |storm| {
+            storm
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(now)
+        })
+    }
+
     pub(crate) fn report(&self, path: &Arc<str>, decision: Decision) {
         let report = Report {
             path: path.clone(),
@@ -81,6 +97,7 @@ pub(crate) struct Launch {
     pub(crate) about: About,
     /// Where a supervisor leaves its children's inboxes.
     pub(crate) estate: Option<Arc<Estate>>,
+    pub(crate) pulse: Pulse,
     pub(crate) fate: FateSink,
 }
 
@@ -103,6 +120,7 @@ pub(crate) trait Launcher: Send + Sync {
 pub(crate) struct Live {
     cell: ActorCell,
     stop: StopWith,
+    pub(crate) pulse: Pulse,
 }
 
 pub(crate) enum StopWith {
@@ -111,8 +129,8 @@ pub(crate) enum StopWith {
 }
 
 impl Live {
-    pub(crate) fn new(cell: ActorCell, stop: StopWith) -> Self {
-        Self { cell, stop }
+    pub(crate) fn new(cell: ActorCell, stop: StopWith, pulse: Pulse) -> Self {
+        Self { cell, stop, pulse }
     }
 
     pub(crate) fn port(&self) -> Option<&Port> {

@@ -16,6 +16,7 @@ use crate::child::{
     Fate, FateSink, Launch, Launcher, Life, Live, Slot, Start, StartFailure, StopWith, spawn,
 };
 use crate::exit::Exit;
+use crate::health::Pulse;
 use crate::restart::Event;
 
 /// What an initialiser gives: a supervisor, or nothing if it declines. It is told the first key that its children may have.
@@ -73,7 +74,11 @@ impl Launcher for SupervisorLauncher {
         };
         let actor = spawn(actor, self.init.clone(), life)?;
         let cell = actor.get_cell();
-        Some(Live::new(cell, StopWith::Port(Port { actor, ended })))
+        Some(Live::new(
+            cell,
+            StopWith::Port(Port { actor, ended }),
+            Pulse::default(),
+        ))
     }
 
     fn estate(&self) -> Option<Arc<Estate>> {

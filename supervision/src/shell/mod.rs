@@ -4,21 +4,24 @@ mod actor;
 mod estate;
 mod seat;
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ractor::ActorRef;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use self::actor::Frame;
 pub(crate) use self::actor::{Made, SupervisorLauncher};
 pub(crate) use self::estate::Estate;
 pub(crate) use self::seat::{Answer, Message, Port, Row, Seat, ask, port};
-use crate::child::{Extra, Fate, Launch, Live, Start, StartFailure};
+use crate::child::{Extra, Fate, Launch, Live, Need, Start, StartFailure};
+use crate::exit::Exit;
+use crate::health::Pulse;
 use crate::inbox::Taken;
-use crate::report::About;
+use crate::report::{About, Decision};
 use crate::restart::{
     ChildKey, ChildRow, Core, Effect, Event, Incarnation, Reply, Request, RequestId, Target,
     TimerId,
@@ -28,12 +31,26 @@ use crate::spec::ChildId;
 /// A boxed core over real children.
 pub(crate) type AnyCore = Box<dyn Core<Start> + Send>;
 
+/// An incarnation that is starting or up.
+struct Running {
+    incarnation: Incarnation,
+    live: Live,
+    /// For as long as it is here, the supervisor's own end waits for it.
+    leash: Leash,
+}
+
+type Leash = Arc<Mutex<Option<mpsc::Sender<Infallible>>>>;
+
 struct Shell {
     core: AnyCore,
     frame: Arc<Frame>,
     myself: ActorRef<Message>,
     origin: tokio::time::Instant,
-    live: BTreeMap<ChildKey, (Incarnation, Live)>,
+    live: BTreeMap<ChildKey, Running>,
+    /// Those that were given up and have not ended yet.
+    lost: BTreeMap<(ChildKey, Incarnation), (About, Live)>,
+    /// What some child depends on, and is being watched.
+    needs: BTreeSet<Arc<str>>,
     /// What the start that is being told of handed over.
     extra: Option<(ChildKey, Extra)>,
     waiting: HashMap<RequestId, oneshot::Sender<Answer>>,
@@ -46,8 +63,8 @@ struct Shell {
 impl Drop for Shell {
     /// Killed: its children die with it, the last first. The actor library's own links would kill them in the order of a hash.
     fn drop(&mut self) {
-        for (_, live) in self.live.values().rev() {
-            live.kill();
+        for running in self.live.values().rev() {
+            running.live.kill();
         }
     }
 }
@@ -65,19 +82,28 @@ impl Shell {
                 frame.inboxes.meet(row.key, about, &*start.launcher);
             }
         }
-        Self {
+        let mut shell = Self {
             core: made.core,
             frame,
             myself,
             origin: tokio::time::Instant::now(),
             live: BTreeMap::new(),
+            lost: BTreeMap::new(),
+            needs: BTreeSet::new(),
             extra: None,
             waiting: HashMap::new(),
             timers: HashMap::new(),
             next_request: 0,
             #[cfg(feature = "testing")]
             held: None,
+        };
+        if shell.frame.inboxes.ambient.storm.is_some() {
+            shell.core.restrain();
         }
+        made.starts
+            .iter()
+            .for_each(|start| shell.watch(&start.needs));
+        shell
     }
 
     #[cfg(feature = "testing")]
@@ -113,6 +139,7 @@ impl Shell {
             Message::Rows(reply) => drop(reply.send(self.rows())),
             Message::Kill(target, reply) => drop(reply.send(self.kill(&target))),
             Message::Stop => self.apply(Event::Stop),
+            Message::Need(need, is_there) => self.apply(Event::Need(need, is_there)),
             #[cfg(feature = "testing")]
             Message::Hold(_) | Message::Release => {}
         }
@@ -134,18 +161,39 @@ impl Shell {
             Fate::Declined => Event::Declined(key, incarnation),
             Fate::Exited(exit) => Event::Exited(key, incarnation, exit),
         };
+        if let Some((about, _)) = self.lost.remove(&(key, incarnation)) {
+            return self.lost_ended(about, &event);
+        }
         if self.live(key, incarnation).is_some() {
             self.live.remove(&key);
         }
         self.apply(event);
     }
 
-    fn live(&self, key: ChildKey, incarnation: Incarnation) -> Option<&Live> {
-        let (of, live) = self.live.get(&key)?;
-        (*of == incarnation).then_some(live)
+    fn lost_ended(&self, about: About, event: &Event<Start>) {
+        let exit = match event {
+            Event::Exited(_, _, exit) => exit.clone(),
+            Event::StartFailed(_, _, reason) => Exit::Failed(reason.clone()),
+            _ => Exit::Normal,
+        };
+        self.report(Decision::LostEnded(about, exit));
     }
 
-    fn ask(&mut self, request: Request<Start>, reply: oneshot::Sender<Answer>) {
+    fn live(&self, key: ChildKey, incarnation: Incarnation) -> Option<&Live> {
+        let running = self.live.get(&key)?;
+        (running.incarnation == incarnation).then_some(&running.live)
+    }
+
+    fn report(&self, decision: Decision) {
+        let inboxes = &self.frame.inboxes;
+        inboxes.ambient.report(&inboxes.path, decision);
+    }
+
+    fn ask(&mut self, mut request: Request<Start>, reply: oneshot::Sender<Answer>) {
+        if let Request::Add(plan, start) = &mut request {
+            plan.needs = start.needs_of();
+            self.watch(&start.needs);
+        }
         let id = RequestId(self.next_request);
         self.next_request += 1;
         self.waiting.insert(id, reply);
@@ -153,13 +201,14 @@ impl Shell {
     }
 
     fn rows(&self) -> Vec<Row> {
-        let with = |row: ChildRow| Row {
-            inbox: self.frame.inboxes.depth(row.key),
-            port: self
-                .live
-                .get(&row.key)
-                .and_then(|(_, live)| live.port().cloned()),
-            row,
+        let with = |row: ChildRow| {
+            let live = self.live.get(&row.key).map(|running| &running.live);
+            Row {
+                inbox: self.frame.inboxes.depth(row.key),
+                port: live.and_then(|live| live.port().cloned()),
+                under_way: live.map(|live| live.pulse.under_way()).unwrap_or_default(),
+                row,
+            }
         };
         let rows = self.core.rows(self.origin.elapsed());
         rows.into_iter().map(with).collect()
@@ -177,7 +226,7 @@ impl Shell {
                 live.find(|(key, _)| is_meant(key)).map(|(_, live)| live)
             }
         };
-        live.inspect(|(_, live)| live.kill()).is_some()
+        live.inspect(|running| running.live.kill()).is_some()
     }
 
     fn apply(&mut self, event: Event<Start>) {
@@ -203,9 +252,25 @@ impl Shell {
             Effect::Reply(request, reply) => self.reply(request, reply),
             Effect::Down(key, outlook) => self.frame.inboxes.down(key, outlook),
             Effect::Forget(key) => self.frame.inboxes.forget(key),
-            Effect::Report(decision) => {
-                let inboxes = &self.frame.inboxes;
-                inboxes.ambient.report(&inboxes.path, decision);
+            Effect::Report(decision) => self.report(decision),
+            Effect::Examine(key, incarnation) => {
+                let vitals = self.live(key, incarnation).map(|live| live.pulse.vitals());
+                if let Some(vitals) = vitals {
+                    self.apply(Event::Vitals(key, incarnation, vitals));
+                }
+            }
+            Effect::Nudge(key, incarnation) => {
+                let live = self.live(key, incarnation);
+                live.inspect(|live| live.pulse.nudge());
+            }
+            Effect::Cancel(key, incarnation) => {
+                let live = self.live(key, incarnation);
+                live.inspect(|live| live.pulse.cancel());
+            }
+            Effect::Abandon(key, incarnation) => self.abandon(key, incarnation),
+            Effect::AskLeave(key, incarnation) => {
+                let wait = self.frame.inboxes.ambient.leave();
+                self.apply(Event::Leave(key, incarnation, wait));
             }
             Effect::Ready => {
                 self.frame.inboxes.ready();
@@ -236,21 +301,68 @@ impl Shell {
             incarnation,
             restart: plan.restart,
         };
+        let pulse = plan.hang.as_ref().map(|_| Pulse::watched());
         inboxes.meet(key, about.clone(), &*start.launcher);
-        let (supervisor, alive) = (self.myself.clone(), self.frame.alive.clone());
+        let supervisor = self.myself.clone();
+        let leash = Leash::new(Mutex::new(Some(self.frame.alive.clone())));
+        let held = leash.clone();
         let launch = Launch {
             ambient: inboxes.ambient.clone(),
             supervisor: inboxes.path.clone(),
             path,
             about,
             estate: inboxes.estate_of(key),
+            pulse: pulse.unwrap_or_default(),
             fate: Arc::new(move |fate| {
-                let _alive = &alive;
+                let _held = &held;
                 let _ = supervisor.cast(Message::Fate(key, incarnation, fate));
             }),
         };
         if let Some(live) = start.launcher.launch(launch) {
-            self.live.insert(key, (incarnation, live));
+            let running = Running {
+                incarnation,
+                live,
+                leash,
+            };
+            self.live.insert(key, running);
+        }
+    }
+
+    fn abandon(&mut self, key: ChildKey, incarnation: Incarnation) {
+        let Some(running) = self.live.remove(&key) else {
+            return;
+        };
+        running
+            .leash
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(plan) = self.core.plan(key) {
+            let about = About {
+                child: plan.id.clone(),
+                incarnation,
+                restart: plan.restart,
+            };
+            self.lost.insert((key, incarnation), (about, running.live));
+        }
+    }
+
+    /// Hears of it whenever something that a child depends on comes or goes.
+    fn watch(&mut self, needs: &[Need]) {
+        for (need, available) in needs {
+            if !self.needs.insert(need.clone()) {
+                continue;
+            }
+            let (need, mut available) = (need.clone(), available.clone());
+            let is_there = *available.borrow_and_update();
+            self.apply(Event::Need(need.clone(), is_there));
+            let myself = self.myself.clone();
+            self.frame.attached.spawn(async move {
+                while available.changed().await.is_ok() {
+                    let is_there = *available.borrow_and_update();
+                    let _ = myself.cast(Message::Need(need.clone(), is_there));
+                }
+            });
         }
     }
 

@@ -6,8 +6,11 @@ mod world;
 
 use std::time::Duration;
 
-use supervision::restart::{ChildKey, DynamicCore, SupervisorCore, Target};
-use supervision::{AutoShutdown, Backoff, Flags, Jitter, Kind, Plan, Restart, Shutdown, Strategy};
+use supervision::health::HangLimits;
+use supervision::restart::{ChildKey, Core, DynamicCore, SupervisorCore, Target};
+use supervision::{
+    AutoShutdown, Backoff, Flags, Intensity, Jitter, Kind, Plan, Restart, Shutdown, Strategy,
+};
 
 use self::world::World;
 
@@ -23,7 +26,10 @@ fn declared_children_keep_every_invariant() {
         let mut random = fastrand::Rng::with_seed(seed);
         let (flags, plans) = declared(&mut random);
         let children = plans.into_iter().map(|plan| (plan, ())).collect();
-        let core = SupervisorCore::new(flags.clone(), children).expect("a valid set");
+        let mut core = SupervisorCore::new(flags.clone(), children).expect("a valid set");
+        if random.u32(0..4) == 0 {
+            core.restrain();
+        }
         World::new(seed, random, core, flags, Target::Id("c0".into())).run();
     }
 }
@@ -34,7 +40,10 @@ fn instances_keep_every_invariant() {
         let mut random = fastrand::Rng::with_seed(seed);
         let flags = flags(&mut random);
         let template = plan(&mut random, "t", &flags);
-        let core = DynamicCore::new(flags.clone(), template).expect("a valid template");
+        let mut core = DynamicCore::new(flags.clone(), template).expect("a valid template");
+        if random.u32(0..4) == 0 {
+            core.restrain();
+        }
         World::new(seed, random, core, flags, Target::Key(ChildKey(0))).run();
     }
 }
@@ -72,8 +81,32 @@ fn plan(random: &mut fastrand::Rng, id: &str, flags: &Flags) -> Plan {
         let jitters = [Jitter::Full, Jitter::None];
         plan.backoff = Some(backoff.jitter(jitters[random.usize(0..2)]));
     }
+    if random.u32(0..2) == 0 {
+        beyond_otp(random, &mut plan, flags);
+    }
     plan
 }
+
+fn beyond_otp(random: &mut fastrand::Rng, plan: &mut Plan, flags: &Flags) {
+    if random.bool() {
+        let within = flags.intensity.within;
+        plan.budget = Some(Intensity::new(random.u32(0..3), within));
+    }
+    if random.bool() {
+        plan.start_within = Some(Duration::from_millis(random.u64(1..2000)));
+    }
+    if random.bool() {
+        let ms = Duration::from_millis;
+        let steps = [0, 50, 400].map(|most| ms(random.u64(0..=most)));
+        let limits = HangLimits::silence(ms(random.u64(1..1000)));
+        plan.hang = Some(limits.steps(steps[0], steps[1], steps[2] + ms(1)).into());
+    }
+    let needs = NEEDS.iter().filter(|_| random.u32(0..3) == 0);
+    plan.needs = needs.map(|need| (*need).into()).collect();
+}
+
+/// What children may depend on.
+const NEEDS: [&str; 2] = ["provider", "database"];
 
 fn declared(random: &mut fastrand::Rng) -> (Flags, Vec<Plan>) {
     let flags = flags(random);
