@@ -1,6 +1,7 @@
 //! What most tests stand on: children on command that leave a trace, a root that listens, and a check that nothing is left
 //! running.
 
+use std::fmt::Write as _;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -126,6 +127,30 @@ impl Bed {
     pub(crate) async fn settle(&self) {
         tokio::time::sleep(ms(1)).await;
     }
+}
+
+/// All reports since the last look, one a line.
+pub(crate) fn said(bed: &Bed) -> String {
+    let mut text = String::new();
+    for report in bed.reports() {
+        let about = report.decision.about();
+        let _ = writeln!(
+            text,
+            "{}ms {} {} #{} {:?}: {}{}",
+            report.at.as_millis(),
+            report.path,
+            about.child,
+            about.incarnation,
+            about.restart,
+            report.decision,
+            if report.decision.is_trouble() {
+                " !"
+            } else {
+                ""
+            },
+        );
+    }
+    text
 }
 
 /// A spec of these players, in this order.

@@ -1,0 +1,7 @@
+//! What agents need and OTP does not have. Switched off it changes nothing: all of OTP's traces are played without it.
+
+mod budget;
+mod hang;
+mod parking;
+mod start_within;
+mod storm;
