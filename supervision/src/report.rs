@@ -93,6 +93,15 @@ pub enum Decision {
     Lost(About),
     /// A child that had been given up has ended after all.
     LostEnded(About, Exit),
+    /// The message whose handling was cut off goes to the next incarnation, before all others.
+    Redelivering {
+        /// The incarnation that was handling it.
+        about: About,
+        /// How many incarnations have crashed over it.
+        crashes: u32,
+        /// After how many it is given up.
+        allowed: u32,
+    },
     /// Messages were given up: their receiver ended.
     DeadLetters {
         /// The receiver.
@@ -109,6 +118,8 @@ pub enum Decision {
 pub enum DeadLetterReason {
     /// It was being handled when its receiver crashed. It is never redelivered silently.
     InFlight,
+    /// So many incarnations of its receiver crashed over it, as many as its inbox allows.
+    Crashes(u32),
     /// It waited when its receiver was restarted, and the inbox does not carry messages over.
     NotCarried,
     /// It waited when its receiver was stopped for good.
@@ -135,6 +146,7 @@ impl Decision {
             | Self::Parked { about, .. }
             | Self::HeldBack { about, .. }
             | Self::Hung { about, .. }
+            | Self::Redelivering { about, .. }
             | Self::Restarting { about, .. }
             | Self::DeadLetters { about, .. } => about,
         }
@@ -154,6 +166,7 @@ impl Decision {
                 | Self::Hung { .. }
                 | Self::Lost(_)
                 | Self::LostEnded(..)
+                | Self::Redelivering { .. }
                 | Self::DeadLetters { .. }
         )
     }
@@ -193,6 +206,12 @@ impl fmt::Display for Decision {
             Self::Recovered(_) => f.write_str("makes progress again"),
             Self::Lost(_) => f.write_str("does not end though killed: given up"),
             Self::LostEnded(_, exit) => write!(f, "ended after it was given up: {exit}"),
+            Self::Redelivering {
+                crashes, allowed, ..
+            } => write!(
+                f,
+                "its message goes to the next incarnation, after {crashes} crashes of {allowed}"
+            ),
             Self::DeadLetters { count, reason, .. } => {
                 write!(f, "{count} dead letters: {reason:?}")
             }

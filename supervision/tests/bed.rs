@@ -9,6 +9,7 @@ use std::time::Duration;
 use supervision::{
     Actor, AtRestart, ChildSpec, ChildState, Context, Exit, Failure, Flags, Handle, Inbox, Init,
     Reply, Report, Restart, Root, Start, Strategy, SupervisorHandle, SupervisorSpec, Tree, inbox,
+    inbox_redelivering,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
@@ -179,6 +180,7 @@ pub(crate) enum Play {
 }
 
 /// What a player can be told.
+#[derive(Clone)]
 pub(crate) enum Cue {
     Exit(Exit),
     Panic,
@@ -221,6 +223,11 @@ impl Player {
 
     pub(crate) fn inbox(mut self, capacity: usize, at_restart: AtRestart) -> Self {
         (self.handle, self.reads) = inbox(capacity, at_restart);
+        self
+    }
+
+    pub(crate) fn redelivering(mut self, at_restart: AtRestart, crashes: u32) -> Self {
+        (self.handle, self.reads) = inbox_redelivering(8, at_restart, crashes);
         self
     }
 

@@ -14,8 +14,8 @@ use super::spawn::{Ambient, Launch, Launcher, Life, Live, Slot, StartFailure, St
 use crate::actor::{Actor, Attached, Context, Failure, Own, panic_message};
 use crate::exit::Exit;
 use crate::health::Pulse;
-use crate::inbox::{AtRestart, Inbox, InboxControl, Ticket, inbox};
-use crate::report::{About, DeadLetterReason, Decision};
+use crate::inbox::{AtRestart, Inbox, InboxControl, Ticket, Verdict, inbox};
+use crate::report::About;
 
 type Make<A> = Arc<
     dyn Fn(&mut Context<<A as Actor>::Message>) -> BoxFuture<'static, Result<Init<A>, Failure>>
@@ -65,10 +65,11 @@ impl<A: Actor> Launcher for ActorLauncher<A> {
             aftermath: ready(()),
             fate: launch.fate,
         };
+        let kept = life.slot.clone();
         let actor = spawn(cell, self.make.clone(), life)?;
         Some(Live::new(
             actor.get_cell(),
-            StopWith::Token(stopping),
+            StopWith::Token(stopping, kept),
             pulse,
         ))
     }
@@ -158,14 +159,17 @@ impl<A: Actor> Cell<A> {
             .catch_unwind()
             .await;
         self.pulse.handling(false);
+        let exit;
         match handled {
             Ok(Ok(())) => {
-                lost.cell = None;
-                cx.exit.take()
+                lost.is_handled();
+                return cx.exit.take();
             }
-            Ok(Err(failure)) => Some(Exit::failed(failure)),
-            Err(panic) => Some(Exit::Panicked(panic_message(&*panic))),
+            Ok(Err(failure)) => exit = Exit::failed(failure),
+            Err(panic) => exit = Exit::Panicked(panic_message(&*panic)),
         }
+        lost.has_failed = true;
+        Some(exit)
     }
 
     /// Cleans up and drops the actor. A panic in either is how it ended.
@@ -184,19 +188,35 @@ impl<A: Actor> Cell<A> {
     }
 }
 
-/// A message that is being handled. Unless that goes well, it is lost, and that is reported: also when the handler is killed.
+/// A message that is being handled. If that is cut off, also by a kill, it is taken back or lost, and that is reported.
 struct InFlight<'a, A: Actor> {
     cell: Option<&'a Cell<A>>,
+    /// None for a message of the incarnation's own.
+    ticket: Option<Ticket>,
+    /// Whether the handler itself came to a bad end.
+    has_failed: bool,
+}
+
+impl<A: Actor> InFlight<'_, A> {
+    fn is_handled(&mut self) {
+        if let Some((cell, ticket)) = self.cell.take().zip(self.ticket) {
+            cell.inbox.done(ticket);
+        }
+    }
 }
 
 impl<A: Actor> Drop for InFlight<'_, A> {
     fn drop(&mut self) {
-        if let Some(cell) = self.cell {
-            let decision = Decision::DeadLetters {
-                about: cell.about.clone(),
-                count: 1,
-                reason: DeadLetterReason::InFlight,
-            };
+        let Some(cell) = self.cell else {
+            return;
+        };
+        let is_crash = self.has_failed || !cell.slot.is_unwanted();
+        let verdict = match self.ticket {
+            Some(ticket) => cell.inbox.cut_off(ticket, is_crash),
+            None => Some(Verdict::Lost),
+        };
+        if let Some(verdict) = verdict {
+            let decision = verdict.decision(cell.about.clone());
             cell.ambient.report(&cell.supervisor, decision);
         }
     }
@@ -226,11 +246,7 @@ impl<A: Actor> ractor::Actor for Cell<A> {
         let wake = Box::new(move || {
             let _ = myself.cast(CellMessage::Wake);
         });
-        let ticket = self
-            .inbox
-            .attach(wake)
-            .inspect_err(|_| self.slot.inbox_taken())?;
-        body.ticket = Some(ticket);
+        body.ticket = Some(self.slot.attach(&self.inbox, wake)?);
         Ok(())
     }
 
@@ -246,16 +262,20 @@ impl<A: Actor> ractor::Actor for Cell<A> {
         };
         let message = match message {
             CellMessage::Wake => {
-                let message = body.ticket.and_then(|ticket| self.inbox.take(ticket));
-                message.ok_or(None)
+                let taken = |ticket| Some((self.inbox.take(ticket)?, Some(ticket)));
+                body.ticket.and_then(taken).ok_or(None)
             }
-            CellMessage::Own(Own::Message(message)) => Ok(message),
+            CellMessage::Own(Own::Message(message)) => Ok((message, None)),
             CellMessage::Own(Own::Panicked(reason)) => Err(Some(Exit::Panicked(reason))),
             CellMessage::Leave => Err(body.cx.exit.take()),
         };
         let exit = match message {
-            Ok(message) => {
-                let lost = InFlight { cell: Some(self) };
+            Ok((message, ticket)) => {
+                let lost = InFlight {
+                    cell: Some(self),
+                    ticket,
+                    has_failed: false,
+                };
                 self.handle_one(message, body, lost).await
             }
             Err(exit) => exit,

@@ -12,7 +12,7 @@ use super::Extra;
 use crate::actor::{Attached, panic_message};
 use crate::exit::Exit;
 use crate::health::Pulse;
-use crate::inbox::InboxControl;
+use crate::inbox::{Inbox, InboxControl, Taken, Ticket, Waker};
 use crate::report::{About, Decision, Listener, Report};
 use crate::restart::Storm;
 use crate::shell::{Estate, Port};
@@ -124,7 +124,7 @@ pub(crate) struct Live {
 }
 
 pub(crate) enum StopWith {
-    Token(CancellationToken),
+    Token(CancellationToken, Slot),
     Port(Port),
 }
 
@@ -136,13 +136,14 @@ impl Live {
     pub(crate) fn port(&self) -> Option<&Port> {
         match &self.stop {
             StopWith::Port(port) => Some(port),
-            StopWith::Token(_) => None,
+            StopWith::Token(..) => None,
         }
     }
 
     pub(crate) fn request_stop(&self) {
         match &self.stop {
-            StopWith::Token(token) => {
+            StopWith::Token(token, slot) => {
+                slot.note(|note| note.is_unwanted = true);
                 token.cancel();
                 self.cell.stop(None);
             }
@@ -152,6 +153,21 @@ impl Live {
 
     pub(crate) fn kill(&self) {
         self.cell.kill();
+    }
+
+    /// Kills it because it is to be gone, not because of anything that it did.
+    pub(crate) fn remove(&self) {
+        if let StopWith::Token(_, slot) = &self.stop {
+            slot.note(|note| note.is_unwanted = true);
+        }
+        self.kill();
+    }
+
+    /// Nobody waits for it any more, and nothing belongs to it.
+    pub(crate) fn abandon(&self) {
+        if let StopWith::Token(_, slot) = &self.stop {
+            slot.note(|note| note.is_lost = true);
+        }
     }
 }
 
@@ -165,6 +181,9 @@ struct Note {
     extra: Option<Extra>,
     declined: bool,
     inbox_taken: bool,
+    /// Whether its supervisor wants it to end.
+    is_unwanted: bool,
+    is_lost: bool,
     start_failed: Option<StartFailure>,
     exit: Option<Exit>,
 }
@@ -178,8 +197,20 @@ impl Slot {
         self.note(|note| note.start_failed = Some(failure));
     }
 
-    pub(crate) fn inbox_taken(&self) {
-        self.note(|note| note.inbox_taken = true);
+    pub(crate) fn is_unwanted(&self) -> bool {
+        self.note(|note| note.is_unwanted)
+    }
+
+    /// Has it read from its inbox, unless it was given up before it came to that.
+    pub(crate) fn attach<M>(&self, inbox: &Inbox<M>, wake: Waker) -> Result<Ticket, Taken> {
+        self.note(|note| {
+            let attached = match note.is_lost {
+                true => Err(Taken),
+                false => inbox.attach(wake),
+            };
+            note.inbox_taken = attached.is_err();
+            attached
+        })
     }
 
     pub(crate) fn decline(&self) {

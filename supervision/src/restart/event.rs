@@ -259,6 +259,9 @@ pub trait Core<P> {
     /// What is said about a child.
     fn plan(&self, key: ChildKey) -> Option<&Plan>;
 
+    /// What a child is doing.
+    fn state(&self, key: ChildKey) -> Option<ChildState>;
+
     /// From now on every restart asks for leave.
     fn restrain(&mut self);
 }

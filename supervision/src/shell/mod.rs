@@ -23,8 +23,8 @@ use crate::health::Pulse;
 use crate::inbox::Taken;
 use crate::report::{About, Decision};
 use crate::restart::{
-    ChildKey, ChildRow, Core, Effect, Event, Incarnation, Reply, Request, RequestId, Target,
-    TimerId,
+    ChildKey, ChildRow, ChildState, Core, Effect, Event, Incarnation, Reply, Request, RequestId,
+    Target, TimerId,
 };
 use crate::spec::ChildId;
 
@@ -33,7 +33,7 @@ pub(crate) type AnyCore = Box<dyn Core<Start> + Send>;
 
 /// An incarnation that is starting or up.
 struct Running {
-    incarnation: Incarnation,
+    about: About,
     live: Live,
     /// For as long as it is here, the supervisor's own end waits for it.
     leash: Leash,
@@ -64,7 +64,7 @@ impl Drop for Shell {
     /// Killed: its children die with it, the last first. The actor library's own links would kill them in the order of a hash.
     fn drop(&mut self) {
         for running in self.live.values().rev() {
-            running.live.kill();
+            running.live.remove();
         }
     }
 }
@@ -146,6 +146,9 @@ impl Shell {
     }
 
     fn fate(&mut self, key: ChildKey, incarnation: Incarnation, fate: Fate) {
+        if self.lost.contains_key(&(key, incarnation)) {
+            return self.fate_of_lost(key, incarnation, fate);
+        }
         let event = match fate {
             Fate::Started(extra) => {
                 self.extra = extra.map(|extra| (key, extra));
@@ -161,27 +164,29 @@ impl Shell {
             Fate::Declined => Event::Declined(key, incarnation),
             Fate::Exited(exit) => Event::Exited(key, incarnation, exit),
         };
-        if let Some((about, _)) = self.lost.remove(&(key, incarnation)) {
-            return self.lost_ended(about, &event);
-        }
         if self.live(key, incarnation).is_some() {
             self.live.remove(&key);
         }
         self.apply(event);
     }
 
-    fn lost_ended(&self, about: About, event: &Event<Start>) {
-        let exit = match event {
-            Event::Exited(_, _, exit) => exit.clone(),
-            Event::StartFailed(_, _, reason) => Exit::Failed(reason.clone()),
-            _ => Exit::Normal,
+    /// What comes of one that was given up concerns nobody any more.
+    fn fate_of_lost(&mut self, key: ChildKey, incarnation: Incarnation, fate: Fate) {
+        let exit = match fate {
+            Fate::Started(_) => return,
+            Fate::StartFailed(failure) => Exit::Failed(failure.reason),
+            Fate::InboxTaken => Exit::Killed,
+            Fate::Declined => Exit::Normal,
+            Fate::Exited(exit) => exit,
         };
-        self.report(Decision::LostEnded(about, exit));
+        if let Some((about, _)) = self.lost.remove(&(key, incarnation)) {
+            self.report(Decision::LostEnded(about, exit));
+        }
     }
 
     fn live(&self, key: ChildKey, incarnation: Incarnation) -> Option<&Live> {
         let running = self.live.get(&key)?;
-        (running.incarnation == incarnation).then_some(&running.live)
+        (running.about.incarnation == incarnation).then_some(&running.live)
     }
 
     fn report(&self, decision: Decision) {
@@ -242,9 +247,7 @@ impl Shell {
             Effect::RequestStop(key, incarnation) => {
                 self.live(key, incarnation).map(Live::request_stop);
             }
-            Effect::Kill(key, incarnation) => {
-                self.live(key, incarnation).map(Live::kill);
-            }
+            Effect::Kill(key, incarnation) => self.kill_by_rule(key, incarnation),
             Effect::Arm(timer, after) => self.arm(timer, after),
             Effect::Disarm(timer) => {
                 self.timers.remove(&timer).inspect(AbortHandle::abort);
@@ -290,6 +293,17 @@ impl Shell {
         }
     }
 
+    /// Kills one that is to stop, or one that hangs.
+    fn kill_by_rule(&self, key: ChildKey, incarnation: Incarnation) {
+        let is_stopping = self.core.state(key) == Some(ChildState::Stopping);
+        let kill = if is_stopping {
+            Live::remove
+        } else {
+            Live::kill
+        };
+        self.live(key, incarnation).map(kill);
+    }
+
     fn start(&mut self, key: ChildKey, incarnation: Incarnation, id: ChildId, start: &Start) {
         let Some(plan) = self.core.plan(key) else {
             return;
@@ -310,7 +324,7 @@ impl Shell {
             ambient: inboxes.ambient.clone(),
             supervisor: inboxes.path.clone(),
             path,
-            about,
+            about: about.clone(),
             estate: inboxes.estate_of(key),
             pulse: pulse.unwrap_or_default(),
             fate: Arc::new(move |fate| {
@@ -319,11 +333,7 @@ impl Shell {
             }),
         };
         if let Some(live) = start.launcher.launch(launch) {
-            let running = Running {
-                incarnation,
-                live,
-                leash,
-            };
+            let running = Running { about, live, leash };
             self.live.insert(key, running);
         }
     }
@@ -332,19 +342,12 @@ impl Shell {
         let Some(running) = self.live.remove(&key) else {
             return;
         };
-        running
-            .leash
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(plan) = self.core.plan(key) {
-            let about = About {
-                child: plan.id.clone(),
-                incarnation,
-                restart: plan.restart,
-            };
-            self.lost.insert((key, incarnation), (about, running.live));
-        }
+        running.live.abandon();
+        let mut leash = running.leash.lock().unwrap_or_else(PoisonError::into_inner);
+        leash.take();
+        drop(leash);
+        let lost = (running.about, running.live);
+        self.lost.insert((key, incarnation), lost);
     }
 
     /// Hears of it whenever something that a child depends on comes or goes.

@@ -3,5 +3,6 @@
 mod budget;
 mod hang;
 mod parking;
+mod redelivery;
 mod start_within;
 mod storm;

@@ -219,6 +219,10 @@ impl<P: Clone> Core<P> for SupervisorCore<P> {
         self.children.get(&key).map(|child| &child.plan)
     }
 
+    fn state(&self, key: ChildKey) -> Option<ChildState> {
+        self.children.get(&key).map(|child| child.state)
+    }
+
     fn restrain(&mut self) {
         self.ledger.is_restrained = true;
     }

@@ -273,6 +273,10 @@ impl<P: Clone> Core<P> for DynamicCore<P> {
         self.instances.get(&key).map(|one| &one.child.plan)
     }
 
+    fn state(&self, key: ChildKey) -> Option<ChildState> {
+        self.instances.get(&key).map(|one| one.child.state)
+    }
+
     fn restrain(&mut self) {
         self.ledger.is_restrained = true;
     }

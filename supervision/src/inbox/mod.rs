@@ -1,13 +1,19 @@
 //! The bounded queue in front of an actor, which outlives its incarnations.
 
+mod letters;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
+use self::letters::DeadLetters;
+pub(crate) use self::letters::{Buried, Queued, Verdict};
+pub use self::letters::{DEAD_LETTERS_KEPT, DeadLetter};
 use crate::handle::Handle;
+use crate::report::DeadLetterReason;
 use crate::restart::Availability;
 
 /// What becomes of waiting messages when the actor behind an inbox is restarted.
@@ -20,22 +26,46 @@ pub enum AtRestart {
     DeadLetter,
 }
 
-/// How many dead letters an inbox keeps for looking at; older ones are dropped.
-pub const DEAD_LETTERS_KEPT: usize = 64;
-
 /// Makes the two ends of an inbox for `capacity` messages (at least one): the [`Handle`] for the rest of the program, and the
 /// [`Inbox`] for the child that will read from it. Both outlive any number of incarnations.
 #[must_use]
 pub fn inbox<M: Send + 'static>(capacity: usize, at_restart: AtRestart) -> (Handle<M>, Inbox<M>) {
+    ends(capacity, at_restart, None)
+}
+
+/// Like [`inbox`], but a message whose handling is cut off by a crash or a kill is handled again by the next incarnation, before
+/// all others, until `crashes` incarnations (at least one) have crashed over it: then it is a dead letter. Each time is reported.
+/// Whatever the next incarnation then does to the world is done once more: this is for messages that bear it.
+#[must_use]
+pub fn inbox_redelivering<M: Clone + Send + 'static>(
+    capacity: usize,
+    at_restart: AtRestart,
+    crashes: u32,
+) -> (Handle<M>, Inbox<M>) {
+    let redelivery = Redelivery {
+        crashes: crashes.max(1),
+        copy: M::clone,
+    };
+    ends(capacity, at_restart, Some(redelivery))
+}
+
+fn ends<M: Send + 'static>(
+    capacity: usize,
+    at_restart: AtRestart,
+    redelivery: Option<Redelivery<M>>,
+) -> (Handle<M>, Inbox<M>) {
     let shared = Arc::new(Shared {
         capacity: capacity.max(1),
         at_restart,
+        redelivery,
         state: Mutex::new(State {
             queue: VecDeque::new(),
+            again: VecDeque::new(),
+            in_flight: None,
             reader: Reader::Awaited,
             scheduled: false,
             tickets: 0,
-            dead: VecDeque::new(),
+            dead: DeadLetters::default(),
         }),
         room: Notify::new(),
         readers: AtomicUsize::new(1),
@@ -65,7 +95,7 @@ impl<M> Drop for Inbox<M> {
 impl<M> fmt::Debug for Inbox<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inbox")
-            .field("depth", &self.0.lock().queue.len())
+            .field("depth", &self.0.lock().depth())
             .finish_non_exhaustive()
     }
 }
@@ -73,27 +103,31 @@ impl<M> fmt::Debug for Inbox<M> {
 pub(crate) struct Shared<M> {
     pub(crate) capacity: usize,
     pub(crate) at_restart: AtRestart,
+    redelivery: Option<Redelivery<M>>,
     state: Mutex<State<M>>,
     pub(crate) room: Notify,
     /// How many copies of the reading end there are.
     readers: AtomicUsize,
 }
 
-/// A message that waits.
-pub(crate) struct Queued<M> {
-    pub(crate) message: M,
-    /// Who is told if it becomes a dead letter.
-    pub(crate) caller: Option<oneshot::Sender<Availability>>,
+/// How often a message may be handled, and how it is copied for that.
+struct Redelivery<M> {
+    crashes: u32,
+    copy: fn(&M) -> M,
 }
 
 pub(crate) struct State<M> {
-    pub(crate) queue: VecDeque<Queued<M>>,
-    pub(crate) reader: Reader,
+    queue: VecDeque<Queued<M>>,
+    /// What goes before the queue and takes no room in it: what comes back from a crash, and what a fault doubled.
+    again: VecDeque<Queued<M>>,
+    /// A copy of what is being handled, where that may be handled again.
+    in_flight: Option<(Ticket, Queued<M>)>,
+    reader: Reader,
     /// Whether the reader has been woken and has not found the queue empty since.
     scheduled: bool,
     /// How many have read.
     tickets: u64,
-    dead: VecDeque<M>,
+    dead: DeadLetters<M>,
 }
 
 /// Wakes the incarnation that reads.
@@ -142,15 +176,36 @@ impl<M> State<M> {
         }
     }
 
+    pub(crate) fn depth(&self) -> usize {
+        self.again.len() + self.queue.len()
+    }
+
+    /// Gives up what waits. What comes back from a crash stays, unless nobody comes to handle it.
     fn bury(&mut self, outlook: Availability) -> usize {
-        let count = self.queue.len();
-        for Queued { message, caller } in self.queue.drain(..) {
-            caller.map(|caller| caller.send(outlook));
-            self.dead.push_back(message);
+        let (again, reason) = match outlook {
+            Availability::Stopped => (self.again.len(), DeadLetterReason::ReceiverStopped),
+            _ => (0, DeadLetterReason::NotCarried),
+        };
+        let given_up = self.again.drain(..again).chain(self.queue.drain(..));
+        let mut count = 0;
+        for queued in given_up {
+            self.dead.bury(queued, reason, Buried::Ended(outlook));
+            count += 1;
         }
-        let excess = self.dead.len().saturating_sub(DEAD_LETTERS_KEPT);
-        self.dead.drain(..excess);
         count
+    }
+
+    /// Takes back a message whose handling was cut off.
+    fn take_back(&mut self, mut queued: Queued<M>, is_crash: bool, allowed: u32) -> Verdict {
+        queued.crashes += u32::from(is_crash);
+        let crashes = queued.crashes;
+        if crashes < allowed {
+            self.again.push_front(queued);
+            return Verdict::Again { crashes, allowed };
+        }
+        let reason = DeadLetterReason::Crashes(crashes);
+        self.dead.bury(queued, reason, Buried::Crashed);
+        Verdict::Dead { crashes }
     }
 }
 
@@ -159,22 +214,56 @@ impl<M> Shared<M> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn take_dead(&self) -> Vec<M> {
-        self.lock().dead.drain(..).collect()
-    }
-
-    fn down(&self, outlook: Availability, applies: impl FnOnce(&Reader) -> bool) -> usize {
+    fn down(&self, outlook: Availability, applies: impl FnOnce(&Reader) -> bool) -> Losses {
         let mut state = self.lock();
         if !applies(&state.reader) {
-            return 0;
+            return Losses::default();
         }
         state.reader = Reader::Down(outlook);
         state.scheduled = false;
+        // Only one that was given up still has something in flight.
+        let in_flight = state.in_flight.take().zip(self.redelivery.as_ref());
+        let in_flight = in_flight
+            .map(|((_, queued), redelivery)| state.take_back(queued, true, redelivery.crashes));
         let carried = outlook != Availability::Stopped && self.at_restart == AtRestart::Carry;
-        let buried = if carried { 0 } else { state.bury(outlook) };
+        let waiting = if carried { 0 } else { state.bury(outlook) };
         drop(state);
         self.room.notify_waiters();
-        buried
+        Losses { waiting, in_flight }
+    }
+}
+
+/// What became of messages when their receiver went down.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Losses {
+    /// How many of those that waited were given up.
+    pub(crate) waiting: usize,
+    pub(crate) in_flight: Option<Verdict>,
+}
+
+/// Dead letters.
+impl<M> Shared<M> {
+    pub(crate) fn take_dead(&self) -> Vec<M> {
+        self.lock().dead.take_all()
+    }
+
+    pub(crate) fn dead(&self) -> Vec<DeadLetter<M>>
+    where
+        M: Clone,
+    {
+        self.lock().dead.iter().cloned().collect()
+    }
+
+    /// Sends a dead letter again, if there is room; otherwise it stays one.
+    pub(crate) fn resend(&self, number: u64) -> Option<Admission> {
+        let mut state = self.lock();
+        let letter = state.dead.take(number)?;
+        let admission = state.admission(self);
+        match admission {
+            Admission::Open => state.push(Queued::new(letter.message, None)),
+            _ => state.dead.put_back(letter),
+        }
+        Some(admission)
     }
 }
 
@@ -189,7 +278,7 @@ impl<M> Inbox<M> {
         let ticket = Ticket(state.tickets);
         state.reader = Reader::Up(wake, ticket);
         state.scheduled = false;
-        if !state.queue.is_empty() {
+        if state.depth() > 0 {
             state.wake();
         }
         Ok(ticket)
@@ -202,13 +291,42 @@ impl<M> Inbox<M> {
             return None;
         }
         state.scheduled = false;
-        let Queued { message, .. } = state.queue.pop_front()?;
-        if !state.queue.is_empty() {
+        let queued = match state.again.pop_front() {
+            Some(queued) => queued,
+            None => state.queue.pop_front()?,
+        };
+        if state.depth() > 0 {
             state.wake();
         }
+        let message = match &self.0.redelivery {
+            Some(redelivery) => {
+                let copy = (redelivery.copy)(&queued.message);
+                state.in_flight = Some((ticket, queued));
+                copy
+            }
+            None => queued.message,
+        };
         drop(state);
         self.0.room.notify_one();
         Some(message)
+    }
+
+    /// The message that this reader took has been handled, or is to be forgotten.
+    pub(crate) fn done(&self, ticket: Ticket) {
+        if self.0.redelivery.is_some() {
+            let done = self.0.lock().in_flight.take_if(|(of, _)| *of == ticket);
+            drop(done);
+        }
+    }
+
+    /// The handling of the message that this reader took was cut off. None if it was taken back before, from one that was given up.
+    pub(crate) fn cut_off(&self, ticket: Ticket, is_crash: bool) -> Option<Verdict> {
+        let Some(redelivery) = &self.0.redelivery else {
+            return Some(Verdict::Lost);
+        };
+        let mut state = self.0.lock();
+        let (_, queued) = state.in_flight.take_if(|(of, _)| *of == ticket)?;
+        Some(state.take_back(queued, is_crash, redelivery.crashes))
     }
 
     /// A handle to the same inbox.
@@ -225,10 +343,10 @@ pub(crate) struct Taken;
 
 /// What a supervisor does with the inbox of a child, whatever its messages are.
 pub(crate) trait InboxControl: Send + Sync {
-    /// The child is down; returns how many messages became dead letters.
-    fn down(&self, outlook: Availability) -> usize;
+    /// The child is down.
+    fn down(&self, outlook: Availability) -> Losses;
     /// The same for good, unless an incarnation reads from it.
-    fn abandon(&self) -> usize;
+    fn abandon(&self) -> Losses;
     /// Waiting messages and capacity.
     fn depth(&self) -> (usize, usize);
     /// The same for two controls of one inbox.
@@ -236,18 +354,18 @@ pub(crate) trait InboxControl: Send + Sync {
 }
 
 impl<M: Send + 'static> InboxControl for Inbox<M> {
-    fn down(&self, outlook: Availability) -> usize {
+    fn down(&self, outlook: Availability) -> Losses {
         self.0.down(outlook, |_| true)
     }
 
-    fn abandon(&self) -> usize {
+    fn abandon(&self) -> Losses {
         self.0.down(Availability::Stopped, |reader| {
             !matches!(reader, Reader::Up(..))
         })
     }
 
     fn depth(&self) -> (usize, usize) {
-        (self.0.lock().queue.len(), self.0.capacity)
+        (self.0.lock().depth(), self.0.capacity)
     }
 
     fn identity(&self) -> usize {
