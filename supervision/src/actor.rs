@@ -13,7 +13,9 @@ use crate::exit::Exit;
 use crate::handle::Handle;
 use crate::health::Pulse;
 use crate::inbox::Inbox;
+use crate::report::Doing;
 use crate::restart::Incarnation;
+use crate::watchdog::Sight;
 
 /// An error that ends an incarnation.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -53,6 +55,7 @@ pub struct Context<M> {
     pub(crate) attached: Attached,
     pub(crate) stopping: CancellationToken,
     pub(crate) pulse: Pulse,
+    pub(crate) sight: Sight,
     pub(crate) exit: Option<Exit>,
 }
 
@@ -142,8 +145,9 @@ impl<M: Send + 'static> Context<M> {
         &self,
         future: impl Future<Output = Option<M>> + Send + 'static,
     ) -> AbortHandle {
-        let own = self.own.clone();
+        let (own, sight) = (self.own.clone(), self.sight.clone());
         self.attached.spawn(async move {
+            let future = sight.watch(Doing::Attached, future);
             match AssertUnwindSafe(future).catch_unwind().await {
                 Ok(Some(message)) => own(Own::Message(message)),
                 Ok(None) => {}

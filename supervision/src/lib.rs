@@ -31,7 +31,7 @@
 //!
 //! Reading order: [`spec`], [`strategy`] and [`exit`] are the words; [`restart`] holds the rules as functions; [`Start`] and
 //! [`Actor`] are what you write, [`Handle`] is what you hold; [`Root`], [`SupervisorHandle`] and [`DynamicSpec`] tie them together;
-//! [`report`] and [`tree`] are for looking.
+//! [`report`] and [`tree`] are for looking; [`fault`] is for trying what it all is good for.
 //!
 //! Not here: live code change, hibernation, registration across nodes.
 
@@ -40,6 +40,7 @@ pub mod backoff;
 mod child;
 mod dynamic;
 pub mod exit;
+pub mod fault;
 mod handle;
 pub mod health;
 mod inbox;
@@ -53,16 +54,18 @@ mod supervisor;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod tree;
+mod watchdog;
 
 pub use actor::{Actor, Context, Failure};
 pub use backoff::{Backoff, Jitter};
 pub use child::{Extra, Init, Start, StartFailure};
 pub use dynamic::{DynamicHandle, DynamicSpec, template};
 pub use exit::Exit;
+pub use fault::{Fault, FaultKind, FaultPlan, Point, When};
 pub use handle::{CallError, Handle, Reply, ResendError, SendError};
 pub use health::{Activity, HangLimits, Pulse, Zone};
 pub use inbox::{AtRestart, DEAD_LETTERS_KEPT, DeadLetter, Inbox, inbox, inbox_redelivering};
-pub use report::{Decision, Listener, Report};
+pub use report::{Decision, Doing, Listener, Report};
 pub use restart::{AdminError, ChildKey, ChildState, Incarnation};
 pub use root::{Root, StartError};
 pub use spec::{ChildId, Kind, Plan, Restart, Shutdown, SpecError};

@@ -90,6 +90,11 @@ impl Bed {
         std::mem::take(&mut self.seen().reports)
     }
 
+    /// As a root that listens does.
+    pub(crate) fn heard(&self, report: &Report) {
+        self.seen().reports.push(report.clone());
+    }
+
     /// The children that are alive, from the start of their initialiser's success to their drop.
     pub(crate) fn alive(&self) -> Vec<String> {
         self.seen().alive.clone()
@@ -99,7 +104,7 @@ impl Bed {
     pub(crate) fn root(&self) -> Root {
         let bed = self.clone();
         Root::new("root").listener(Arc::new(move |report: &Report| {
-            bed.seen().reports.push(report.clone());
+            bed.heard(report);
         }))
     }
 

@@ -1,7 +1,9 @@
 //! The only place that spawns: how a child is started, stopped, killed, and known to be gone.
 
+mod ambient;
 mod cell;
 mod spawn;
+mod suffer;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,11 +11,11 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use tokio::sync::watch;
 
+pub(crate) use self::ambient::{Ambient, Surroundings};
 use self::cell::ActorLauncher;
 pub use self::spawn::StartFailure;
-pub(crate) use self::spawn::{
-    Ambient, Fate, FateSink, Launch, Launcher, Life, Live, Slot, StopWith, spawn,
-};
+pub(crate) use self::spawn::{Fate, FateSink, Launch, Launcher, Life, Live, Slot, StopWith, spawn};
+pub(crate) use self::suffer::{Misfortune, suffer};
 use crate::actor::{Actor, Context, Failure};
 use crate::exit::Exit;
 use crate::inbox::Inbox;

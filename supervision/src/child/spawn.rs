@@ -1,60 +1,19 @@
 //! One incarnation of anything: launched, watched, and told of when nothing of it is left.
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use ractor::{ActorCell, ActorRef, ActorRuntime};
 use tokio_util::sync::CancellationToken;
 
-use super::Extra;
-use crate::actor::{Attached, panic_message};
+use super::{Ambient, Extra};
+use crate::actor::Attached;
 use crate::exit::Exit;
 use crate::health::Pulse;
 use crate::inbox::{Inbox, InboxControl, Taken, Ticket, Waker};
-use crate::report::{About, Decision, Listener, Report};
-use crate::restart::Storm;
+use crate::report::About;
 use crate::shell::{Estate, Port};
 use crate::spec::ChildId;
-
-/// What every supervisor of a tree shares.
-#[derive(Clone)]
-pub(crate) struct Ambient {
-    pub(crate) listener: Option<Listener>,
-    pub(crate) origin: tokio::time::Instant,
-    /// The limit on restarts of the whole tree.
-    pub(crate) storm: Option<Arc<Mutex<Storm>>>,
-}
-
-impl Ambient {
-    /// How long one more restart has to wait for the sake of the whole tree.
-    pub(crate) fn leave(&self) -> Duration {
-        let now = self.origin.elapsed();
-        self.storm.as_ref().map_or(Duration::ZERO, |storm| {
-            storm
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(now)
-        })
-    }
-
-    pub(crate) fn report(&self, path: &Arc<str>, decision: Decision) {
-        let report = Report {
-            path: path.clone(),
-            at: self.origin.elapsed(),
-            decision,
-        };
-        report.log();
-        let Some(listener) = &self.listener else {
-            return;
-        };
-        // A listener that panics must not take a supervisor with it.
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| listener(&report))) {
-            tracing::error!(path = %path, "the listener panicked: {}", panic_message(&*panic));
-        }
-    }
-}
 
 /// What becomes of an incarnation.
 pub(crate) enum Fate {

@@ -42,15 +42,17 @@ pub(crate) struct Queued<M> {
     pub(crate) caller: Option<oneshot::Sender<Buried>>,
     /// How many incarnations crashed over it.
     pub(super) crashes: u32,
+    /// Whether a fault made it, which then leaves it alone.
+    pub(super) is_double: bool,
 }
 
 impl<M> Queued<M> {
     pub(crate) fn new(message: M, caller: Option<oneshot::Sender<Buried>>) -> Self {
-        let crashes = 0;
         Self {
             message,
             caller,
-            crashes,
+            crashes: 0,
+            is_double: false,
         }
     }
 }

@@ -299,16 +299,39 @@ impl<M> Inbox<M> {
             state.wake();
         }
         let message = match &self.0.redelivery {
+            // In this order: should the copying panic, the message is in flight, and not lost.
             Some(redelivery) => {
-                let copy = (redelivery.copy)(&queued.message);
-                state.in_flight = Some((ticket, queued));
-                copy
+                let (_, queued) = state.in_flight.insert((ticket, queued));
+                (redelivery.copy)(&queued.message)
             }
             None => queued.message,
         };
         drop(state);
         self.0.room.notify_one();
         Some(message)
+    }
+
+    pub(crate) fn can_copy(&self) -> bool {
+        self.0.redelivery.is_some()
+    }
+
+    /// Whether what this reader took is a message that a fault made.
+    pub(crate) fn is_double(&self, ticket: Ticket) -> bool {
+        let state = self.0.lock();
+        let in_flight = state.in_flight.as_ref();
+        in_flight.is_some_and(|(of, queued)| *of == ticket && queued.is_double)
+    }
+
+    /// The message comes once more, before all others.
+    pub(crate) fn double(&self, message: &M) {
+        if let Some(redelivery) = &self.0.redelivery {
+            let copy = (redelivery.copy)(message);
+            let mut state = self.0.lock();
+            let mut double = Queued::new(copy, None);
+            double.is_double = true;
+            state.again.push_front(double);
+            state.wake();
+        }
     }
 
     /// The message that this reader took has been handled, or is to be forgotten.

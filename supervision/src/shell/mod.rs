@@ -97,7 +97,7 @@ impl Shell {
             #[cfg(feature = "testing")]
             held: None,
         };
-        if shell.frame.inboxes.ambient.storm.is_some() {
+        if shell.frame.inboxes.ambient.is_restrained() {
             shell.core.restrain();
         }
         made.starts
