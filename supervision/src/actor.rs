@@ -88,6 +88,12 @@ impl Attached {
         set.spawn(future)
     }
 
+    /// Aborts what is left.
+    pub(crate) fn abort(&self) {
+        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.iter_mut().for_each(JoinSet::abort_all);
+    }
+
     /// Aborts what is left and waits until nothing of it runs.
     pub(crate) async fn end(&self) {
         let set = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -74,11 +74,11 @@ impl<A: Actor> Launcher for ActorLauncher<A> {
             aftermath: ready(()),
             fate: launch.fate,
         };
-        let kept = life.slot.clone();
+        let kept = (life.slot.clone(), life.attached.clone());
         let actor = spawn(cell, self.make.clone(), life)?;
         Some(Live::new(
             actor.get_cell(),
-            StopWith::Token(stopping, kept),
+            StopWith::Token(stopping, kept.0, kept.1),
             pulse,
         ))
     }

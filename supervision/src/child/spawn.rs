@@ -83,7 +83,7 @@ pub(crate) struct Live {
 }
 
 pub(crate) enum StopWith {
-    Token(CancellationToken, Slot),
+    Token(CancellationToken, Slot, Attached),
     Port(Port),
 }
 
@@ -101,7 +101,7 @@ impl Live {
 
     pub(crate) fn request_stop(&self) {
         match &self.stop {
-            StopWith::Token(token, slot) => {
+            StopWith::Token(token, slot, _) => {
                 slot.note(|note| note.is_unwanted = true);
                 token.cancel();
                 self.cell.stop(None);
@@ -116,16 +116,17 @@ impl Live {
 
     /// Kills it because it is to be gone, not because of anything that it did.
     pub(crate) fn remove(&self) {
-        if let StopWith::Token(_, slot) = &self.stop {
+        if let StopWith::Token(_, slot, _) = &self.stop {
             slot.note(|note| note.is_unwanted = true);
         }
         self.kill();
     }
 
-    /// Nobody waits for it any more, and nothing belongs to it.
+    /// Nobody waits for it any more, and nothing belongs to it. What it attached can still be ended.
     pub(crate) fn abandon(&self) {
-        if let StopWith::Token(_, slot) = &self.stop {
+        if let StopWith::Token(_, slot, attached) = &self.stop {
             slot.note(|note| note.is_lost = true);
+            attached.abort();
         }
     }
 }

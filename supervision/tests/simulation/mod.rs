@@ -2,6 +2,7 @@
 //! invariants hold.
 
 mod invariants;
+mod live;
 mod world;
 
 use std::time::Duration;
