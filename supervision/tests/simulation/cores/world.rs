@@ -128,7 +128,8 @@ impl<C: Core<()>> World<C> {
         self.budgets += plan.budget.map_or(0, |budget| budget.restarts as usize);
     }
 
-    pub(super) fn run(mut self) {
+    /// How many events there were.
+    pub(super) fn run(mut self) -> usize {
         for _ in 0..self.random.u32(5..60) {
             match self.random.u32(0..20) {
                 0..10 => self.deliver(),
@@ -143,6 +144,7 @@ impl<C: Core<()>> World<C> {
         self.settle();
         self.check_settled();
         self.check_aftermath();
+        self.history.len()
     }
 
     pub(super) fn send(&mut self, event: Event<()>) {
