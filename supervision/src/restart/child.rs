@@ -155,6 +155,8 @@ impl<P> Child<P> {
         self.disarm(ledger);
         let ask = Effect::RequestStop(key, self.incarnation);
         match self.plan.shutdown {
+            // It hangs and was killed already: it is waited for as long as after a kill, and not for ever.
+            _ if self.is_killed() => self.kill(key, ledger),
             Shutdown::Kill => self.kill(key, ledger),
             Shutdown::After(_) | Shutdown::Infinity => ledger.push(ask),
         }
@@ -236,11 +238,14 @@ impl<P> Child<P> {
         self.kill(key, ledger);
     }
 
+    fn is_killed(&self) -> bool {
+        self.is_late || self.ill.is_some_and(|(step, _)| step >= Step::Killed)
+    }
+
     /// Whether its time to be looked at has come, and it is to be given up.
     pub(super) fn is_looked_at(&mut self, timer: TimerId) -> Option<bool> {
         self.look.take_if(|look| *look == timer)?;
-        let is_killed = self.ill.is_some_and(|(step, _)| step >= Step::Killed);
-        Some(is_killed || self.state != ChildState::Running)
+        Some(self.is_killed() || self.state != ChildState::Running)
     }
 
     /// What is seen of it, and what follows.

@@ -134,6 +134,8 @@ impl<P> Ledger<P> {
             let (about, need) = (child.about(), need.clone());
             self.report(Decision::Parked { about, need });
         }
+        // What it was allowed before, others may have been meanwhile: it asks again.
+        child.has_leave = false;
         child.hold = Some(Hold::Need(need));
     }
 

@@ -4,7 +4,7 @@ mod actor;
 mod estate;
 mod seat;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -55,6 +55,9 @@ struct Shell {
     extra: Option<(ChildKey, Extra)>,
     waiting: HashMap<RequestId, oneshot::Sender<Answer>>,
     timers: HashMap<TimerId, AbortHandle>,
+    /// What is still to be told to the core, and whether somebody is at it.
+    events: VecDeque<Event<Start>>,
+    is_applying: bool,
     next_request: u64,
     #[cfg(feature = "testing")]
     held: Option<Vec<Message>>,
@@ -93,6 +96,8 @@ impl Shell {
             extra: None,
             waiting: HashMap::new(),
             timers: HashMap::new(),
+            events: VecDeque::new(),
+            is_applying: false,
             next_request: 0,
             #[cfg(feature = "testing")]
             held: None,
@@ -140,6 +145,10 @@ impl Shell {
             Message::Kill(target, reply) => drop(reply.send(self.kill(&target))),
             Message::Stop => self.apply(Event::Stop),
             Message::Need(need, is_there) => self.apply(Event::Need(need, is_there)),
+            Message::NeedGone(need) => {
+                self.needs.remove(&need);
+                self.apply(Event::Need(need, true));
+            }
             #[cfg(feature = "testing")]
             Message::Hold(_) | Message::Release => {}
         }
@@ -234,11 +243,17 @@ impl Shell {
         live.inspect(|running| running.live.kill()).is_some()
     }
 
+    /// Performs what follows from an event. What an effect leads to comes after all effects that were decided before it.
     fn apply(&mut self, event: Event<Start>) {
-        let effects = self.core.apply(self.origin.elapsed(), event);
-        for effect in effects {
-            self.perform(effect);
+        self.events.push_back(event);
+        if std::mem::replace(&mut self.is_applying, true) {
+            return;
         }
+        while let Some(event) = self.events.pop_front() {
+            let effects = self.core.apply(self.origin.elapsed(), event);
+            effects.into_iter().for_each(|effect| self.perform(effect));
+        }
+        self.is_applying = false;
     }
 
     fn perform(&mut self, effect: Effect<Start>) {
@@ -365,6 +380,7 @@ impl Shell {
                     let is_there = *available.borrow_and_update();
                     let _ = myself.cast(Message::Need(need.clone(), is_there));
                 }
+                let _ = myself.cast(Message::NeedGone(need));
             });
         }
     }

@@ -16,6 +16,8 @@ pub(crate) enum Message {
     Fate(ChildKey, Incarnation, Fate),
     Timer(TimerId),
     Need(Arc<str>, bool),
+    /// Nobody says any more whether it is there.
+    NeedGone(Arc<str>),
     Ask(Request<Start>, oneshot::Sender<Answer>),
     Rows(oneshot::Sender<Vec<Row>>),
     Kill(Target, oneshot::Sender<bool>),

@@ -7,4 +7,5 @@ mod parking;
 mod redelivery;
 mod start_within;
 mod storm;
+mod together;
 mod watchdog;

@@ -131,7 +131,7 @@ impl<P: Clone> SupervisorCore<P> {
         // Whoever is not reached, because one before it fails, is down and no longer about to be restarted.
         if let Some(child) = self.children.get_mut(&origin) {
             child.state = ChildState::Stopped;
-            child.hold = None;
+            (child.hold, child.has_leave) = (None, false);
             self.ledger.disarm(child.timer.take());
         }
         self.start_all(group, Why::Restart);
