@@ -71,10 +71,6 @@ impl Actor for Worker {
                 });
             }
             Work::Block(time) => {
-                #[expect(
-                    clippy::disallowed_methods,
-                    reason = "this is about threads that are blocked"
-                )]
                 std::thread::sleep(time);
                 self.1.fetch_add(1, Ordering::SeqCst);
             }

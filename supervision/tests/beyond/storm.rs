@@ -38,12 +38,12 @@ fn restarts_beyond_the_limit_are_spaced_out() {
         0ms root p2 #1 Permanent: restarting OneForOne after 0ns
         0ms root p3 #1 Permanent: terminated: failed: boom !
         0ms root p3 #1 Permanent: restarting OneForOne after 0ns
-        0ms root p3 #1 Permanent: restart waits 10s: too many in the whole tree !
         0ms root p4 #1 Permanent: terminated: failed: boom !
         0ms root p4 #1 Permanent: restarting OneForOne after 0ns
-        0ms root p4 #1 Permanent: restart waits 20s: too many in the whole tree !
         0ms root p5 #1 Permanent: terminated: failed: boom !
         0ms root p5 #1 Permanent: restarting OneForOne after 0ns
+        0ms root p3 #1 Permanent: restart waits 10s: too many in the whole tree !
+        0ms root p4 #1 Permanent: restart waits 20s: too many in the whole tree !
         0ms root p5 #1 Permanent: restart waits 30s: too many in the whole tree !
         0ms root p1 #2 Permanent: started
         0ms root p2 #2 Permanent: started
