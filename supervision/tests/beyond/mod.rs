@@ -4,6 +4,7 @@ mod budget;
 mod faults;
 mod hang;
 mod parking;
+mod plans;
 mod redelivery;
 mod start_within;
 mod storm;
