@@ -103,6 +103,13 @@ impl<P> Child<P> {
         );
     }
 
+    /// It is up, and was to stop before it was: the deadline of its start concerns it no more.
+    pub(super) fn up_late(&mut self, ledger: &mut Ledger<P>) {
+        if self.state == ChildState::Stopping && self.plan.shutdown == Shutdown::Infinity {
+            ledger.disarm(self.timer.take());
+        }
+    }
+
     /// It is not up any more; if it was up for long enough, its earlier failures are forgotten.
     pub(super) fn ended(&mut self, now: Duration, exit: Exit) {
         self.last_exit = Some(exit);
@@ -151,8 +158,13 @@ impl<P> Child<P> {
 
     /// Has it stopped, in the way it wants; returns how long it gets.
     pub(super) fn stop(&mut self, key: ChildKey, ledger: &mut Ledger<P>) -> Option<Duration> {
+        let is_starting = self.state == ChildState::Starting;
         self.state = ChildState::Stopping;
-        self.disarm(ledger);
+        ledger.disarm(self.look.take());
+        // A start that hears of nothing is waited for until its deadline, and not for ever.
+        if !(is_starting && self.plan.shutdown == Shutdown::Infinity) {
+            ledger.disarm(self.timer.take());
+        }
         let ask = Effect::RequestStop(key, self.incarnation);
         match self.plan.shutdown {
             // It hangs and was killed already: it is waited for as long as after a kill, and not for ever.

@@ -155,6 +155,18 @@ fn one_that_waits_for_what_it_needs_does_not_hold_up_the_end() {
     }
 }
 
+#[test]
+fn a_start_that_hears_of_nothing_is_waited_for_until_its_deadline() {
+    let mut plan = Plan::new("a", Kind::Supervisor);
+    plan.start_within = Some(ms(40));
+    let children = vec![(plan, ())];
+    let mut core = SupervisorCore::new(Flags::default(), children).expect("valid");
+    let begun = core.apply(ms(0), Event::Boot);
+    core.apply(ms(10), Event::Stop);
+    let late = core.apply(ms(40), armed(&begun));
+    assert_eq!(late, [Effect::Kill(A, Incarnation(1))]);
+}
+
 struct Fragile;
 
 impl Actor for Fragile {

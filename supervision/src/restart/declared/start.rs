@@ -63,7 +63,7 @@ impl<P: Clone> SupervisorCore<P> {
             return;
         };
         if child.state != ChildState::Starting {
-            return;
+            return child.up_late(&mut self.ledger);
         }
         child.up(key, &mut self.ledger);
         let about = child.about();

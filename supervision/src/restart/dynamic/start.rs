@@ -49,7 +49,7 @@ impl<P: Clone> DynamicCore<P> {
             return;
         };
         if instance.child.state != ChildState::Starting {
-            return;
+            return instance.child.up_late(&mut self.ledger);
         }
         instance.child.up(key, &mut self.ledger);
         let (about, adding) = (instance.child.about(), instance.adding.take());
