@@ -19,11 +19,11 @@ use actors::store::{Store, StoreError};
 use actors::system::{Providers, Settings, System, SystemError};
 use serde_json::{Value, json};
 use supervision::{
-    Backoff, ChildSpec, Flags, Root, Start, Strategy, SupervisorHandle, SupervisorSpec,
+    Backoff, ChildSpec, Exit, Flags, Root, Start, Strategy, SupervisorHandle, SupervisorSpec,
 };
 use tokio::sync::mpsc;
 
-use crate::config::{Config, Durability, ProviderConfig, ProviderKind, StoreUrl};
+use crate::config::{Config, Durability, ExecutorConfig, ProviderConfig, ProviderKind, StoreUrl};
 use crate::executor::{self, Executor, OpenError};
 use crate::provider::{self, BuildError};
 use crate::store::folder::DataFolder;
@@ -146,6 +146,15 @@ impl Node {
         Ok(Self { system, root, data })
     }
 
+    /// Waits until the node is down because a supervisor at the top has given up, and says how that one ended. Nothing happens in
+    /// the node then; its unfinished tasks go on at the next start.
+    pub async fn ended(&self) -> Exit {
+        tokio::select! {
+            exit = self.system.ended() => exit,
+            exit = self.root.wait() => exit,
+        }
+    }
+
     /// Stops everything in reverse order, and closes the store. Unfinished tasks go on at the next start.
     ///
     /// # Errors
@@ -165,7 +174,33 @@ fn open_executor(config: &Config, data: &Data, workspace: &Path) -> Result<Execu
     })?;
     let mut options = executor::Options::new(workspace, data.folder.path().join("executor"));
     options.name.clone_from(&config.node.name);
+    options.limits = executor_limits(&config.executor);
     Ok(Executor::open(options)?)
+}
+
+/// The executor's limits as the file has them; those it does not have are the executor's own.
+#[must_use]
+pub fn executor_limits(config: &ExecutorConfig) -> executor::Limits {
+    let (shell, usual) = (&config.shell, executor::Limits::default());
+    let shell = executor::ShellLimits {
+        default_timeout: shell.timeout.get(),
+        max_timeout: shell.max_timeout.get(),
+        command_bytes: shell.command_bytes.get() as usize,
+        live_bytes: shell.live_bytes.get() as usize,
+        grace: shell.grace.get(),
+        ..usual.tools.shell
+    };
+    let tools = executor::ToolLimits {
+        result_bytes: config.result_bytes.get() as usize,
+        file_bytes: config.file_bytes.get().into(),
+        entries: config.entries.get() as usize,
+        shell,
+    };
+    executor::Limits {
+        calls: config.calls.get() as usize,
+        tools,
+        ..usual
+    }
 }
 
 /// The tools of an executor, for [`Deps::executor_tools`](actors::system::Deps::executor_tools).
@@ -227,7 +262,7 @@ fn settings(config: &Config) -> Settings {
 fn providers(config: &Config) -> Result<Providers, NodeError> {
     let mut providers = Providers::new();
     for (name, settings) in &config.providers {
-        let kind = kind(&settings.kind);
+        let kind = settings.kind.to_string();
         let provider =
             provider::build(&kind, table(settings)).map_err(|error| NodeError::Provider {
                 name: name.clone(),
@@ -243,26 +278,25 @@ fn providers(config: &Config) -> Result<Providers, NodeError> {
     Ok(providers)
 }
 
-fn kind(kind: &ProviderKind) -> String {
-    json!(kind).as_str().unwrap_or_default().to_owned()
-}
-
-/// What a provider's own constructor reads: the keys that its kind has.
+/// What a provider's own constructor reads: the keys that its kind has and the file says.
 fn table(settings: &ProviderConfig) -> Value {
-    let seconds = |time: Duration| format!("{}ms", time.as_millis());
-    match settings.kind {
-        ProviderKind::Scripted => {
-            let mut table = json!({ "scripts": settings.scripts });
-            if let Some(latency) = settings.latency {
-                table["latency"] = json!(seconds(latency.get()));
-            }
-            table
-        }
-        _ => json!({
-            "base_url": settings.base_url.clone().unwrap_or_default(),
-            "api_key_env": settings.api_key_env,
-            "model": settings.model.clone().unwrap_or_default(),
-            "timeout": seconds(settings.timeout.get()),
+    let table = match settings.kind {
+        ProviderKind::Scripted => json!({
+            "scripts": settings.scripts,
+            "latency": settings.latency,
         }),
+        _ => json!({
+            "base_url": settings.base_url,
+            "api_key_env": settings.api_key_env,
+            "model": settings.model,
+            "timeout": settings.timeout,
+            "connect_timeout": settings.connect_timeout,
+            "silence_timeout": settings.silence_timeout,
+            "max_reply_bytes": settings.max_reply_bytes,
+        }),
+    };
+    match table {
+        Value::Object(table) => table.into_iter().filter(|(_, v)| !v.is_null()).collect(),
+        other => other,
     }
 }

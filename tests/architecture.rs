@@ -119,8 +119,10 @@ fn allow(package: &str, arrows: &[(&str, &str)]) {
 
 #[test]
 fn arrows_inside_supervision() {
-    let words = "spec strategy exit backoff report restart";
-    let core = format!("{words} actor child handle inbox shell supervisor tree Start AtRestart");
+    let words = "spec strategy exit backoff health report restart";
+    let core = format!(
+        "{words} fault watchdog root actor child handle inbox shell supervisor tree Start AtRestart"
+    );
     allow(
         "supervision",
         &[
@@ -128,15 +130,20 @@ fn arrows_inside_supervision() {
             ("strategy", words),
             ("exit", ""),
             ("backoff", "spec"),
+            ("breaker", "backoff spec"),
             ("restart", words),
-            ("report", words),
-            ("inbox", "handle restart Start"),
+            ("report", &format!("{words} actor fault")),
+            ("health", "spec"),
+            ("fault", "spec restart"),
+            ("watchdog", "report"),
+            ("inbox", "handle report restart Start"),
             ("handle", "inbox restart AtRestart"),
-            ("actor", "exit handle inbox restart"),
+            ("actor", "exit handle health inbox report restart watchdog"),
             ("child", &core),
             ("shell", &core),
             ("supervisor", &core),
-            ("dynamic", &core),
+            ("root", &core),
+            ("dynamic", &format!("{core} root")),
             ("tree", &core),
             ("lib", "actor child dynamic"),
             (
@@ -286,6 +293,10 @@ fn what_decides_does_not_act() {
     ];
     let pure = [
         "supervision/src/restart",
+        "supervision/src/breaker/config.rs",
+        "supervision/src/breaker/core.rs",
+        "supervision/src/breaker/transition.rs",
+        "supervision/src/breaker/window.rs",
         "actors/src/model",
         "actors/src/run/state.rs",
         "actors/src/run/fold.rs",
@@ -298,6 +309,11 @@ fn what_decides_does_not_act() {
         "actors/src/topology/routing.rs",
         "actors/src/executor/calls.rs",
         "actors/src/store/project.rs",
+        "src/cli/run/view",
+        "src/cli/run/draw",
+        "src/cli/run/lines.rs",
+        "src/cli/run/summary.rs",
+        "src/cli/run/words.rs",
     ];
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for place in pure {

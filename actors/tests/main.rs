@@ -2,8 +2,9 @@
 
 mod crash;
 mod doubt;
+mod durability;
+mod privacy;
 mod seeds;
 mod story;
 mod support;
-mod troupes;
 mod wait;

@@ -46,7 +46,7 @@ fn summary(file: &str, config: &Config) -> String {
     let providers = config
         .providers
         .iter()
-        .map(|(name, p)| format!("{name} ({})", word(&p.kind)));
+        .map(|(name, p)| format!("{name} ({})", p.kind));
     let agents = config
         .agents
         .iter()
@@ -96,8 +96,4 @@ fn described(file: &str, config: &Config) -> Value {
         "teams": config.teams.keys().collect::<Vec<_>>(),
         "task": config.task,
     })
-}
-
-fn word(kind: &config::ProviderKind) -> String {
-    json!(kind).as_str().unwrap_or_default().to_owned()
 }

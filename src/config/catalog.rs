@@ -16,14 +16,16 @@ pub const TOOLS: &[(&str, Place)] = &[
     ("shell", Place::Executor),
 ];
 
-/// The types of events that webhooks and faults may name.
+/// The types of events that webhooks and faults may name: those there are, and those that are still to come.
 pub const EVENTS: &[&str] = &[
     "task_created",
     "task_message",
     "task_needs_attention",
+    "task_resumed",
     "task_completed",
     "task_failed",
     "task_cancelled",
+    "task_reopened",
     "run_queued",
     "run_started",
     "run_progress",
@@ -31,6 +33,8 @@ pub const EVENTS: &[&str] = &[
     "run_retrying",
     "run_restarted",
     "run_quarantined",
+    "run_released",
+    "run_continued",
     "run_completed",
     "run_failed",
     "run_cancelled",
@@ -39,6 +43,7 @@ pub const EVENTS: &[&str] = &[
     "tool_call_completed",
     "tool_call_in_doubt",
     "tool_call_resolved",
+    "tool_call_late",
     "model_call_started",
     "model_call_completed",
     "plan_updated",

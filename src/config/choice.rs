@@ -61,7 +61,7 @@ pub(crate) fn schema<T: Choice>(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": words })
 }
 
-/// An enum that is a [`Choice`], in the case that its serde attribute says.
+/// An enum that is a [`Choice`], in the case that its serde attribute says, and is shown as a file writes it.
 macro_rules! choices {
     ($(#[$about:meta])* pub enum $name:ident { $($(#[$what:meta])* $choice:ident,)+ }) => {
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -69,6 +69,12 @@ macro_rules! choices {
         pub enum $name { $($(#[$what])* $choice,)+ }
 
         $crate::config::choice::choice!($name: $($choice),+);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&$crate::config::choice::word(self))
+            }
+        }
     };
 }
 pub(crate) use choices;

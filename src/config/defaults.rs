@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use actors::model::{AgentSpec, InDoubtPolicy, Recovery, TeamSpec};
+use actors::model::{AgentSpec, InDoubtPolicy, Limits, Recovery, TeamSpec};
 use serde_json::Map;
 
 use super::file::{
-    AgentConfig, Backoff, Breaker, Config, Durability, Engine, NameOr, NodeConfig, ProviderConfig,
-    ProviderKind, Retry, TeamConfig, TeamMode,
+    AgentConfig, Backoff, Breaker, Config, Durability, Engine, ExecutorConfig, LimitsConfig,
+    NameOr, NodeConfig, ProviderConfig, ProviderKind, Retry, ShellConfig, TeamConfig, TeamMode,
 };
-use super::values::{Count, Period};
+use super::values::{Delay, Period};
+use super::whole::{Count, Whole};
 
 /// The project of tasks that come from a file.
 pub const PROJECT: &str = "default";
@@ -31,6 +32,8 @@ impl Default for Config {
             teams: BTreeMap::new(),
             workflows: BTreeMap::new(),
             mcp_servers: BTreeMap::new(),
+            limits: LimitsConfig::default(),
+            executor: ExecutorConfig::default(),
             hooks: Vec::new(),
             webhooks: BTreeMap::new(),
             task: None,
@@ -62,6 +65,9 @@ impl Default for ProviderConfig {
             api_key_env: None,
             model: None,
             timeout: period(AgentSpec::default().timeout),
+            connect_timeout: None,
+            silence_timeout: None,
+            max_reply_bytes: None,
             max_concurrent: None,
             rate_limits: Vec::new(),
             retry: Retry::default(),
@@ -105,6 +111,7 @@ impl Default for AgentConfig {
             mcp: Vec::new(),
             pool: agent.pool,
             timeout: None,
+            tool_timeout: period(agent.tool_timeout),
             max_turns: Count::new(agent.max_turns),
             recovery: Recovery::default(),
             restart: agent.restart,
@@ -141,6 +148,47 @@ impl Default for Backoff {
         Self {
             base: Period::from_millis(500),
             cap: Period::from_millis(30_000),
+        }
+    }
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self {
+            depth: Whole::new(limits.depth),
+            fan_out: Whole::new(limits.fan_out),
+            live_runs: Whole::new(limits.live_runs),
+            total_runs: Whole::new(limits.total_runs),
+            capsule_chars: Whole::new(limits.capsule_chars),
+            inline_bytes: Whole::new(limits.inline_bytes),
+            tool_result_bytes: Whole::new(limits.tool_result_bytes),
+            progress: Period::from_millis(limits.progress_ms),
+            poison_after: Whole::new(limits.poison_after),
+        }
+    }
+}
+
+impl Default for ExecutorConfig {
+    fn default() -> Self {
+        Self {
+            calls: Whole::new(8),
+            result_bytes: Whole::new(64 << 10),
+            file_bytes: Whole::new(16 << 20),
+            entries: Whole::new(200_000),
+            shell: ShellConfig::default(),
+        }
+    }
+}
+
+impl Default for ShellConfig {
+    fn default() -> Self {
+        Self {
+            timeout: Period::from_millis(120_000),
+            max_timeout: Period::from_millis(600_000),
+            command_bytes: Whole::new(100_000),
+            live_bytes: Whole::new(256 << 10),
+            grace: Delay::from_millis(300),
         }
     }
 }

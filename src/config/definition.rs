@@ -4,9 +4,10 @@ use actors::model::team::TeamBackoff;
 use actors::model::{AgentName, AgentSpec, Limits, TaskDefinition, TeamSpec, Topology};
 
 use super::defaults::PROJECT;
-use super::file::{Config, NameOr, TeamConfig, TopologyName};
+use super::file::{Config, LimitsConfig, NameOr, TeamConfig, TopologyName};
 use super::nearest::suggestion;
 use super::source::{quoted, shortened};
+use super::whole::Count;
 
 /// Characters of a task's name that is made from its description.
 const NAME_LENGTH: usize = 60;
@@ -95,7 +96,7 @@ impl Config {
             team,
             workflow: None,
             agents: agents.collect::<Result<_, _>>()?,
-            limits: Limits::default(),
+            limits: limits(&self.limits),
             source: self.to_json(),
         })
     }
@@ -174,9 +175,9 @@ impl Config {
             restart: agent.restart,
             pool: agent.pool.clone(),
             timeout: agent.timeout.unwrap_or(provider.timeout).get(),
+            tool_timeout: agent.tool_timeout.get(),
             max_turns: agent.max_turns.get(),
             settings: agent.settings.clone(),
-            ..AgentSpec::default()
         })
     }
 }
@@ -184,6 +185,21 @@ impl Config {
 fn name_for(text: &str) -> String {
     let line = text.lines().find(|line| !line.trim().is_empty());
     shortened(line.unwrap_or_default().trim(), NAME_LENGTH)
+}
+
+fn limits(limits: &LimitsConfig) -> Limits {
+    let progress = limits.progress.get().as_millis();
+    Limits {
+        depth: limits.depth.get(),
+        fan_out: limits.fan_out.get(),
+        live_runs: limits.live_runs.get(),
+        total_runs: limits.total_runs.get(),
+        capsule_chars: limits.capsule_chars.get(),
+        inline_bytes: limits.inline_bytes.get(),
+        tool_result_bytes: limits.tool_result_bytes.get(),
+        progress_ms: u64::try_from(progress).unwrap_or(u64::MAX),
+        poison_after: limits.poison_after.get(),
+    }
 }
 
 fn team_spec(name: &str, team: &TeamConfig) -> Result<TeamSpec, ConfigError> {
@@ -204,7 +220,7 @@ fn team_spec(name: &str, team: &TeamConfig) -> Result<TeamSpec, ConfigError> {
         max_restarts: team.max_restarts,
         within: team.within.get(),
         backoff,
-        max_workers: team.max_workers.map(super::values::Count::get),
+        max_workers: team.max_workers.map(Count::get),
     })
 }
 
@@ -212,7 +228,7 @@ fn topology(team: &TeamConfig) -> Result<Topology, ConfigError> {
     match &team.topology {
         NameOr::Name(TopologyName::Broadcast) => Ok(Topology::Broadcast),
         NameOr::Name(TopologyName::Hierarchical) => Ok(Topology::Hierarchical),
-        NameOr::Name(other) => Err(unavailable(&super::choice::word(other))),
+        NameOr::Name(other) => Err(unavailable(&other.to_string())),
         NameOr::Table(_) => Err(unavailable("rules")),
     }
 }

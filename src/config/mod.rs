@@ -20,6 +20,7 @@ mod schema;
 mod source;
 mod unavailable;
 mod values;
+mod whole;
 
 pub use catalog::{EVENTS, TOOLS};
 pub use defaults::PROJECT;
@@ -29,4 +30,5 @@ pub use load::{MAX_FILE_BYTES, load, parse};
 pub use problem::{MAX_PROBLEMS, Problem, Problems};
 pub use render::Rendering;
 pub use schema::schema;
-pub use values::{Count, Delay, NotationError, Period, Rate};
+pub use values::{Delay, NotationError, Period, Rate};
+pub use whole::{Count, Whole};

@@ -29,6 +29,7 @@ impl Problems {
     #[must_use]
     pub fn render(&self, rendering: Rendering) -> String {
         match rendering {
+            _ if self.source.text().is_empty() => self.unread(),
             Rendering::Fancy { color } if self.can_be_drawn() => self.drawn(color),
             _ => self.plain(),
         }
@@ -43,6 +44,15 @@ impl Problems {
             "problems": self.list,
             "omitted": self.omitted,
         })
+    }
+
+    /// Nothing requires anything of an empty file: it could not be read, and has no places.
+    fn unread(&self) -> String {
+        let said = |problem: &Problem| match &problem.help {
+            Some(help) => format!("error: {}; {help}\n", problem.message),
+            None => format!("error: {}\n", problem.message),
+        };
+        self.list.iter().map(said).collect()
     }
 
     fn can_be_drawn(&self) -> bool {
@@ -139,8 +149,6 @@ impl Diagnostic for Shown<'_> {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        self.problem
-            .labels()
-            .filter(|_| !self.all.source.text().is_empty())
+        self.problem.labels()
     }
 }

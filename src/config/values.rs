@@ -1,7 +1,6 @@
-//! Settings with a notation of their own: counts, durations, rates.
+//! Settings with a notation of their own: durations, rates.
 
 use std::fmt;
-use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -9,50 +8,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::problem::Complaint;
-use super::read::plain::whole_number;
 use super::read::{Node, Read, Report};
 use super::source::quoted;
+use super::whole::Count;
 
 /// The longest duration that can be written; timers reach no further.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-/// A whole number of at least one.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(transparent)]
-pub struct Count(NonZeroU32);
-
-impl Count {
-    /// The number; one for zero.
-    #[must_use]
-    pub const fn new(n: u32) -> Self {
-        match NonZeroU32::new(n) {
-            Some(n) => Self(n),
-            None => Self(NonZeroU32::MIN),
-        }
-    }
-
-    /// The number.
-    #[must_use]
-    pub const fn get(self) -> u32 {
-        self.0.get()
-    }
-}
-
-impl Default for Count {
-    fn default() -> Self {
-        Self::new(1)
-    }
-}
-
-impl Read for Count {
-    fn read(node: &Node<'_>, report: &mut Report<'_>) -> Self {
-        whole_number(node, 1, u64::from(u32::MAX), report)
-            .and_then(|n| u32::try_from(n).ok())
-            .map_or_else(Self::default, Self::new)
-    }
-}
 
 /// A setting that is written as a string with a meaning.
 pub(crate) trait Notation: FromStr<Err = NotationError> + fmt::Display + Default {
@@ -187,6 +148,12 @@ impl Notation for Period {
 pub struct Delay(Duration);
 
 impl Delay {
+    /// So many milliseconds.
+    #[must_use]
+    pub const fn from_millis(n: u64) -> Self {
+        Self(Duration::from_millis(n))
+    }
+
     /// The time.
     #[must_use]
     pub const fn get(self) -> Duration {
@@ -229,11 +196,12 @@ impl FromStr for Rate {
         let parts = text.split_once('/');
         let (count, per) =
             parts.ok_or_else(|| NotationError("there is no `/` in it".to_owned()))?;
-        let count = count.trim().parse().map(Count);
+        let count = count.trim().parse().ok().filter(|count| *count > 0);
+        let at_least = "the number before the `/` must be at least 1";
         Ok(Self {
-            count: count.map_err(|_| {
-                NotationError("the number before the `/` must be at least 1".to_owned())
-            })?,
+            count: count
+                .map(Count::new)
+                .ok_or_else(|| NotationError(at_least.to_owned()))?,
             per: per.parse()?,
         })
     }

@@ -11,17 +11,20 @@ mod ledger;
 mod options;
 mod serve;
 
+use std::fs::DirBuilder;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actors::model::executor::{CallOutcome, FromExecutor, PROTOCOL};
 use actors::model::{CallId, ToolSpec};
 
-use crate::tool::shell::{Sandbox, Shell, ShellOptions};
+use crate::tool::shell::{Sandbox, Shell};
 use crate::tool::{LocalTool, Workspace, WorkspaceError, file_tools, nonce};
 
 pub use crate::tool::shell::main_hook;
+pub use crate::tool::{Limits as ToolLimits, ShellLimits};
 use ledger::Ledger;
 pub use ledger::LedgerError;
 pub use options::{Limits, Observer, Options, Point};
@@ -88,17 +91,24 @@ impl Executor {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        let workspace = Arc::new(Workspace::open(
-            &options.root,
-            options.limits.tools.clone(),
-        )?);
+        let workspace = Workspace::open(&options.root, options.limits.tools.clone())?;
         let state_dir = state_dir(&options.state_dir, workspace.root())?;
         let ledger = Arc::new(Ledger::open(&state_dir, options.limits.ledger())?);
+        let mark = mark(&state_dir)?;
+        let workspace = Arc::new(workspace.owned_by(&mark));
+        if ledger.has_unfinished() {
+            workspace.tidy_up();
+            ledger.interrupt_unfinished()?;
+        }
         let sandbox = Arc::new(Sandbox::probe(&options.shell));
         let mut tools = file_tools(&workspace);
         if sandbox.has_shell() {
-            let shell = shell(&workspace, &sandbox, &options.shell, &state_dir)?;
-            tools.push(Box::new(shell));
+            let shell = Shell::open(&workspace, &sandbox, &options.shell, &state_dir, &mark);
+            let shell = shell.map_err(|source| OpenError::State {
+                path: state_dir,
+                source,
+            })?;
+            tools.push(Box::new(Arc::new(shell)));
         }
         for line in sandbox.lines() {
             tracing::info!(executor = options.name, "{line}");
@@ -177,8 +187,7 @@ fn state_dir(given: &Path, root: &Path) -> Result<PathBuf, OpenError> {
             path: root.to_owned(),
         });
     }
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
+    DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(given)
@@ -193,19 +202,13 @@ fn state_dir(given: &Path, root: &Path) -> Result<PathBuf, OpenError> {
     }
 }
 
-/// The shell, and the name by which what it started is found in a later life.
-fn shell(
-    workspace: &Arc<Workspace>,
-    sandbox: &Arc<Sandbox>,
-    options: &ShellOptions,
-    state_dir: &Path,
-) -> Result<Arc<Shell>, OpenError> {
+/// The name by which what an executor has started or half written is known in a later life.
+fn mark(state_dir: &Path) -> Result<String, OpenError> {
     let path = state_dir.join("mark");
-    let opened = ledger::read_or_make(&path, nonce)
-        .and_then(|mark| Shell::open(workspace, sandbox, options, state_dir, mark.trim()));
-    opened
-        .map(Arc::new)
-        .map_err(|source| OpenError::State { path, source })
+    match ledger::read_or_make(&path, nonce) {
+        Ok(mark) => Ok(mark.trim().to_owned()),
+        Err(source) => Err(OpenError::State { path, source }),
+    }
 }
 
 /// How a call ended, as it is recorded and sent.

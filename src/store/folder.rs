@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use actors::store::StoreError;
 use rustix::fs::{FlockOperation, flock};
 
+use super::reason;
+
 const LOCK: &str = "lock";
 const DATABASE: &str = "impresario.db";
 
@@ -98,16 +100,17 @@ fn holder(lock: &mut File) -> Option<String> {
 fn unusable(path: &Path, error: &io::Error) -> StoreError {
     let place = path.display().to_string();
     if error.kind() == io::ErrorKind::StorageFull {
-        let detail = error.to_string();
+        let detail = reason(error);
         return StoreError::Full { place, detail };
     }
+    let why = reason(error);
     let what = match fs::metadata(path) {
-        Ok(found) if !found.is_dir() => "is not a folder",
-        Ok(_) => "cannot be written to",
-        Err(_) => "cannot be made",
+        Ok(found) if !found.is_dir() => "is not a folder".to_owned(),
+        Ok(_) => format!("cannot be written to ({why})"),
+        Err(_) => format!("cannot be made ({why})"),
     };
     StoreError::Io {
         place,
-        detail: format!("the data folder {what} ({error}): choose another one"),
+        detail: format!("the data folder {what}: choose another one"),
     }
 }

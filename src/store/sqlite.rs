@@ -31,6 +31,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
+use super::reason;
 use connect::{Access, connect, prepare};
 use error::{Failure, Place};
 use readers::Readers;
@@ -175,13 +176,14 @@ fn untouchable(place: &Place, error: &io::Error) -> StoreError {
     let advice = match error.kind() {
         io::ErrorKind::NotFound => "make its folder first, or choose another place",
         io::ErrorKind::StorageFull => {
-            let (place, detail) = (place.path().display().to_string(), error.to_string());
+            let (place, detail) = (place.path().display().to_string(), reason(error));
             return StoreError::Full { place, detail };
         }
         _ => "choose a place that this user may write to",
     };
     place.io(format!(
-        "it cannot be opened for writing ({error}): {advice}"
+        "it cannot be opened for writing ({}): {advice}",
+        reason(error)
     ))
 }
 

@@ -24,6 +24,11 @@ type Run<A> = fn(&Workspace, &A, &Stop) -> Result<String, CallError>;
 pub(super) struct Stop(CancellationToken);
 
 impl Stop {
+    /// For what nobody stops.
+    pub(super) fn never() -> Self {
+        Self(CancellationToken::new())
+    }
+
     /// An error once the call is to end.
     pub(super) fn check(&self) -> Result<(), CallError> {
         match self.0.is_cancelled() {

@@ -1,5 +1,7 @@
-//! How a file is replaced: wholly or not at all, on disk when it returns, and with nothing left beside it.
+//! How a file is replaced: wholly or not at all, on disk when it returns, and with nothing left beside it. What a process that is
+//! killed in the middle leaves has a name that says whose it is, and is taken away in its next life.
 
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -7,35 +9,57 @@ use std::path::{Path, PathBuf};
 use cap_std::fs::{Dir, File, OpenOptions, Permissions};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat};
 
-/// Puts `content` in the place of the file `name`, or makes it.
+/// What a new content is called before it has its name, if it has to be called something.
+fn passing_name(owner: &str) -> PathBuf {
+    PathBuf::from(format!(".impresario-{owner}-{}.tmp", super::nonce()))
+}
+
+/// Whether this is such a name that `owner` gave.
+pub(super) fn is_passing_name(name: &OsStr, owner: &str) -> bool {
+    let name = name
+        .to_str()
+        .and_then(|name| name.strip_prefix(".impresario-"));
+    let given = name.and_then(|name| name.strip_prefix(owner)?.strip_prefix('-'));
+    given.is_some_and(|rest| rest.ends_with(".tmp"))
+}
+
+/// Puts `content` in the place of the file `name`, or makes it. `owner` does it.
 pub(super) fn swap(
     parent: &Dir,
     name: &Path,
+    owner: &str,
     content: &[u8],
     mode: Option<Permissions>,
 ) -> io::Result<()> {
-    let fresh = PathBuf::from(format!(".impresario-{}.tmp", super::nonce()));
-    let is_new = mode.is_none();
-    let written = match nameless(parent) {
-        // A process that is killed leaves no file without a name behind.
-        Ok(mut file) => write(&mut file, content, mode).and_then(|()| {
-            if is_new && give_name(&file, parent, name).is_ok() {
-                return sync(parent);
-            }
-            give_name(&file, parent, &fresh)?;
-            parent.rename(&fresh, parent, name)?;
-            sync(parent)
-        }),
-        // Not every file system knows such files.
-        Err(_) => named(parent, &fresh)
-            .and_then(|mut file| write(&mut file, content, mode))
-            .and_then(|()| parent.rename(&fresh, parent, name))
-            .and_then(|()| sync(parent)),
-    };
-    if written.is_err() {
+    let fresh = passing_name(owner);
+    let swapped = put(parent, (&fresh, name), content, mode).and_then(|()| sync(parent));
+    if swapped.is_err() {
         let _gone_already = parent.remove_file(&fresh);
     }
-    written
+    swapped
+}
+
+/// Writes a file and gives it its last name; on the way it may bear the one before.
+fn put(
+    parent: &Dir,
+    (fresh, name): (&Path, &Path),
+    content: &[u8],
+    mode: Option<Permissions>,
+) -> io::Result<()> {
+    let is_new = mode.is_none();
+    match nameless(parent) {
+        // A process that is killed leaves no file without a name behind.
+        Ok(mut file) => {
+            write(&mut file, content, mode)?;
+            if is_new && give_name(&file, parent, name).is_ok() {
+                return Ok(());
+            }
+            give_name(&file, parent, fresh)?;
+        }
+        // Not every file system knows such files.
+        Err(_) => write(&mut named(parent, fresh)?, content, mode)?,
+    }
+    parent.rename(fresh, parent, name)
 }
 
 fn nameless(parent: &Dir) -> io::Result<File> {

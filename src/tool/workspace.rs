@@ -2,17 +2,20 @@
 //! `..` nor an absolute path nor a symbolic link, not even one swapped in meanwhile, leads out of it.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::AsRawFd;
 use std::path::{Component, Path, PathBuf};
 
 use actors::model::executor::{CallError, CallErrorCode};
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, File, Metadata, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, File, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
 
+use super::file_tool::Stop;
 use super::limits::Limits;
-use super::swap::{swap, sync};
-use super::{bad_arguments, error, failed};
+use super::swap::{is_passing_name, swap, sync};
+use super::walk::walk;
+use super::{bad_arguments, error, failed, nonce};
 
 /// How many symbolic links a path may lead through at its end.
 const MOST_LINKS: usize = 32;
@@ -34,6 +37,7 @@ pub struct Workspace {
     root: PathBuf,
     given: PathBuf,
     limits: Limits,
+    owner: String,
 }
 
 impl Workspace {
@@ -52,7 +56,17 @@ impl Workspace {
             root: canonical,
             given: root.to_owned(),
             limits,
+            owner: nonce(),
         })
+    }
+
+    /// The same, with a name for its owner that stays: what is half done bears it, and is known in a later life.
+    #[must_use]
+    pub fn owned_by(self, owner: &str) -> Self {
+        Self {
+            owner: owner.to_owned(),
+            ..self
+        }
     }
 
     /// The folder, without symbolic links.
@@ -122,6 +136,9 @@ impl Workspace {
             .map(|entry| entry.and_then(|entry| Entry::of(&entry)))
             .collect::<io::Result<Vec<_>>>()
             .map_err(refused)?;
+        if entries.is_empty() && self.is_gone() {
+            return Err(self.gone());
+        }
         if entries.len() > most {
             let path = path.display();
             return Err(failed(format!(
@@ -137,6 +154,9 @@ impl Workspace {
         let refused = |error: io::Error| self.refusal("enter", path, &error);
         let dir = self.dir.open_dir(path).map_err(refused)?;
         let handle = dir.into_std_file();
+        if self.is_gone() {
+            return Err(self.gone());
+        }
         let real =
             std::fs::read_link(format!("/proc/self/fd/{}", handle.as_raw_fd())).map_err(refused)?;
         match real.starts_with(&self.root) {
@@ -161,8 +181,34 @@ impl Workspace {
         let name = file_name(&path)?;
         let parent = self.parent(&path).map_err(refused)?;
         let mode = before.as_ref().map(Metadata::permissions);
-        swap(&parent, Path::new(name), content, mode).map_err(refused)?;
+        swap(&parent, Path::new(name), &self.owner, content, mode).map_err(refused)?;
         Ok(before.is_some())
+    }
+
+    /// Takes away what an earlier life that was killed left half done, as far as a walk sees it.
+    pub(crate) fn tidy_up(&self) {
+        let _as_far_as_it_comes = walk(self, Path::new("."), &Stop::never(), |visit| {
+            let name = visit.path.file_name().unwrap_or_default();
+            if visit.kind == Kind::File && is_passing_name(name, &self.owner) {
+                match self.dir.remove_file(visit.path) {
+                    Ok(()) => tracing::info!("took away {}, half written", visit.path.display()),
+                    Err(error) => tracing::warn!("{}: {error}", visit.path.display()),
+                }
+            }
+            Ok(ControlFlow::Continue(()))
+        });
+    }
+
+    /// Whether the folder was deleted while it was worked in; its handle then leads nowhere.
+    fn is_gone(&self) -> bool {
+        self.dir.dir_metadata().is_ok_and(|root| root.nlink() == 0)
+    }
+
+    fn gone(&self) -> CallError {
+        failed(format!(
+            "the root {} was deleted while it was worked in: nothing can be read or written there until the program is started anew on a folder that is there",
+            self.root.display()
+        ))
     }
 
     /// The folder that `path` lies in, made where it is missing and on disk then.
@@ -204,6 +250,7 @@ impl Workspace {
             error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none();
         let path = path.display();
         match error.kind() {
+            _ if self.is_gone() => self.gone(),
             _ if led_outside => self.outside(&path.to_string()),
             io::ErrorKind::NotFound => failed(format!(
                 "there is no {path}; list_dir and glob show what there is"

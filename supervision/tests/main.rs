@@ -3,6 +3,7 @@
 mod backoff;
 mod bed;
 mod beyond;
+mod breaker;
 mod handle;
 mod nesting;
 mod otp;

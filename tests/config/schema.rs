@@ -41,9 +41,7 @@ impl Generator {
         match schema["type"].as_str() {
             Some("string") => "[a-z]{1,5}".prop_map(Value::from).boxed(),
             Some("boolean") => any::<bool>().prop_map(Value::from).boxed(),
-            Some("integer") => (schema["minimum"].as_u64().unwrap_or(0)..5_000)
-                .prop_map(Value::from)
-                .boxed(),
+            Some("integer") => whole_numbers(schema).prop_map(Value::from).boxed(),
             Some("number") => (1..=100u32)
                 .prop_map(|n| Value::from(f64::from(n) / 100.0))
                 .boxed(),
@@ -95,6 +93,13 @@ impl Generator {
             })
             .boxed()
     }
+}
+
+/// Some that the schema allows, small ones.
+fn whole_numbers(schema: &Value) -> std::ops::RangeInclusive<u64> {
+    let least = schema["minimum"].as_u64().unwrap_or(0);
+    let most = schema["maximum"].as_u64().unwrap_or(u64::MAX);
+    least..=most.min(least + 5_000)
 }
 
 fn files() -> BoxedStrategy<Value> {

@@ -2,6 +2,7 @@
 
 mod confinement;
 mod crash;
+mod gone;
 mod host;
 mod ledger;
 mod link;

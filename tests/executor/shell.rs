@@ -112,7 +112,7 @@ fn a_command_may_have_less_time_but_not_more() {
         assert_eq!(code, CallErrorCode::Timeout);
         assert_eq!(
             message,
-            "ended after 80 ms; nothing of it runs any more\n[no output]\n"
+            "it took longer than 80 ms and was ended; nothing of it runs any more\n[no output]\n"
         );
     }));
 }

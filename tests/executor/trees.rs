@@ -110,7 +110,7 @@ fn after_a_timeout() {
             assert_eq!(ended.code, CallErrorCode::Timeout);
             assert_eq!(
                 ended.message,
-                "ended after 300 ms; nothing of it runs any more\nready\n"
+                "it took longer than 300 ms and was ended; nothing of it runs any more\nready\n"
             );
             assert_eq!(alive(&mark), NONE, "gone when the result says so");
         }));

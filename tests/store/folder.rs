@@ -101,15 +101,15 @@ fn a_disk_that_cannot_be_written_is_said() {
     };
     assert_eq!(
         said(),
-        "PLACE: the data folder cannot be written to (Read-only file system (os error 30)): choose another one"
+        "PLACE: the data folder cannot be written to (read-only file system): choose another one"
     );
     assert_eq!(
         said(),
-        "PLACE/data: the data folder cannot be made (Read-only file system (os error 30)): choose another one"
+        "PLACE/data: the data folder cannot be made (read-only file system): choose another one"
     );
     assert_eq!(
         said(),
-        "PLACE/store.db: it cannot be opened for writing (Read-only file system (os error 30)): choose a place that this user may write to"
+        "PLACE/store.db: it cannot be opened for writing (read-only file system): choose a place that this user may write to"
     );
 }
 

@@ -76,6 +76,7 @@ fn told(view: &View, event: &Event) -> Told {
         body => of_task(body)
             .or_else(|| of_supervision(view, body))
             .or_else(|| of_run(view, run?, body))
+            .or_else(|| of_end(run?, body))
             .or_else(|| of_call(run?, body)),
     }
 }
@@ -99,6 +100,7 @@ fn of_task(body: &EventBody) -> Told {
         EventBody::TaskResumed { answer } => {
             (Tone::Plain, format!("a human decided: {}", quoted(answer)))
         }
+        EventBody::TaskReopened => (Tone::Plain, "a human goes on with the task".to_owned()),
         EventBody::TaskCompleted { .. } => (Tone::Good, "the task is done".to_owned()),
         EventBody::TaskFailed { error } => {
             (Tone::Bad, format!("the task failed: {}", clean(error)))
@@ -107,9 +109,7 @@ fn of_task(body: &EventBody) -> Told {
             Tone::Bad,
             format!("the task was cancelled: {}", clean(reason)),
         ),
-        EventBody::BudgetExceeded { limit } => {
-            (Tone::Warning, format!("limit reached: {}", clean(limit)))
-        }
+        EventBody::BudgetExceeded { limit } => (Tone::Warning, reached(limit)),
         _ => return None,
     })
 }
@@ -122,6 +122,14 @@ fn begun(facts: &Facts) -> String {
         .scripted()
         .map_or_else(String::new, |scripted| format!(", {scripted}"));
     format!("task {}{team}{scripted}", quoted(&facts.name))
+}
+
+/// A limit mostly says by itself that it is one.
+fn reached(limit: &str) -> String {
+    match limit.starts_with("the limit") {
+        true => clean(limit),
+        false => format!("limit reached: {}", clean(limit)),
+    }
 }
 
 fn said(from: &Sender, to: Option<&str>, content: &str) -> String {
@@ -210,16 +218,40 @@ fn of_run(view: &View, run: &Run, body: &EventBody) -> Told {
             error,
             delay_ms,
             ..
-        } => {
-            let wait = time(Duration::from_millis(*delay_ms));
-            (
-                Tone::Warning,
-                format!(
-                    "attempt {attempt} failed, the next in {wait}: {}",
-                    clean(error)
-                ),
-            )
+        } => (Tone::Warning, retrying(*attempt, *delay_ms, error)),
+        EventBody::RunContinued { content, .. } => (
+            Tone::Plain,
+            format!("is given more for {title}: {}", first_line(text(content))),
+        ),
+        EventBody::RunProgress { turn, doing, .. } => (
+            Tone::Plain,
+            format!(
+                "is still at {title}, in turn {}: {}",
+                turn + 1,
+                clean(doing)
+            ),
+        ),
+        EventBody::RunReleased => (Tone::Plain, format!("may go on with {title}")),
+        EventBody::ModelCallCompleted { text, calls, .. }
+            if !calls.is_empty() && !first_line(text).is_empty() =>
+        {
+            (Tone::Words, quoted(text))
         }
+        _ => return None,
+    })
+}
+
+fn retrying(attempt: u32, delay_ms: u64, error: &str) -> String {
+    let wait = time(Duration::from_millis(delay_ms));
+    format!(
+        "attempt {attempt} failed, the next in {wait}: {}",
+        clean(error)
+    )
+}
+
+fn of_end(run: &Run, body: &EventBody) -> Told {
+    let title = quoted(&run.title);
+    Some(match body {
         EventBody::RunCompleted { result, .. } => (
             Tone::Good,
             format!("is done with {title}: {}", first_line(text(result))),
@@ -237,12 +269,6 @@ fn of_run(view: &View, run: &Run, body: &EventBody) -> Told {
                 clean(reason)
             ),
         ),
-        EventBody::RunReleased => (Tone::Plain, format!("may go on with {title}")),
-        EventBody::ModelCallCompleted { text, calls, .. }
-            if !calls.is_empty() && !first_line(text).is_empty() =>
-        {
-            (Tone::Words, quoted(text))
-        }
         _ => return None,
     })
 }
@@ -252,11 +278,12 @@ fn waiting(view: &View, run: &Run, reason: &WaitReason) -> Option<String> {
         // What follows says it in more words.
         WaitReason::Human { .. } | WaitReason::Retry { .. } => None,
         WaitReason::Children { .. } => {
-            let said = match run.last.is_empty() {
-                true => String::new(),
-                false => format!(": {}", quoted(&run.last)),
-            };
-            Some(format!("waits for {}{said}", whom(view, run)))
+            let said = (!run.last.is_empty()).then(|| quoted(&run.last));
+            match (whom(view, run), said) {
+                (Some(whom), Some(said)) => Some(format!("waits for {whom}: {said}")),
+                (Some(whom), None) => Some(format!("waits for {whom}")),
+                (None, said) => said,
+            }
         }
         reason => Some(format!("waits for {}", waits_for(reason))),
     }
@@ -374,6 +401,20 @@ mod tests {
     #[test]
     fn trouble_in_lines() {
         insta::assert_snapshot!(lines(&trouble()));
+    }
+
+    #[test]
+    fn nobody_is_waited_for_who_has_ended() {
+        let (events, mut view) = (quickstart(), View::default());
+        let waits = |event: &&Event| matches!(event.body, EventBody::RunWaiting { .. });
+        let waiting = events.iter().find(waits).expect("one waits");
+        let others = |event: &&Event| event.id < waiting.id || event.run_id != waiting.run_id;
+        events
+            .iter()
+            .filter(others)
+            .for_each(|event| view.fold(event));
+        let said = line(&view, waiting).map(|line| line.what);
+        insta::assert_snapshot!(said.expect("a line"), @"“I wait for both.”");
     }
 
     #[test]

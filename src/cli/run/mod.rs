@@ -27,6 +27,7 @@ use tokio::time::timeout;
 
 use super::{Exit, output};
 use crate::config::Problems;
+use crate::node::Node;
 use show::Show;
 use start::Started;
 use summary::{Commands, Took};
@@ -107,28 +108,27 @@ impl Run {
     async fn watch(&self, started: Started, mut show: Show) -> Result<io::Result<Exit>, Refusal> {
         let failed = |error: io::Error| Refusal::Failed(error.to_string());
         let mut signals = Signals::listen().map_err(failed)?;
-        let watched = Watch::new(&started, &mut show).run(&mut signals).await;
-        let exit = match watched {
-            Ok(Watched::Over(exit)) => exit,
-            Ok(Watched::Stopped | Watched::AtOnce) => Exit::Interrupted,
+        let watched = match Watch::new(&started, &mut show).run(&mut signals).await {
+            Ok(watched) => watched,
             Err(error) => return Ok(Err(error)),
         };
-        let close = async {
-            let written = show.out.finish();
-            match watched {
-                Ok(Watched::Over(_)) => drop(written.await),
-                _ => drop(timeout(FAREWELL, written).await),
-            }
-            match watched {
-                // What is under way ends with the process, and is taken up again from the journal.
-                Ok(Watched::AtOnce) => Ok(()),
-                _ => started.node.stop().await,
-            }
-        };
+        let end = self.end(&watched);
         tokio::select! {
             biased;
-            () = signals.any() => Ok(Ok(exit)),
-            stopped = close => stopped.map(|()| Ok(exit)).map_err(|error| Refusal::Failed(error.to_string())),
+            () = signals.any() => end,
+            closed = close(started.node, show, &watched) => closed.and(end),
+        }
+    }
+
+    /// What it comes to that watching ended so.
+    fn end(&self, watched: &Watched) -> Result<io::Result<Exit>, Refusal> {
+        match watched {
+            Watched::Over(exit) => Ok(Ok(*exit)),
+            Watched::Stopped | Watched::AtOnce => Ok(Ok(Exit::Interrupted)),
+            Watched::Down(reason) => Err(Refusal::Failed(format!(
+                "the node gave up: {reason}; what was done is kept: go on with {}",
+                self.commands().go_on()
+            ))),
         }
     }
 
@@ -144,6 +144,25 @@ impl Run {
 /// How long the terminal may take to be left in order when the program is to end.
 const FAREWELL: Duration = Duration::from_millis(200);
 
+/// Leaves the terminal and the node in order, as far as there is time for it.
+async fn close(node: Node, show: Show, watched: &Watched) -> Result<(), Refusal> {
+    let written = show.out.finish();
+    match watched {
+        Watched::Over(_) | Watched::Down(_) => drop(written.await),
+        Watched::Stopped | Watched::AtOnce => drop(timeout(FAREWELL, written).await),
+    }
+    let stopped = match watched {
+        // What is under way ends with the process, and is taken up again from the journal.
+        Watched::AtOnce => Ok(()),
+        _ => node.stop().await,
+    };
+    match watched {
+        // Why it is down is told already.
+        Watched::Down(_) => Ok(()),
+        _ => stopped.map_err(|error| Refusal::Failed(error.to_string())),
+    }
+}
+
 /// Says again how a task ended that needs nothing any more.
 async fn again(row: &TaskRow, events: &[Event], mut show: Show) -> io::Result<Exit> {
     output::note("this task has ended; nothing is left to do")?;
@@ -157,7 +176,10 @@ async fn again(row: &TaskRow, events: &[Event], mut show: Show) -> io::Result<Ex
         is_resumed: true,
     };
     show.end(&view, took);
-    let _ = show.out.finish().await;
+    match show.out.finish().await {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
+        _ => {}
+    }
     Ok(match row.status {
         TaskStatus::Completed => Exit::Done,
         TaskStatus::Cancelled => Exit::Interrupted,

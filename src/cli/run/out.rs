@@ -19,16 +19,15 @@ pub(super) struct Out {
 }
 
 impl Out {
-    /// Starts the thread that writes.
-    pub(super) fn start() -> Self {
+    /// Starts the thread that writes to a reader.
+    pub(super) fn start(mut reader: impl Write + Send + 'static) -> Self {
         let (to, mut pieces) = mpsc::channel::<Vec<u8>>(AHEAD);
         let (says, ended) = oneshot::channel();
         std::thread::spawn(move || {
-            let mut stdout = io::stdout().lock();
             let mut write = || -> io::Result<()> {
                 while let Some(piece) = pieces.blocking_recv() {
-                    stdout.write_all(&piece)?;
-                    stdout.flush()?;
+                    reader.write_all(&piece)?;
+                    reader.flush()?;
                 }
                 Ok(())
             };

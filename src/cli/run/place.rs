@@ -3,18 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use super::{Refusal, Run};
-use crate::config::Config;
-
-/// The data folder unless said otherwise.
-const DATA_DIR: &str = ".impresario";
+use crate::config::{Config, NodeConfig};
 
 /// The folder for everything that is kept.
 pub(super) fn data_dir(run: &Run, config: Option<&Config>) -> PathBuf {
-    let said = || config.map(|config| PathBuf::from(&config.node.data_dir));
-    run.data_dir
-        .clone()
-        .or_else(said)
-        .unwrap_or_else(|| DATA_DIR.into())
+    let said = || match config {
+        Some(config) => config.node.data_dir.clone(),
+        None => NodeConfig::default().data_dir,
+    };
+    run.data_dir.clone().unwrap_or_else(|| said().into())
 }
 
 /// The folder to work in, in full: the task is bound to it, wherever the program is started the next time.

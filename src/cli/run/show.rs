@@ -48,7 +48,18 @@ impl Show {
         };
         Self {
             how,
-            out: Out::start(),
+            out: Out::start(stdout),
+            commands,
+            beat: 0,
+        }
+    }
+
+    /// As lines, to this reader.
+    #[cfg(test)]
+    pub(super) fn to(reader: impl io::Write + Send + 'static, commands: Commands) -> Self {
+        Self {
+            how: How::Lines,
+            out: Out::start(reader),
             commands,
             beat: 0,
         }

@@ -8,6 +8,7 @@ use actors::store::{EventQuery, Store, StoreError, TaskRow};
 use actors::system::SystemError;
 use serde_json::json;
 
+use super::super::output;
 use super::place;
 use super::view::View;
 use super::{Refusal, Run};
@@ -51,7 +52,7 @@ pub(super) async fn start(run: &Run) -> Result<Begin, Refusal> {
             let data = Data::open(&data_dir, Some(config)).map_err(unusable)?;
             match newest(&data).await?.filter(|row| !row.status.is_terminal()) {
                 Some(row) if !run.resume => Err(unfinished(run, &data_dir, &row)),
-                Some(row) => resume(run, data, &row).await,
+                Some(row) => resume(run, data, &row, Some(config)).await,
                 None => create(data, config, planned).await,
             }
         }
@@ -70,11 +71,15 @@ async fn go_on(
     config: Option<&Config>,
 ) -> Result<Begin, Refusal> {
     match (newest(&data).await?, config) {
+        (Some(row), _) if row.status.is_terminal() && run.answer.is_some() => Err(unasked(
+            &row,
+            "has ended: --continue without --answer shows how",
+        )),
         (Some(row), _) if row.status.is_terminal() => {
             let events = events(&data, row.id, usize::MAX).await?;
             Ok(Begin::Over(row, events))
         }
-        (Some(row), _) => resume(run, data, &row).await,
+        (Some(row), config) => resume(run, data, &row, config).await,
         (None, Some(config)) => {
             let planned = plan(run, config, data_dir)?;
             create(data, config, planned).await
@@ -166,7 +171,12 @@ async fn create(data: Data, config: &Config, plan: Plan) -> Result<Begin, Refusa
 
 // ---- a task that was interrupted
 
-async fn resume(run: &Run, data: Data, row: &TaskRow) -> Result<Begin, Refusal> {
+async fn resume(
+    run: &Run,
+    data: Data,
+    row: &TaskRow,
+    given: Option<&Config>,
+) -> Result<Begin, Refusal> {
     let history = events(&data, row.id, usize::MAX).await?;
     let Some(EventBody::TaskCreated { definition }) = history.first().map(|event| &event.body)
     else {
@@ -179,27 +189,41 @@ async fn resume(run: &Run, data: Data, row: &TaskRow) -> Result<Begin, Refusal> 
     let workspace = run.workspace.clone().unwrap_or(pinned);
     place::checked(&workspace, data.folder.path())?;
     let answer = answer(run, row, &history)?;
+    if let Some(note) = unheeded(run, given, &config) {
+        // With stderr gone there is nobody to tell.
+        let _ = output::note(note);
+    }
     let since = SystemClock.now();
-    let node = Node::start(&config, data, &workspace)
-        .await
-        .map_err(unusable)?;
+    let node = Node::start(&config, data, &workspace).await;
+    let node = node.map_err(unusable)?;
     let is_answered = match answer {
-        Some(answer) => match node.system.answer(row.id, &answer).await {
-            Ok(is_taken) => is_taken,
-            Err(error) => {
-                let _ = node.stop().await;
-                return Err(Refusal::Failed(error.to_string()));
-            }
-        },
-        None => false,
+        None => Ok(false),
+        Some(answer) => node.system.answer(row.id, &answer).await,
     };
-    Ok(Begin::Started(Box::new(Started {
-        node,
-        task: row.id,
-        history: row.head,
-        is_answered,
-        since,
-    })))
+    match is_answered {
+        Ok(is_answered) => Ok(Begin::Started(Box::new(Started {
+            node,
+            task: row.id,
+            history: row.head,
+            is_answered,
+            since,
+        }))),
+        Err(error) => {
+            let _ = node.stop().await;
+            Err(Refusal::Failed(error.to_string()))
+        }
+    }
+}
+
+/// What was asked for that only a new task could heed.
+fn unheeded(run: &Run, given: Option<&Config>, pinned: &Config) -> Option<&'static str> {
+    if run.task.is_some() || run.team.is_some() {
+        Some("--task and --team are for new tasks; this one goes on as it began")
+    } else if given.is_some_and(|given| given != pinned) {
+        Some("the file has changed since the task began, which goes on as it began")
+    } else {
+        None
+    }
 }
 
 /// What the task is to be answered, if anything.
@@ -207,14 +231,19 @@ fn answer(run: &Run, row: &TaskRow, history: &[Event]) -> Result<Option<String>,
     let mut view = View::default();
     history.iter().for_each(|event| view.fold(event));
     match &run.answer {
-        Some(_) if row.status != TaskStatus::NeedsAttention => Err(Refusal::Usage(format!(
-            "the task `{}` waits for no answer: go on with it without --answer",
-            row.name
-        ))),
+        Some(_) if row.status != TaskStatus::NeedsAttention => Err(unasked(
+            row,
+            "waits for no answer: go on with it without --answer",
+        )),
         Some(answer) => Ok(Some(answer.clone())),
         // To go on with a task whose tree gave up is an answer in itself; a question is not answered by it.
         None => Ok(view.has_given_up.then(|| "continue".to_owned())),
     }
+}
+
+fn unasked(row: &TaskRow, why: &str) -> Refusal {
+    let name = &row.name;
+    Refusal::Usage(format!("the task `{name}` {why}"))
 }
 
 fn pinned(definition: &TaskDefinition) -> Result<(Config, PathBuf), Refusal> {

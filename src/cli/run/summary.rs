@@ -84,7 +84,7 @@ fn facts(view: &View, took: Took, commands: &Commands) -> Vec<(&'static str, Str
         facts.extend(more.map(|ask| ("also", clean(&ask.question))));
     }
     if let Some(workspace) = &view.facts.workspace {
-        facts.push(("files", clean(workspace)));
+        facts.push(("files", clean_lines(workspace)));
     }
     facts.push(("work", work(view)));
     facts.push(("restarts", restarts(view)));
@@ -217,5 +217,68 @@ fn end(run: &Run) -> String {
         RunStatus::Cancelled => format!("cancelled: {}", first_line(&run.last)),
         RunStatus::Quarantined => "left alone after crashes".to_owned(),
         RunStatus::Queued | RunStatus::Running => "not ended".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actors::model::Event;
+
+    use super::super::samples::{quickstart, trouble};
+    use super::*;
+
+    fn commands() -> Commands {
+        Commands {
+            program: "./my programs/impresario".to_owned(),
+            data_dir: Some("it's here".to_owned()),
+        }
+    }
+
+    fn shown(events: &[Event], since: Option<u64>) -> String {
+        let mut view = View::default();
+        events.iter().for_each(|event| view.fold(event));
+        let took = Took {
+            since: since.map(|ago| Timestamp(view.newest.0 - ago)),
+            is_resumed: since.is_some(),
+        };
+        summary(&view, took, &commands())
+    }
+
+    #[test]
+    fn of_a_task_that_is_done() {
+        insta::assert_snapshot!(shown(&quickstart(), None));
+    }
+
+    #[test]
+    fn of_one_that_needs_a_human() {
+        insta::assert_snapshot!(shown(&trouble()[..22], Some(4_000)));
+    }
+
+    #[test]
+    fn of_one_that_failed() {
+        insta::assert_snapshot!(shown(&trouble()[..35], None));
+    }
+
+    #[test]
+    fn of_one_that_was_cancelled() {
+        let mut events = quickstart()[..40].to_vec();
+        let mut end = events[0].clone();
+        (end.id, end.body) = (41, cancelled());
+        events.push(end);
+        insta::assert_snapshot!(shown(&events, None));
+    }
+
+    fn cancelled() -> actors::model::EventBody {
+        actors::model::EventBody::TaskCancelled {
+            reason: "interrupted".to_owned(),
+        }
+    }
+
+    #[test]
+    fn commands_can_be_copied() {
+        assert_eq!(
+            commands().answer(),
+            r"'./my programs/impresario' run --continue --data-dir 'it'\''s here' --answer TEXT"
+        );
     }
 }

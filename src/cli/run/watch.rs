@@ -1,5 +1,8 @@
 //! Watching a task to its end: events come in, signals come in, and it is shown.
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::pin::Pin;
 use std::time::Duration;
@@ -8,7 +11,7 @@ use actors::clock::Clock;
 use actors::feed::FeedItem;
 use actors::model::{Event, EventBody, TaskId, Timestamp};
 use actors::store::StoreError;
-use actors::system::{System, SystemError};
+use actors::system::SystemError;
 use futures_util::future::pending;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
@@ -19,6 +22,7 @@ use super::start::Started;
 use super::summary::Took;
 use super::view::{End, View};
 use crate::local::SystemClock;
+use crate::node::Node;
 
 /// How long a drawing stays.
 const BEAT: Duration = Duration::from_millis(100);
@@ -30,7 +34,7 @@ pub(super) struct Signals {
 }
 
 /// How watching ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Watched {
     /// The task ended, or does not go on without a human.
     Over(Exit),
@@ -38,6 +42,8 @@ pub(super) enum Watched {
     Stopped,
     /// The program is to end at once, whatever is under way.
     AtOnce,
+    /// The node gave up, for this reason; the task can be gone on with.
+    Down(String),
 }
 
 impl Signals {
@@ -61,7 +67,7 @@ type Cancelling = Pin<Box<dyn Future<Output = Result<(), SystemError>> + Send>>;
 
 /// Somebody who watches a task.
 pub(super) struct Watch<'a> {
-    system: &'a System,
+    node: &'a Node,
     task: TaskId,
     /// Up to which event it is history.
     history: u64,
@@ -77,7 +83,7 @@ pub(super) struct Watch<'a> {
 impl<'a> Watch<'a> {
     pub(super) fn new(started: &'a Started, show: &'a mut Show) -> Self {
         Self {
-            system: &started.node.system,
+            node: &started.node,
             task: started.task,
             history: started.history,
             is_answered: started.is_answered,
@@ -91,8 +97,8 @@ impl<'a> Watch<'a> {
 
     /// Shows what happens until the task has ended, nothing of it moves without a human, or somebody ends the program.
     pub(super) async fn run(mut self, signals: &mut Signals) -> io::Result<Watched> {
-        let mut feed = self.system.watch(self.task, 0);
-        let mut trouble = self.system.trouble();
+        let system = &self.node.system;
+        let (mut feed, mut trouble) = (system.watch(self.task, 0), system.trouble());
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -111,9 +117,11 @@ impl<'a> Watch<'a> {
                     self.unread(&error);
                 },
                 _ = beat.tick(), if self.show.is_drawn() => self.draw(),
-                item = feed.next(), if !self.show.is_full() => if let Some(exit) = self.took(item)? {
-                    return Ok(Watched::Over(exit));
+                item = feed.next(), if !self.show.is_full() => if let Some(end) = self.took(item)? {
+                    return Ok(end);
                 },
+                // The last one: what has happened before is shown.
+                exit = self.node.ended() => return Ok(self.down(&reason(exit))),
             }
         }
     }
@@ -134,18 +142,21 @@ impl<'a> Watch<'a> {
 
     // ---- what comes in
 
-    fn took(&mut self, item: Result<Option<FeedItem>, StoreError>) -> io::Result<Option<Exit>> {
-        match item {
-            Ok(Some(FeedItem::Event(event))) => return self.event(&event),
+    fn took(&mut self, item: Result<Option<FeedItem>, StoreError>) -> io::Result<Option<Watched>> {
+        Ok(match item {
+            Ok(Some(FeedItem::Event(event))) => self.event(&event)?.map(Watched::Over),
             Ok(Some(FeedItem::Delta { run, text, .. })) => {
                 self.view.words(run, &text);
-                return Ok(None);
+                None
             }
-            Ok(None) => self.note("the node has stopped"),
-            Err(error) => self.note(&format!("the journal cannot be read: {error}")),
-        }
+            Ok(None) => Some(self.down("its events have ended")),
+            Err(error) => Some(self.down(&format!("the journal cannot be read: {error}"))),
+        })
+    }
+
+    fn down(&mut self, reason: &str) -> Watched {
         self.show.leave();
-        Ok(Some(Exit::Failed))
+        Watched::Down(reason.to_owned())
     }
 
     fn event(&mut self, event: &Event) -> io::Result<Option<Exit>> {
@@ -192,7 +203,7 @@ impl<'a> Watch<'a> {
             return true;
         }
         self.aside.is_cancelling = true;
-        let (system, task) = (self.system.clone(), self.task);
+        let (system, task) = (self.node.system.clone(), self.task);
         // Told beside the loop: the end arrives as an event like any other.
         self.cancelling = Some(Box::pin(
             async move { system.cancel(task, "interrupted").await },
@@ -235,6 +246,14 @@ impl<'a> Watch<'a> {
             _ => format!("the output cannot be written: {error}"),
         };
         self.note(&format!("{what}; the task goes on without being shown"));
+    }
+}
+
+/// Why a supervisor ended, for a person.
+fn reason(exit: supervision::Exit) -> String {
+    match exit {
+        supervision::Exit::Shutdown(Some(detail)) => detail.to_string(),
+        exit => exit.to_string(),
     }
 }
 

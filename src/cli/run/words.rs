@@ -146,20 +146,24 @@ pub(super) fn strategy(strategy: TeamStrategy) -> &'static str {
 pub(super) fn waits_for(reason: &WaitReason) -> String {
     match reason {
         WaitReason::Permit { pool } => format!("a permit of the pool `{pool}`: all are taken"),
-        WaitReason::Executor { tool } => format!("an executor that has {tool}: none is connected"),
+        WaitReason::Executor { tool, name: None } => {
+            format!("an executor that has {tool}: none is connected")
+        }
+        WaitReason::Executor {
+            tool,
+            name: Some(name),
+        } => format!("executor {name}, which has begun {tool} and is gone"),
         WaitReason::Children { count } => counted(*count, "delegated run"),
         WaitReason::Human { question } => format!("a human: {}", clean(question)),
         WaitReason::Retry { delay_ms } => time(Duration::from_millis(*delay_ms)),
     }
 }
 
-/// Whom a run waits for.
-pub(super) fn whom(view: &View, run: &Run) -> String {
-    listed(
-        view.waited_for(run)
-            .into_iter()
-            .map(|run| run.agent.as_str()),
-    )
+/// Whom a run waits for; none where all have ended and it is about to hear of it.
+pub(super) fn whom(view: &View, run: &Run) -> Option<String> {
+    let awaited = view.waited_for(run);
+    let names = awaited.iter().map(|run| run.agent.as_str());
+    (!awaited.is_empty()).then(|| listed(names))
 }
 
 /// What a run does at this moment.
@@ -170,7 +174,10 @@ pub(super) fn doing(view: &View, run: &Run, now: Timestamp) -> String {
         Doing::Thinks("") => format!("thinks, {}", time(since)),
         Doing::Thinks(words) => format!("says “{}”", clean(words)),
         Doing::Calls(tool, about, more) => called(tool, about, more, since),
-        Doing::WaitsForRuns => format!("waits for {}, {}", whom(view, run), time(since)),
+        Doing::WaitsForRuns => match whom(view, run) {
+            Some(whom) => format!("waits for {whom}, {}", time(since)),
+            None => "is about to go on".to_owned(),
+        },
         Doing::Waits(reason) => format!("waits {} for {}", time(since), waits_for(reason)),
         Doing::TriesAgain(error, delay_ms) => {
             let left = Duration::from_millis(delay_ms).saturating_sub(since);

@@ -1,6 +1,7 @@
 //! What cannot be seen by looking at one value: names that lead nowhere, and settings that contradict each other.
 
 mod agents;
+mod limits;
 mod outside;
 mod providers;
 mod scripts;
@@ -23,6 +24,7 @@ pub(crate) fn check(config: &Config, report: &mut Report<'_>) {
     scripts::check(config, report);
     agents::check(config, report);
     teams::check(config, report);
+    limits::check(config, report);
     outside::check(config, report);
 }
 

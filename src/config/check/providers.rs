@@ -1,16 +1,12 @@
 //! `[providers.NAME]`
 
-use std::time::Duration;
+use actors::provider::scripted::MAX_LATENCY;
 
 use super::{url, variable, waits};
-use crate::config::choice::word;
 use crate::config::file::{Config, ProviderConfig, ProviderKind};
 use crate::config::path::{Path, setting};
 use crate::config::problem::Complaint;
 use crate::config::read::Report;
-
-/// What the scripted provider takes.
-const LONGEST_LATENCY: Duration = Duration::from_secs(3600);
 
 pub(super) fn check(config: &Config, report: &mut Report<'_>) {
     for (name, provider) in &config.providers {
@@ -30,11 +26,24 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) {
     }
 }
 
+/// The keys that not all kinds of providers have.
+const OF_SOME_KINDS: [&str; 7] = [
+    "latency",
+    "scripts",
+    "base_url",
+    "api_key_env",
+    "connect_timeout",
+    "silence_timeout",
+    "max_reply_bytes",
+];
+
 /// Which kinds of providers have a key; kinds that are not listed have all the others.
 fn has_key(kind: ProviderKind, key: &str) -> bool {
     match key {
         "latency" | "scripts" => kind == ProviderKind::Scripted,
-        "base_url" | "api_key_env" => kind != ProviderKind::Scripted,
+        "base_url" | "api_key_env" | "connect_timeout" | "silence_timeout" | "max_reply_bytes" => {
+            kind != ProviderKind::Scripted
+        }
         _ => true,
     }
 }
@@ -43,9 +52,9 @@ fn keys_of_kind(kind: ProviderKind, path: &Path, report: &mut Report<'_>) {
     if report.is_spoiled(&path.then("kind")) {
         return;
     }
-    for key in ["latency", "scripts", "base_url", "api_key_env"] {
+    for key in OF_SOME_KINDS {
         if !has_key(kind, key) && report.says(&path.then(key)) {
-            let message = format!("a provider of kind `{}` has no `{key}`", word(&kind));
+            let message = format!("a provider of kind `{}` has no `{key}`", kind);
             report.at_key(
                 &path.then(key),
                 Complaint::new(message).help("remove it, or change `kind`"),
@@ -57,7 +66,7 @@ fn keys_of_kind(kind: ProviderKind, path: &Path, report: &mut Report<'_>) {
 fn latency(provider: &ProviderConfig, path: &Path, report: &mut Report<'_>) {
     if provider
         .latency
-        .is_some_and(|latency| latency.get() > LONGEST_LATENCY)
+        .is_some_and(|latency| latency.get() > MAX_LATENCY)
     {
         report.at(path, Complaint::new("`latency` is longer than an hour"));
     }

@@ -1,6 +1,9 @@
 //! `[providers.NAME.scripts]`
+//!
+//! The provider checks its scripts as well, for those who make it in a program; a test holds that both accept the same.
 
-use regex::RegexBuilder;
+use actors::provider::scripted::MAX_ENTRIES;
+use regex::Regex;
 
 use super::Names;
 use crate::config::catalog::tool_names;
@@ -10,9 +13,6 @@ use crate::config::problem::Complaint;
 use crate::config::read::Report;
 use crate::config::source::{quoted, shortened};
 
-/// Bytes a compiled pattern may take.
-const PATTERN_SIZE: usize = 1 << 20;
-
 pub(super) fn check(config: &Config, report: &mut Report<'_>) {
     let agents = Names::of("agent", "agents", &config.agents);
     for (provider, declared) in &config.providers {
@@ -21,17 +21,27 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) {
             if !agents.known.contains(agent.as_str()) && report.has_room() {
                 report.at_key(&path, agents.unknown(agent));
             }
-            if script.is_empty() {
-                let complaint = Complaint::new(format!("the script of {} is empty", quoted(agent)));
-                report.at(
-                    &path,
-                    complaint.help("give it at least one reply, such as `{ say = \"Done.\" }`"),
-                );
+            if let Some(complaint) = size(agent, script.len()) {
+                report.at(&path, complaint);
             }
             for (i, reply) in script.iter().enumerate() {
                 check_reply(reply, &path.then(i), report);
             }
         }
+    }
+}
+
+fn size(agent: &str, replies: usize) -> Option<Complaint> {
+    let agent = quoted(agent);
+    match replies {
+        0 => Some(
+            Complaint::new(format!("the script of {agent} is empty"))
+                .help("give it at least one reply, such as `{ say = \"Done.\" }`"),
+        ),
+        1..=MAX_ENTRIES => None,
+        _ => Some(Complaint::new(format!(
+            "the script of {agent} has {replies} replies; at most {MAX_ENTRIES}"
+        ))),
     }
 }
 
@@ -55,13 +65,12 @@ fn check_reply(reply: &ScriptedReply, path: &Path, report: &mut Report<'_>) {
 
 fn contradiction(reply: &ScriptedReply) -> Option<Complaint> {
     let calls = reply.call.is_some() || !reply.calls.is_empty();
-    if let Some(failure) = reply.fail {
-        return contradicted_failure(reply, calls, failure);
-    }
-    let complaint = if reply.call.is_some() && !reply.calls.is_empty() {
-        Complaint::new("a reply has `call` or `calls`, not both").help("put all calls into `calls`")
-    } else if reply.call.is_none() && !reply.args.is_empty() {
+    let complaint = if reply.call.is_none() && !reply.args.is_empty() {
         Complaint::new("`args` without `call`").help("name the tool: `call = \"…\"`")
+    } else if let Some(failure) = reply.fail {
+        return contradicted_failure(reply, calls, failure);
+    } else if reply.call.is_some() && !reply.calls.is_empty() {
+        Complaint::new("a reply has `call` or `calls`, not both").help("put all calls into `calls`")
     } else if !calls && reply.say.is_none() {
         Complaint::new("a reply that does nothing").help("give it `say`, `call`, `calls` or `fail`")
     } else {
@@ -84,7 +93,7 @@ fn contradicted_failure(reply: &ScriptedReply, calls: bool, failure: Failure) ->
 
 fn pattern(when: Option<&str>, path: &Path, report: &mut Report<'_>) {
     let Some(when) = when else { return };
-    if let Err(error) = RegexBuilder::new(when).size_limit(PATTERN_SIZE).build() {
+    if let Err(error) = Regex::new(when) {
         let error = error.to_string();
         let reason = error
             .lines()

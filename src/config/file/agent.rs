@@ -12,7 +12,8 @@ use super::required;
 use crate::config::catalog::tools_schema;
 use crate::config::choice;
 use crate::config::read::table;
-use crate::config::values::{Count, Period};
+use crate::config::values::Period;
+use crate::config::whole::Count;
 
 /// A persona.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +42,8 @@ pub struct AgentConfig {
     /// Limit for one model call; its provider's when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Period>,
+    /// Limit for one tool call.
+    pub tool_timeout: Period,
     /// How many turns (model calls with the tool calls they ask for) one of its runs may take.
     pub max_turns: Count,
     /// How its interrupted runs go on: `resume` where the journal ends, or with a `clean_slate` from the brief.
@@ -70,8 +73,8 @@ pub struct AgentConfig {
 }
 
 table!(AgentConfig { provider;
-    model, description, instructions, instructions_file, tools, mcp, pool, timeout, max_turns, recovery, restart, hang_after, budget,
-    effects, in_doubt, settings, cwd
+    model, description, instructions, instructions_file, tools, mcp, pool, timeout, tool_timeout, max_turns, recovery, restart,
+    hang_after, budget, effects, in_doubt, settings, cwd
 });
 
 fn effects_schema(generator: &mut SchemaGenerator) -> Schema {

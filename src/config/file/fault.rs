@@ -9,7 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::required;
 use crate::config::choice::choices;
 use crate::config::read::{Node, Read, Report, table};
-use crate::config::values::{Count, Delay, Notation, NotationError, Period, notation};
+use crate::config::values::{Delay, Notation, NotationError, Period, notation};
+use crate::config::whole::Count;
 
 /// A failure that is brought about on purpose: one of `at`, `every`, `chance` and `on` says when.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

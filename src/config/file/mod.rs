@@ -5,6 +5,7 @@
 
 mod agent;
 mod fault;
+mod limits;
 mod node;
 mod outside;
 mod provider;
@@ -17,14 +18,15 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use super::read::{Node, Read, Report, Table, table};
-use super::values::Count;
+use super::whole::Count;
 
 pub use agent::{AgentConfig, Budget};
 pub use fault::{FaultConfig, FaultKind, FaultTarget};
+pub use limits::{ExecutorConfig, LimitsConfig, ShellConfig, TextBytes};
 pub use node::{Durability, Engine, NodeConfig, StoreUrl};
 pub use outside::{HookConfig, HookDecision, McpServerConfig, WebhookConfig, WorkflowConfig};
 pub use provider::{
-    Breaker, Failure, ProviderConfig, ProviderKind, Retry, ScriptedCall, ScriptedReply,
+    Breaker, Failure, ProviderConfig, ProviderKind, ReplyBytes, Retry, ScriptedCall, ScriptedReply,
     ScriptedUsage,
 };
 pub use task::TaskConfig;
@@ -50,6 +52,10 @@ pub struct Config {
     pub workflows: BTreeMap<String, WorkflowConfig>,
     /// External MCP servers whose tools agents may use.
     pub mcp_servers: BTreeMap<String, McpServerConfig>,
+    /// Limits of a task and of the runs it delegates.
+    pub limits: LimitsConfig,
+    /// Limits of the tools that work on files and with the shell.
+    pub executor: ExecutorConfig,
     /// What is done before or after a tool call.
     pub hooks: Vec<HookConfig>,
     /// Where events are sent.
@@ -64,7 +70,8 @@ pub struct Config {
 }
 
 table!(Config { ;
-    node, pools, providers, agents, teams, workflows, mcp_servers, hooks, webhooks, task, faults, include
+    node, pools, providers, agents, teams, workflows, mcp_servers, limits, executor, hooks, webhooks, task,
+    faults, include
 });
 
 /// Tells a schema which keys the reader requires; a required key has no default.

@@ -9,7 +9,11 @@ use serde_json::{Map, Value};
 use super::required;
 use crate::config::choice::choices;
 use crate::config::read::table;
-use crate::config::values::{Count, Delay, Period, Rate};
+use crate::config::values::{Delay, Period, Rate};
+use crate::config::whole::{Count, Whole};
+
+/// From one kilobyte to one gigabyte: what an answer may measure.
+pub type ReplyBytes = Whole<1_024, { 1 << 30 }>;
 
 /// What agents think with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +33,15 @@ pub struct ProviderConfig {
     pub model: Option<String>,
     /// Limit for one model call of agents that set none.
     pub timeout: Period,
+    /// Limit for the connection to be made; 10s when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_timeout: Option<Period>,
+    /// Limit for the time in which nothing comes, be it the answer's beginning or its next piece; 5m when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silence_timeout: Option<Period>,
+    /// How large an answer may be, with everything that is sent around it; 16777216 when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_reply_bytes: Option<ReplyBytes>,
     /// How many calls it may be asked at a time, whatever the pools allow; no limit of its own when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_concurrent: Option<Count>,
@@ -47,7 +60,8 @@ pub struct ProviderConfig {
 }
 
 table!(ProviderConfig { kind;
-    base_url, api_key_env, model, timeout, max_concurrent, rate_limits, retry, breaker, latency, scripts
+    base_url, api_key_env, model, timeout, connect_timeout, silence_timeout, max_reply_bytes, max_concurrent, rate_limits, retry,
+    breaker, latency, scripts
 });
 
 choices! {

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use super::{NameOr, required};
 use crate::config::choice::{self, choices};
 use crate::config::read::table;
-use crate::config::values::{Count, Period};
+use crate::config::values::Period;
+use crate::config::whole::Count;
 
 /// Agents that work together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

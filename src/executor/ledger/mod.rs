@@ -84,16 +84,25 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger in `state_dir` and records what was begun and did not end as interrupted.
+    /// Opens the ledger in `state_dir`, which is then its own.
     pub(super) fn open(state_dir: &Path, limits: LedgerLimits) -> Result<Self, OpenError> {
         let lock = lock(state_dir)?;
         let path = state_dir.join("ledger");
-        let ledger = Self::load(path, limits, lock)?;
-        let unfinished = locked(&ledger.book).unfinished();
+        Ok(Self::load(path, limits, lock)?)
+    }
+
+    /// Whether an earlier life has begun calls that it did not end.
+    pub(super) fn has_unfinished(&self) -> bool {
+        !locked(&self.book).unfinished().is_empty()
+    }
+
+    /// Records what was begun in an earlier life and did not end as interrupted.
+    pub(super) fn interrupt_unfinished(&self) -> Result<(), LedgerError> {
+        let unfinished = locked(&self.book).unfinished();
         for (call_id, tool) in unfinished {
-            ledger.finish(&call_id, interrupted(&tool))?;
+            self.finish(&call_id, interrupted(&tool))?;
         }
-        Ok(ledger)
+        Ok(())
     }
 
     fn load(path: PathBuf, limits: LedgerLimits, lock: File) -> Result<Self, LedgerError> {

@@ -64,7 +64,7 @@ const DESCRIPTION: &str = "Runs a command with /bin/sh in the root, or in `cwd`,
 struct Args {
     /// The command.
     command: String,
-    /// How long it may take, in milliseconds; 120000 where it is left out.
+    /// How long it may take, in milliseconds; {usual} where it is left out, {most} at most.
     timeout_ms: Option<u64>,
     /// The folder to run it in, relative to the root.
     cwd: Option<String>,
@@ -140,6 +140,19 @@ impl Shell {
         })
     }
 
+    /// The schema of the arguments, with the limits that hold here.
+    fn parameters(&self) -> Value {
+        let mut schema = schema::parameters::<Args>();
+        let timeout = &mut schema["properties"]["timeout_ms"]["description"];
+        let limits = &self.limits.shell;
+        let text = timeout.as_str().unwrap_or_default();
+        let text = text.replace("{usual}", &millis(limits.default_timeout).to_string());
+        *timeout = text
+            .replace("{most}", &millis(limits.max_timeout).to_string())
+            .into();
+        schema
+    }
+
     /// The arguments as far as they can be judged without looking at anything.
     fn checked(&self, args: Value) -> Result<(Args, Duration), CallError> {
         let args: Args = schema::read(NAME, args)?;
@@ -169,7 +182,7 @@ impl LocalTool for Arc<Shell> {
         ToolSpec {
             name: NAME.to_owned(),
             description: format!("{DESCRIPTION} {}", self.sandbox.for_the_model()),
-            parameters: schema::parameters::<Args>(),
+            parameters: self.parameters(),
             effect: EffectClass::Once,
             place: Place::Executor,
         }

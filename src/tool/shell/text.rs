@@ -27,7 +27,7 @@ pub(super) fn told(why: Option<Why>, report: &Report, output: &str) -> Result<St
         (Some(Why::Timeout(limit)), _) => Err(error(
             CallErrorCode::Timeout,
             format!(
-                "ended after {} ms; nothing of it runs any more\n{text}",
+                "it took longer than {} ms and was ended; nothing of it runs any more\n{text}",
                 limit.as_millis()
             ),
         )),
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(end.code, CallErrorCode::Timeout);
         assert_eq!(
             end.message,
-            "ended after 1000 ms; nothing of it runs any more\nhalf\n"
+            "it took longer than 1000 ms and was ended; nothing of it runs any more\nhalf\n"
         );
         let end = told(Some(Why::Cancelled), End::Exited(0), 0, "x\n").unwrap_err();
         assert_eq!(end.code, CallErrorCode::Cancelled);

@@ -275,10 +275,10 @@ fn a_pipe_gets_a_line_for_each_thing() {
     one
     two
 
-    hand  “shelling”  2 turns, 525 tokens
+    hand  “shelling”  2 turns, 533 tokens
 
     files     PLACE/data/workspace
-    work      1 run, 2 turns, 525 tokens
+    work      1 run, 2 turns, 533 tokens
     restarts  none
     time      N s
     models    scripted; no model was asked for these replies, and their tokens are estimates
@@ -404,14 +404,14 @@ fn a_question_ends_the_program_with_the_command_that_answers_it() {
     let (_, summary) = ran.stdout.split_once("to go on (hand)\n").expect("an end");
     assert_eq!((ran.code(), ran.stderr.as_str()), (Some(1), ""));
     insta::assert_snapshot!(place.plain(took.replace(summary, "").trim()), @r#"
-    needs a human: did shell (step 0.0) take effect? the executor stopped while shell ran: whether it took effect is unknown, and it is not run again; look at what is there before going on
+    needs a human: did shell {"command":"echo posted >> letters; cat pipe"} (step 0.0) take effect? the executor stopped while shell ran: whether it took effect is unknown, and it is not run again; look at what is there before going on
 
-    hand  “shelling”  1 turn, 259 tokens  not ended
+    hand  “shelling”  1 turn, 263 tokens  not ended
 
     answer    impresario run --continue --data-dir PLACE/data --answer TEXT
               TEXT is what the agent is told as the call's result; `retry` makes the call again
     files     PLACE/data/workspace
-    work      1 run, 1 turn, 259 tokens
+    work      1 run, 1 turn, 263 tokens
     restarts  a run was taken up again once, 1 call in doubt
     models    scripted; no model was asked for these replies, and their tokens are estimates
     "#);
@@ -419,7 +419,7 @@ fn a_question_ends_the_program_with_the_command_that_answers_it() {
     let ran = output(&mut place.go_on(&["--json"]));
     assert_eq!(ran.code(), Some(1));
     insta::assert_snapshot!(place.plain(&ran.stderr), @r#"
-    needs a human: did shell (step 0.0) take effect? the executor stopped while shell ran: whether it took effect is unknown, and it is not run again; look at what is there before going on
+    needs a human: did shell {"command":"echo posted >> letters; cat pipe"} (step 0.0) take effect? the executor stopped while shell ran: whether it took effect is unknown, and it is not run again; look at what is there before going on
     answer: impresario run --continue --data-dir PLACE/data --answer TEXT
     "#);
     let ran = output(&mut place.go_on(&["--answer", "it was posted"]));

@@ -50,6 +50,75 @@ fn numbers_out_of_range() {
 }
 
 #[test]
+fn limits() {
+    each(&[
+        (
+            "[limits]\ndepth = «65»",
+            ("`limits.depth` must be at most 64", ""),
+        ),
+        (
+            "[limits]\nlive_runs = «0»",
+            ("`limits.live_runs` must be at least 1", ""),
+        ),
+        (
+            "[limits]\nfan_out = «'many'»",
+            ("`limits.fan_out` must be a whole number, not a string", ""),
+        ),
+        (
+            "[limits]\n«fanout» = 3",
+            (
+                "unknown key `fanout` in `limits`",
+                "did you mean `fan_out`?",
+            ),
+        ),
+        (
+            "[limits]\nprogress = «'10ms'»",
+            ("`progress` is shorter than a second", ""),
+        ),
+        (
+            "[executor]\nresult_bytes = «100»",
+            ("`executor.result_bytes` must be at least 1024", ""),
+        ),
+        (
+            "[executor.shell]\ngrace = «'2m'»",
+            ("`grace` is longer than a minute", ""),
+        ),
+        (
+            "[executor.shell]\ntimeout = «'11m'»",
+            (
+                "the usual time, 11m, is longer than the longest, 10m",
+                "make `timeout` shorter or `max_timeout` longer",
+            ),
+        ),
+        (
+            "[executor.shell]\nmax_timeout = «'1m'»",
+            (
+                "the usual time, 2m, is longer than the longest, 1m",
+                "make `timeout` shorter or `max_timeout` longer",
+            ),
+        ),
+        (
+            "[agents.c]\nprovider = 'local'\ntool_timeout = «'0s'»",
+            (
+                "`0s` is not a duration such as `30s` or `5m`",
+                "it must be more than nothing",
+            ),
+        ),
+        (
+            "[providers.p]\nkind = 'openai-compatible'\nbase_url = 'http://x'\nmax_reply_bytes = «10»",
+            ("`providers.p.max_reply_bytes` must be at least 1024", ""),
+        ),
+        (
+            "[providers.p]\nkind = 'scripted'\n«silence_timeout» = '1m'",
+            (
+                "a provider of kind `scripted` has no `silence_timeout`",
+                "remove it, or change `kind`",
+            ),
+        ),
+    ]);
+}
+
+#[test]
 fn durations_and_rates() {
     each(&[
         (

@@ -84,6 +84,6 @@ fn a_folder_that_may_only_be_read() {
     };
     let refused = ran(&mut script);
     assert_eq!(refused.code(), Some(2), "{refused:?}");
-    insta::assert_snapshot!(stage.told(&refused), @"error: DIR/data: the data folder cannot be written to (Read-only file system (os error 30)): choose another one");
+    insta::assert_snapshot!(stage.told(&refused), @"error: DIR/data: the data folder cannot be written to (read-only file system): choose another one");
     stage.comes_to_its_end();
 }

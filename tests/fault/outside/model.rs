@@ -35,7 +35,11 @@ retry = {{ attempts = 2, base = "1ms", cap = "1ms" }}
 
 /// How a task ends whose model is at this address: the exit code, the tries and the end.
 fn ended(base_url: &str) -> String {
-    let stage = Stage::new(&team(base_url));
+    ended_with(&team(base_url), base_url)
+}
+
+fn ended_with(file: &str, base_url: &str) -> String {
+    let stage = Stage::new(file);
     let ran = stage.run();
     let record = Record::read(&stage.data());
     record.check();
@@ -163,4 +167,16 @@ fn nobody_at_the_address() {
     drop(free);
     let said = ended(&format!("http://{address}/v1"));
     insta::assert_snapshot!(said, @"exit 1, tried again 1 times, failed: after 2 attempts: URL/chat/completions: no connection can be made (Connection refused (os error 111)): is the server running, and is `base_url` right");
+}
+
+#[test]
+fn a_file_says_how_large_an_answer_may_be() {
+    let model = FakeModel::start();
+    for _ in 0..2 {
+        model.answer(body("text/event-stream", &[b':'; 2_000]));
+    }
+    let url = model.base_url();
+    let file = format!("{}max_reply_bytes = 1_500\n", team(&url));
+    let said = ended_with(&file, &url);
+    insta::assert_snapshot!(said, @"exit 1, tried again 1 times, failed: after 2 attempts: URL/chat/completions: the answer is larger than 1500 bytes: raise `max_reply_bytes` if that is normal");
 }

@@ -19,8 +19,8 @@ use tokio::task::AbortHandle;
 use crate::agent::{AgentMessage, Gate, Thought};
 use crate::journal::{Journal, JournalError};
 use crate::model::{
-    AgentName, AgentSpec, Event, EventBody, RunId, RunSpec, Step, TaskDefinition, TaskId,
-    Timestamp, WaitReason,
+    AgentName, AgentSpec, Attention, Event, EventBody, RunId, RunSpec, Step, TaskDefinition,
+    TaskId, Timestamp, WaitReason,
 };
 use crate::pool::Pools;
 use crate::recipient::Recipient;
@@ -122,8 +122,8 @@ pub enum RunMessage {
     Read(Result<Meanwhile, StoreError>),
     /// Somebody cancels it; answered when its end is durable.
     Cancel(String, Reply<()>),
-    /// A human decides about what is in doubt; whether there was anything.
-    Answer(String, Reply<bool>),
+    /// A human decides about what is in doubt: the question, the answer, and what else is open; whether it was still asked.
+    Answer(String, String, Vec<Attention>, Reply<bool>),
     /// An append has ended.
     Recorded(Result<Vec<Event>, JournalError>),
     /// A model call has ended.
@@ -190,6 +190,8 @@ struct RunActor {
     reading: Reading,
     doing: BTreeMap<Doing, AbortHandle>,
     cancel: Option<Cancelling>,
+    /// Who answered a question, until that is durable.
+    answering: Option<Reply<bool>>,
     gate: Gate,
     last_snapshot: u64,
     is_telling_progress: bool,
@@ -218,9 +220,10 @@ pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> 
                 blobs: loaded.blobs,
                 outbox: Vec::new(),
                 is_recording: false,
-                reading: Reading::new(loaded.read_to, loaded.own),
+                reading: Reading::new(loaded.read_to),
                 doing: BTreeMap::new(),
                 cancel: None,
+                answering: None,
                 gate: Gate::default(),
                 last_snapshot,
                 is_telling_progress: false,
@@ -255,7 +258,9 @@ impl Actor for RunActor {
             RunMessage::Cancel(reason, reply) => self.cancelled(reason, reply, cx),
             RunMessage::GraceOver => self.abort_all(),
             RunMessage::Quiet => self.quiet(),
-            RunMessage::Answer(text, reply) => reply.send(self.answered(&text)),
+            RunMessage::Answer(question, text, rest, reply) => {
+                self.answered(&question, text, rest, reply);
+            }
             RunMessage::Wake => self
                 .doing
                 .retain(|doing, _| !matches!(doing, Doing::Wake(_))),

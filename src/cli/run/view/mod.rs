@@ -107,6 +107,7 @@ impl View {
             EventBody::TaskCancelled { reason } => {
                 self.end = Some(End::Cancelled(reason.clone()));
             }
+            EventBody::TaskReopened => self.end = None,
             EventBody::RunQueued { spec } => {
                 if let Some(id) = event.run_id {
                     self.queued(Run::new(id, spec, event.at));

@@ -125,11 +125,17 @@ impl Run {
     // ---- folding
 
     pub(super) fn fold(&mut self, event: &Event, body: &EventBody) {
+        // It tells what is under way and changes nothing about it.
+        if matches!(body, EventBody::RunProgress { .. }) {
+            return;
+        }
         (self.since, self.waits) = (event.at, None);
         match body {
             EventBody::RunStarted => self.status = RunStatus::Running,
             EventBody::RunRestarted { recovery, .. } => self.taken_up(*recovery),
-            EventBody::RunReleased => self.status = RunStatus::Queued,
+            EventBody::RunReleased | EventBody::RunContinued { .. } => {
+                self.status = RunStatus::Queued;
+            }
             EventBody::RunWaiting { reason } => self.waits = Some(reason.clone()),
             EventBody::RunRetrying {
                 error, delay_ms, ..
