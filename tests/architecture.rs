@@ -119,8 +119,10 @@ fn allow(package: &str, arrows: &[(&str, &str)]) {
 
 #[test]
 fn arrows_inside_supervision() {
-    let words = "spec strategy exit backoff report restart";
-    let core = format!("{words} actor child handle inbox shell supervisor tree Start AtRestart");
+    let words = "spec strategy exit backoff health report restart";
+    let core = format!(
+        "{words} fault watchdog root actor child handle inbox shell supervisor tree Start AtRestart"
+    );
     allow(
         "supervision",
         &[
@@ -130,10 +132,13 @@ fn arrows_inside_supervision() {
             ("backoff", "spec"),
             ("breaker", "backoff spec"),
             ("restart", words),
-            ("report", words),
-            ("inbox", "handle restart Start"),
+            ("report", &format!("{words} actor fault")),
+            ("health", "spec"),
+            ("fault", "spec restart"),
+            ("watchdog", "report"),
+            ("inbox", "handle report restart Start"),
             ("handle", "inbox restart AtRestart"),
-            ("actor", "exit handle inbox restart"),
+            ("actor", "exit handle health inbox report restart watchdog"),
             ("child", &core),
             ("shell", &core),
             ("supervisor", &core),

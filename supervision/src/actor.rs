@@ -11,8 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
 use crate::handle::Handle;
+use crate::health::Pulse;
 use crate::inbox::Inbox;
+use crate::report::Doing;
 use crate::restart::Incarnation;
+use crate::watchdog::Sight;
 
 /// An error that ends an incarnation.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -51,6 +54,8 @@ pub struct Context<M> {
     pub(crate) own: OwnSender<M>,
     pub(crate) attached: Attached,
     pub(crate) stopping: CancellationToken,
+    pub(crate) pulse: Pulse,
+    pub(crate) sight: Sight,
     pub(crate) exit: Option<Exit>,
 }
 
@@ -81,6 +86,12 @@ impl Attached {
         let set = guard.get_or_insert_with(JoinSet::new);
         while set.try_join_next().is_some() {}
         set.spawn(future)
+    }
+
+    /// Aborts what is left.
+    pub(crate) fn abort(&self) {
+        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.iter_mut().for_each(JoinSet::abort_all);
     }
 
     /// Aborts what is left and waits until nothing of it runs.
@@ -122,6 +133,13 @@ impl<M: Send + 'static> Context<M> {
         self.stopping.clone()
     }
 
+    /// Where it declares what it has under way and what progress it makes; looked at where its spec has
+    /// [hang limits](crate::spec::Plan::hang).
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
+    }
+
     /// Runs a future beside the actor; its result comes back as a message to this incarnation, ahead of no other and outside the
     /// inbox's limit. It ends with the incarnation, or when the returned handle aborts it. A panic in it is a panic of the actor.
     pub fn attach(&self, future: impl Future<Output = M> + Send + 'static) -> AbortHandle {
@@ -133,8 +151,9 @@ impl<M: Send + 'static> Context<M> {
         &self,
         future: impl Future<Output = Option<M>> + Send + 'static,
     ) -> AbortHandle {
-        let own = self.own.clone();
+        let (own, sight) = (self.own.clone(), self.sight.clone());
         self.attached.spawn(async move {
+            let future = sight.watch(Doing::Attached, future);
             match AssertUnwindSafe(future).catch_unwind().await {
                 Ok(Some(message)) => own(Own::Message(message)),
                 Ok(None) => {}

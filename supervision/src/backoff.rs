@@ -72,11 +72,7 @@ impl Backoff {
     /// A zero base, or a cap below it.
     pub fn check(&self) -> Result<(), SpecError> {
         if self.base.is_zero() {
-            return Err(SpecError::Invalid {
-                field: "backoff.base",
-                value: "0".into(),
-                expected: "more than zero".into(),
-            });
+            return Err(SpecError::zero("backoff.base"));
         }
         if self.cap < self.base {
             let (value, expected) = (

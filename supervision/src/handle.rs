@@ -1,18 +1,18 @@
 //! What the rest of the program holds of an actor.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::inbox::{Admission, Queued, Shared};
+use crate::inbox::{Admission, Buried, DeadLetter, Queued, Shared};
 use crate::restart::Availability;
 
 /// The sending end of an actor's inbox. Stable: it means the actor, not one incarnation of it.
 ///
-/// The message being handled when an actor crashes is lost and reported; it is never handed to the next incarnation. What still
-/// waited follows the inbox's [`AtRestart`](crate::AtRestart).
+/// The message being handled when an actor crashes is lost and reported, unless the inbox is one that
+/// [redelivers](crate::inbox_redelivering). What still waited follows the inbox's [`AtRestart`](crate::AtRestart).
 pub struct Handle<M>(pub(crate) Arc<Shared<M>>);
 
 impl<M> Clone for Handle<M> {
@@ -99,28 +99,55 @@ pub enum CallError {
     Lost,
 }
 
-/// Where an answer goes.
+/// Where an answer goes. Its copies are one place: the first answer is the answer.
 #[derive(Debug)]
-pub struct Reply<R>(oneshot::Sender<R>);
+pub struct Reply<R>(Arc<Mutex<Option<oneshot::Sender<R>>>>);
+
+impl<R> Clone for Reply<R> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
 
 impl<R> Reply<R> {
     /// A place for an answer, and where it is waited for.
     #[must_use]
     pub fn channel() -> (Self, oneshot::Receiver<R>) {
         let (reply, answer) = oneshot::channel();
-        (Self(reply), answer)
+        (Self(Arc::new(Mutex::new(Some(reply)))), answer)
     }
 
     /// Answers. Nobody may be waiting any more; that is no concern of the actor's.
     pub fn send(self, answer: R) {
-        let _ = self.0.send(answer);
+        let reply = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        reply.map(|reply| reply.send(answer));
     }
 
-    /// Whether whoever asked has gone away.
+    /// Whether whoever asked has gone away, or has an answer.
     #[must_use]
     pub fn is_abandoned(&self) -> bool {
-        self.0.is_closed()
+        let reply = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        reply.as_ref().is_none_or(oneshot::Sender::is_closed)
     }
+}
+
+/// Why a dead letter was not sent again. It is still there, unless it was not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ResendError {
+    /// No dead letter of this number is kept.
+    #[error(
+        "there is no dead letter of this number: it was sent again, taken, or pushed out by newer ones"
+    )]
+    Unknown,
+    /// The inbox holds as many messages as it may.
+    #[error("the inbox is full")]
+    Full,
+    /// The actor is being restarted, and its inbox does not carry messages over.
+    #[error("the actor is restarting")]
+    Restarting,
+    /// The actor has ended and is not coming back by itself.
+    #[error("the actor has stopped")]
+    Stopped,
 }
 
 impl<M: Send + 'static> Handle<M> {
@@ -129,8 +156,7 @@ impl<M: Send + 'static> Handle<M> {
     /// # Errors
     /// The message with the reason.
     pub fn try_send(&self, message: M) -> Result<(), SendError<M>> {
-        let caller = None;
-        self.admit(Queued { message, caller })
+        self.admit(Queued::new(message, None))
             .map_err(|refused| refused.map(|queued| queued.message))
     }
 
@@ -152,8 +178,7 @@ impl<M: Send + 'static> Handle<M> {
     /// # Errors
     /// [`SendError::Restarting`] or [`SendError::Stopped`], with the message; never [`SendError::Full`].
     pub async fn send(&self, message: M) -> Result<(), SendError<M>> {
-        let caller = None;
-        let sent = self.admit_in_time(Queued { message, caller }).await;
+        let sent = self.admit_in_time(Queued::new(message, None)).await;
         sent.map_err(|refused| refused.map(|queued| queued.message))
     }
 
@@ -190,12 +215,9 @@ impl<M: Send + 'static> Handle<M> {
     /// # Errors
     /// A [`CallError`], never [`CallError::Timeout`].
     pub async fn ask<R>(&self, question: impl FnOnce(Reply<R>) -> M) -> Result<R, CallError> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = Reply::channel();
         let (caller, buried) = oneshot::channel();
-        let queued = Queued {
-            message: question(Reply(reply)),
-            caller: Some(caller),
-        };
+        let queued = Queued::new(question(reply), Some(caller));
         self.admit_in_time(queued)
             .await
             .map_err(|refused| match refused {
@@ -206,17 +228,41 @@ impl<M: Send + 'static> Handle<M> {
             biased;
             answer = answer => answer.map_err(|_| CallError::Lost),
             // Dead letters are kept, and with them the way back, on which no answer will come.
-            Ok(outlook) = buried => Err(match outlook {
-                Availability::Stopped => CallError::Stopped,
-                Availability::Restarting | Availability::Undecided => CallError::Restarting,
+            Ok(buried) = buried => Err(match buried {
+                Buried::Crashed => CallError::Lost,
+                Buried::Ended(Availability::Stopped) => CallError::Stopped,
+                Buried::Ended(_) => CallError::Restarting,
             }),
         }
     }
 
-    /// Takes the messages that were given up, oldest first, to look at them or send them again.
+    /// Takes the messages that were given up and kept, oldest first.
     #[must_use]
     pub fn take_dead_letters(&self) -> Vec<M> {
         self.0.take_dead()
+    }
+
+    /// Copies of the messages that were given up and kept, oldest first, with what is known of them. They stay where they are.
+    #[must_use]
+    pub fn dead_letters(&self) -> Vec<DeadLetter<M>>
+    where
+        M: Clone,
+    {
+        self.0.dead()
+    }
+
+    /// Sends a dead letter again, as a new message behind all that wait; whoever asked it has been told that it is lost.
+    ///
+    /// # Errors
+    /// A [`ResendError`]; the dead letter stays one.
+    pub fn resend(&self, number: u64) -> Result<(), ResendError> {
+        match self.0.resend(number) {
+            Some(Admission::Open) => Ok(()),
+            Some(Admission::Full) => Err(ResendError::Full),
+            Some(Admission::Restarting) => Err(ResendError::Restarting),
+            Some(Admission::Stopped) => Err(ResendError::Stopped),
+            None => Err(ResendError::Unknown),
+        }
     }
 }
 
@@ -224,7 +270,7 @@ impl<M> Handle<M> {
     /// How many messages wait.
     #[must_use]
     pub fn depth(&self) -> usize {
-        self.0.lock().queue.len()
+        self.0.lock().depth()
     }
 
     /// Whether the actor has ended and is not coming back by itself.

@@ -31,7 +31,7 @@
 //!
 //! Reading order: [`spec`], [`strategy`] and [`exit`] are the words; [`restart`] holds the rules as functions; [`Start`] and
 //! [`Actor`] are what you write, [`Handle`] is what you hold; [`Root`], [`SupervisorHandle`] and [`DynamicSpec`] tie them together;
-//! [`report`] and [`tree`] are for looking. [`CircuitBreaker`] stands alone.
+//! [`report`] and [`tree`] are for looking; [`fault`] is for trying what it all is good for. [`CircuitBreaker`] stands alone.
 //!
 //! Not here: live code change, hibernation, registration across nodes.
 
@@ -41,7 +41,9 @@ pub mod breaker;
 mod child;
 mod dynamic;
 pub mod exit;
+pub mod fault;
 mod handle;
+pub mod health;
 mod inbox;
 pub mod report;
 pub mod restart;
@@ -53,6 +55,7 @@ mod supervisor;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod tree;
+mod watchdog;
 
 pub use actor::{Actor, Context, Failure};
 pub use backoff::{Backoff, Jitter};
@@ -60,9 +63,11 @@ pub use breaker::CircuitBreaker;
 pub use child::{Extra, Init, Start, StartFailure};
 pub use dynamic::{DynamicHandle, DynamicSpec, template};
 pub use exit::Exit;
-pub use handle::{CallError, Handle, Reply, SendError};
-pub use inbox::{AtRestart, DEAD_LETTERS_KEPT, Inbox, inbox};
-pub use report::{Decision, Listener, Report};
+pub use fault::{Fault, FaultKind, FaultPlan, Point, When};
+pub use handle::{CallError, Handle, Reply, ResendError, SendError};
+pub use health::{Activity, HangLimits, Pulse, Zone};
+pub use inbox::{AtRestart, DEAD_LETTERS_KEPT, DeadLetter, Inbox, inbox, inbox_redelivering};
+pub use report::{Decision, Doing, Listener, Report};
 pub use restart::{AdminError, ChildKey, ChildState, Incarnation};
 pub use root::{Root, StartError};
 pub use spec::{ChildId, Kind, Plan, Restart, Shutdown, SpecError};

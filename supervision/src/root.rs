@@ -1,20 +1,28 @@
 //! The root of a tree, which no supervisor supervises.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::child::{Ambient, Fate, Launch, Launcher, Live, Start, StartFailure};
-use crate::report::{About, Listener};
-use crate::restart::Incarnation;
-use crate::spec::Restart;
+use crate::child::{Ambient, Fate, Launch, Launcher, Live, Start, StartFailure, Surroundings};
+use crate::fault::{FaultPlan, Injector};
+use crate::health::Pulse;
+use crate::report::{About, Listener, Voice};
+use crate::restart::{Incarnation, Storm};
+use crate::spec::{Restart, SpecError};
+use crate::strategy::Intensity;
 use crate::supervisor::{InitResult, SupervisorHandle, SupervisorSpec};
+use crate::watchdog::Watchdog;
 
 /// What is said about a whole tree: its name and who listens.
 #[derive(Clone)]
 pub struct Root {
     name: Arc<str>,
     listener: Option<Listener>,
+    storm: Option<Intensity>,
+    watchdog: Option<Duration>,
+    faults: Option<FaultPlan>,
 }
 
 impl Root {
@@ -24,6 +32,9 @@ impl Root {
         Self {
             name: name.as_ref().into(),
             listener: None,
+            storm: None,
+            watchdog: None,
+            faults: None,
         }
     }
 
@@ -32,6 +43,61 @@ impl Root {
     pub fn listener(mut self, listener: Listener) -> Self {
         self.listener = Some(listener);
         self
+    }
+
+    /// The same with a limit on restarts of the whole tree. Those beyond it are spaced out, one each `within / restarts`.
+    #[must_use]
+    pub fn storm_limit(mut self, limit: Intensity) -> Self {
+        self.storm = Some(limit);
+        self
+    }
+
+    /// The same with a watchdog: a thread that [reports](crate::Decision::Blocked) whatever of a child of the tree blocks the thread
+    /// it runs on for longer than `limit`, once, and once more when that ends. It calls the listener from that thread, and ends with
+    /// the tree.
+    #[must_use]
+    pub fn watchdog(mut self, limit: Duration) -> Self {
+        self.watchdog = Some(limit);
+        self
+    }
+
+    /// The same with faults on purpose.
+    #[must_use]
+    pub fn faults(mut self, plan: FaultPlan) -> Self {
+        self.faults = Some(plan);
+        self
+    }
+
+    /// What the tree shares.
+    fn ambient(&self) -> Result<Ambient, StartFailure> {
+        let refused = |error: SpecError| StartFailure::new(error.to_string());
+        if let Some(plan) = &self.faults {
+            plan.check().map_err(refused)?;
+        }
+        let voice = Voice {
+            listener: self.listener.clone(),
+            origin: tokio::time::Instant::now(),
+        };
+        let watchdog = match self.watchdog {
+            Some(limit) if limit.is_zero() => return Err(refused(SpecError::zero("watchdog"))),
+            Some(limit) => Some(Watchdog::start(limit, voice.clone()).map_err(|error| {
+                StartFailure::new(format!(
+                    "the watchdog's thread could not be started: {error}"
+                ))
+            })?),
+            None => None,
+        };
+        let injector = self
+            .faults
+            .clone()
+            .map(|plan| Arc::new(Injector::new(plan)));
+        let storm = self.storm.map(|limit| Mutex::new(Storm::new(limit)));
+        Ok(Ambient::new(Surroundings {
+            voice,
+            storm,
+            watchdog,
+            injector,
+        }))
     }
 
     /// Starts a supervisor of declared children; returns when all are up. If the wait is given up, so is the start.
@@ -64,10 +130,7 @@ impl Root {
             begun.map(|begun| begun.send(fate));
         };
         let live = launcher.launch(Launch {
-            ambient: Ambient {
-                listener: self.listener,
-                origin: tokio::time::Instant::now(),
-            },
+            ambient: self.ambient().map_err(StartError::Failed)?,
             supervisor: self.name.clone(),
             about: About {
                 child: (&*self.name).into(),
@@ -76,6 +139,7 @@ impl Root {
             },
             path: self.name,
             estate: None,
+            pulse: Pulse::default(),
             fate: Arc::new(first),
         });
         let abandoned = KillOnDrop(live);

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backoff::Backoff;
-use crate::strategy::{AutoShutdown, Flags};
+use crate::health::HangLimits;
+use crate::strategy::{AutoShutdown, Flags, Intensity};
 
 /// A child's name among its siblings.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -127,6 +128,15 @@ pub struct Plan {
     pub kind: Kind,
     /// Waits before it is started again; none for OTP's behaviour, at once.
     pub backoff: Option<Backoff>,
+    /// Restarts that are forgiven to this child alone; only what exceeds them is charged to the supervisor's intensity. None for
+    /// OTP's behaviour: all are.
+    pub budget: Option<Intensity>,
+    /// How long a start may take before it is killed and counts as failed; none for OTP's behaviour, as long as it takes.
+    pub start_within: Option<Duration>,
+    /// When it counts as hung; none for OTP's behaviour, never.
+    pub hang: Option<Arc<HangLimits>>,
+    /// What it depends on, by name: while one of these is unavailable it is not started again, and the wait is not charged.
+    pub needs: Vec<Arc<str>>,
 }
 
 impl Plan {
@@ -144,6 +154,10 @@ impl Plan {
             significant: false,
             kind,
             backoff: None,
+            budget: None,
+            start_within: None,
+            hang: None,
+            needs: Vec::new(),
         }
     }
 
@@ -171,6 +185,18 @@ impl Plan {
                 because: "auto_shutdown is never",
             });
         }
+        if self.hang.is_some() && self.kind == Kind::Supervisor {
+            return Err(SpecError::Invalid {
+                field: "hang",
+                value: format!("set for `{}`", self.id),
+                expected: "left out for a supervisor, which waits for nothing itself".into(),
+            });
+        }
+        if self.start_within == Some(Duration::ZERO) {
+            return Err(SpecError::zero("start_within"));
+        }
+        self.budget.as_ref().map_or(Ok(()), Intensity::check)?;
+        self.hang.as_ref().map_or(Ok(()), |limits| limits.check())?;
         self.backoff.as_ref().map_or(Ok(()), Backoff::check)
     }
 }
@@ -232,6 +258,16 @@ pub enum SpecError {
         /// The limit.
         max: usize,
     },
+}
+
+impl SpecError {
+    pub(crate) fn zero(field: &'static str) -> Self {
+        Self::Invalid {
+            field,
+            value: "0".into(),
+            expected: "more than zero".into(),
+        }
+    }
 }
 
 pub(crate) fn unknown_word(field: &'static str, word: &str, expected: &str) -> SpecError {

@@ -94,6 +94,25 @@ impl Default for Intensity {
     }
 }
 
+impl Intensity {
+    /// This many restarts within this time.
+    #[must_use]
+    pub fn new(restarts: u32, within: Duration) -> Self {
+        Self { restarts, within }
+    }
+
+    /// Checks the period.
+    ///
+    /// # Errors
+    /// When it is zero.
+    pub fn check(&self) -> Result<(), SpecError> {
+        if self.within.is_zero() {
+            return Err(SpecError::zero("period"));
+        }
+        Ok(())
+    }
+}
+
 /// What is said about a supervisor as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flags {
@@ -150,13 +169,7 @@ impl Flags {
     /// # Errors
     /// A zero period, or room for no child.
     pub fn check(&self) -> Result<(), SpecError> {
-        if self.intensity.within.is_zero() {
-            return Err(SpecError::Invalid {
-                field: "period",
-                value: "0".into(),
-                expected: "more than zero".into(),
-            });
-        }
+        self.intensity.check()?;
         if self.max_children == 0 {
             return Err(SpecError::Invalid {
                 field: "max_children",

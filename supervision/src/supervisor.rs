@@ -9,10 +9,11 @@ use crate::actor::Failure;
 use crate::backoff::Backoff;
 use crate::child::{Extra, Start};
 use crate::exit::Exit;
+use crate::health::HangLimits;
 use crate::restart::{AdminError, ChildKey, Incarnation, Reply, Request, SupervisorCore, Target};
 use crate::shell::{Made, Message, Seat, SupervisorLauncher, ask, port};
 use crate::spec::{ChildId, Kind, Plan, Restart, Shutdown};
-use crate::strategy::Flags;
+use crate::strategy::{Flags, Intensity};
 
 /// A child: what is said about it, and how it is started.
 #[derive(Debug, Clone)]
@@ -69,6 +70,27 @@ impl ChildSpec {
         self.plan.backoff = Some(backoff);
         self
     }
+
+    /// The same with restarts that are forgiven to this child alone, before the supervisor's intensity is charged.
+    #[must_use]
+    pub fn budget(mut self, budget: Intensity) -> Self {
+        self.plan.budget = Some(budget);
+        self
+    }
+
+    /// The same with a deadline for its start.
+    #[must_use]
+    pub fn start_within(mut self, limit: Duration) -> Self {
+        self.plan.start_within = Some(limit);
+        self
+    }
+
+    /// The same with limits whose excess makes it count as hung.
+    #[must_use]
+    pub fn hang(mut self, limits: HangLimits) -> Self {
+        self.plan.hang = Some(Arc::new(limits));
+        self
+    }
 }
 
 /// A supervisor's flags and its children in start order.
@@ -99,7 +121,11 @@ impl SupervisorSpec {
 
     fn make(self) -> Result<Made, Failure> {
         let children = self.children.into_iter();
-        let children: Vec<_> = children.map(|child| (child.plan, child.start)).collect();
+        let children = children.map(|ChildSpec { mut plan, start }| {
+            plan.needs = start.needs_of();
+            (plan, start)
+        });
+        let children: Vec<_> = children.collect();
         let starts = children.iter().map(|(_, start)| start.clone()).collect();
         let core = Box::new(SupervisorCore::new(self.flags, children)?);
         Ok(Made { core, starts })

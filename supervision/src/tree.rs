@@ -1,13 +1,15 @@
 //! A picture of a whole tree at one moment, for pages, people and tests.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 use tokio::sync::oneshot;
 
 use crate::exit::Exit;
-use crate::restart::{ChildState, Incarnation, Target};
+use crate::health::Step;
+use crate::restart::{ChildState, Hold, Incarnation, Target};
 use crate::shell::{Message, Port, Row, port};
 use crate::spec::Kind;
 use crate::supervisor::SupervisorHandle;
@@ -27,6 +29,12 @@ pub struct Tree {
     pub restarts: usize,
     /// How its last incarnation ended, with the cause.
     pub last_exit: Option<Exit>,
+    /// What its restart waits for.
+    pub hold: Option<Hold>,
+    /// The last step against it, if it hangs.
+    pub step: Option<Step>,
+    /// What it has under way, where it declares that and is [watched](crate::spec::Plan::hang).
+    pub under_way: Vec<Arc<str>>,
     /// Waiting messages and how many may wait.
     pub inbox: Option<(usize, usize)>,
     /// Its children in start order.
@@ -98,6 +106,15 @@ impl Tree {
         write!(f, " {:?} #{}", self.state, self.incarnation)?;
         if self.silent {
             write!(f, " (silent)")?;
+        }
+        if let Some(hold) = &self.hold {
+            write!(f, " (waits for {hold})")?;
+        }
+        if let Some(step) = self.step {
+            write!(f, " (hangs: {step:?})")?;
+        }
+        if !self.under_way.is_empty() {
+            write!(f, " ({})", self.under_way.join(", "))?;
         }
         if let Some((waiting, _)) = self.inbox.filter(|(waiting, _)| *waiting > 0) {
             write!(f, " ({waiting} waiting)")?;
@@ -172,6 +189,9 @@ fn node(path: String, kind: Kind, incarnation: Incarnation, state: ChildState) -
         state,
         restarts: 0,
         last_exit: None,
+        hold: None,
+        step: None,
+        under_way: Vec::new(),
         inbox: None,
         children: Vec::new(),
         silent: false,
@@ -201,11 +221,19 @@ fn with_children(mut root: Tree, port: Port, patience: Duration) -> BoxFuture<'s
 }
 
 async fn child(above: &str, row: Row, patience: Duration) -> Tree {
-    let Row { row, inbox, port } = row;
+    let Row {
+        row,
+        inbox,
+        port,
+        under_way,
+    } = row;
     let path = format!("{above}/{}", row.id);
     let tree = Tree {
         restarts: row.restarts,
         last_exit: row.last_exit,
+        hold: row.hold,
+        step: row.step,
+        under_way,
         inbox,
         ..node(path, row.kind, row.incarnation, row.state)
     };

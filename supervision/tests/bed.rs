@@ -1,6 +1,7 @@
 //! What most tests stand on: children on command that leave a trace, a root that listens, and a check that nothing is left
 //! running.
 
+use std::fmt::Write as _;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use supervision::{
     Actor, AtRestart, ChildSpec, ChildState, Context, Exit, Failure, Flags, Handle, Inbox, Init,
     Reply, Report, Restart, Root, Start, Strategy, SupervisorHandle, SupervisorSpec, Tree, inbox,
+    inbox_redelivering,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
@@ -88,6 +90,11 @@ impl Bed {
         std::mem::take(&mut self.seen().reports)
     }
 
+    /// As a root that listens does.
+    pub(crate) fn heard(&self, report: &Report) {
+        self.seen().reports.push(report.clone());
+    }
+
     /// The children that are alive, from the start of their initialiser's success to their drop.
     pub(crate) fn alive(&self) -> Vec<String> {
         self.seen().alive.clone()
@@ -97,7 +104,7 @@ impl Bed {
     pub(crate) fn root(&self) -> Root {
         let bed = self.clone();
         Root::new("root").listener(Arc::new(move |report: &Report| {
-            bed.seen().reports.push(report.clone());
+            bed.heard(report);
         }))
     }
 
@@ -128,6 +135,30 @@ impl Bed {
     }
 }
 
+/// All reports since the last look, one a line.
+pub(crate) fn said(bed: &Bed) -> String {
+    let mut text = String::new();
+    for report in bed.reports() {
+        let about = report.decision.about();
+        let _ = writeln!(
+            text,
+            "{}ms {} {} #{} {:?}: {}{}",
+            report.at.as_millis(),
+            report.path,
+            about.child,
+            about.incarnation,
+            about.restart,
+            report.decision,
+            if report.decision.is_trouble() {
+                " !"
+            } else {
+                ""
+            },
+        );
+    }
+    text
+}
+
 /// A spec of these players, in this order.
 pub(crate) fn cast(flags: Flags, players: &[&Player]) -> SupervisorSpec {
     let spec = SupervisorSpec::new(flags);
@@ -154,6 +185,7 @@ pub(crate) enum Play {
 }
 
 /// What a player can be told.
+#[derive(Clone)]
 pub(crate) enum Cue {
     Exit(Exit),
     Panic,
@@ -196,6 +228,11 @@ impl Player {
 
     pub(crate) fn inbox(mut self, capacity: usize, at_restart: AtRestart) -> Self {
         (self.handle, self.reads) = inbox(capacity, at_restart);
+        self
+    }
+
+    pub(crate) fn redelivering(mut self, at_restart: AtRestart, crashes: u32) -> Self {
+        (self.handle, self.reads) = inbox_redelivering(8, at_restart, crashes);
         self
     }
 

@@ -2,6 +2,7 @@
 
 mod backoff;
 mod bed;
+mod beyond;
 mod breaker;
 mod handle;
 mod nesting;

@@ -1,6 +1,5 @@
 //! What a supervisor says about what it does.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use supervision::{
@@ -8,31 +7,7 @@ use supervision::{
     SupervisorSpec,
 };
 
-use crate::bed::{Bed, Cue, Play, cast, ms, patient, virtual_time};
-
-/// All reports since the last look, one a line.
-fn said(bed: &Bed) -> String {
-    let mut text = String::new();
-    for report in bed.reports() {
-        let about = report.decision.about();
-        let _ = writeln!(
-            text,
-            "{}ms {} {} #{} {:?}: {}{}",
-            report.at.as_millis(),
-            report.path,
-            about.child,
-            about.incarnation,
-            about.restart,
-            report.decision,
-            if report.decision.is_trouble() {
-                " !"
-            } else {
-                ""
-            },
-        );
-    }
-    text
-}
+use crate::bed::{Cue, Play, cast, ms, patient, said, virtual_time};
 
 #[test]
 fn j3_a_story_told_by_its_reports() {

@@ -50,17 +50,17 @@ fn a_tree_shows_paths_states_lives_and_what_waits() {
         busy.tell(Cue::Work(0));
 
         let tree = root.tree("root", SECOND).await;
-        insta::assert_snapshot!(tree.to_string(), @"
+        insta::assert_snapshot!(tree.to_string(), @r#"
         root Running #1
           team Running #1
             fragile Running #4 (last: failed: boom)
-            resting Restarting #1 (last: failed: boom)
+            resting Restarting #1 (waits for its backoff) (last: failed: boom)
             done Stopped #1 (last: normal)
             busy Running #1 (2 waiting)
           runs Running #1
             run-1 Running #1
             run-2 Running #1
-        ");
+        "#);
         let of = |path: &str| tree.find(path).expect("it is there");
         assert_eq!(of("root/team/fragile").restarts, 3);
         assert_eq!(of("root/team/busy").inbox, Some((2, 8)));

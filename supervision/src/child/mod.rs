@@ -1,18 +1,21 @@
 //! The only place that spawns: how a child is started, stopped, killed, and known to be gone.
 
+mod ambient;
 mod cell;
 mod spawn;
+mod suffer;
 
 use std::future::Future;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use tokio::sync::watch;
 
+pub(crate) use self::ambient::{Ambient, Surroundings};
 use self::cell::ActorLauncher;
 pub use self::spawn::StartFailure;
-pub(crate) use self::spawn::{
-    Ambient, Fate, FateSink, Launch, Launcher, Life, Live, Slot, StopWith, spawn,
-};
+pub(crate) use self::spawn::{Fate, FateSink, Launch, Launcher, Life, Live, Slot, StopWith, spawn};
+pub(crate) use self::suffer::{Misfortune, suffer};
 use crate::actor::{Actor, Context, Failure};
 use crate::exit::Exit;
 use crate::inbox::Inbox;
@@ -30,10 +33,14 @@ pub enum Init<A> {
 /// Something a start hands to whoever asked for it.
 pub type Extra = Arc<dyn std::any::Any + Send + Sync>;
 
+/// Something a child depends on, and whether it is available.
+pub(crate) type Need = (Arc<str>, watch::Receiver<bool>);
+
 /// How a child is started; made by [`Start::actor`], [`Start::worker`] and [`Start::supervisor`](Start::supervisor).
 #[derive(Clone)]
 pub struct Start {
     pub(crate) name: Option<Arc<str>>,
+    pub(crate) needs: Vec<Need>,
     pub(crate) launcher: Arc<dyn Launcher>,
 }
 
@@ -84,8 +91,21 @@ impl Start {
     pub(crate) fn launched_by(launcher: impl Launcher + 'static) -> Self {
         Self {
             name: None,
+            needs: Vec::new(),
             launcher: Arc::new(launcher),
         }
+    }
+
+    /// The same for a child that depends on something: while `available` is false its restarts wait, uncharged, and it is started
+    /// again when that is true. A first start waits for nothing. Children of one supervisor that use one name mean one thing.
+    #[must_use]
+    pub fn needs(mut self, name: impl AsRef<str>, available: watch::Receiver<bool>) -> Self {
+        self.needs.push((name.as_ref().into(), available));
+        self
+    }
+
+    pub(crate) fn needs_of(&self) -> Vec<Arc<str>> {
+        self.needs.iter().map(|(name, _)| name.clone()).collect()
     }
 
     /// The same with a name, for an instance of a dynamic supervisor.

@@ -1,44 +1,19 @@
 //! One incarnation of anything: launched, watched, and told of when nothing of it is left.
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ractor::{ActorCell, ActorRef, ActorRuntime};
 use tokio_util::sync::CancellationToken;
 
-use super::Extra;
-use crate::actor::{Attached, panic_message};
+use super::{Ambient, Extra};
+use crate::actor::Attached;
 use crate::exit::Exit;
-use crate::inbox::InboxControl;
-use crate::report::{About, Decision, Listener, Report};
+use crate::health::Pulse;
+use crate::inbox::{Inbox, InboxControl, Taken, Ticket, Waker};
+use crate::report::About;
 use crate::shell::{Estate, Port};
 use crate::spec::ChildId;
-
-/// What every supervisor of a tree shares.
-#[derive(Clone)]
-pub(crate) struct Ambient {
-    pub(crate) listener: Option<Listener>,
-    pub(crate) origin: tokio::time::Instant,
-}
-
-impl Ambient {
-    pub(crate) fn report(&self, path: &Arc<str>, decision: Decision) {
-        let report = Report {
-            path: path.clone(),
-            at: self.origin.elapsed(),
-            decision,
-        };
-        report.log();
-        let Some(listener) = &self.listener else {
-            return;
-        };
-        // A listener that panics must not take a supervisor with it.
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| listener(&report))) {
-            tracing::error!(path = %path, "the listener panicked: {}", panic_message(&*panic));
-        }
-    }
-}
 
 /// What becomes of an incarnation.
 pub(crate) enum Fate {
@@ -81,6 +56,7 @@ pub(crate) struct Launch {
     pub(crate) about: About,
     /// Where a supervisor leaves its children's inboxes.
     pub(crate) estate: Option<Arc<Estate>>,
+    pub(crate) pulse: Pulse,
     pub(crate) fate: FateSink,
 }
 
@@ -103,28 +79,30 @@ pub(crate) trait Launcher: Send + Sync {
 pub(crate) struct Live {
     cell: ActorCell,
     stop: StopWith,
+    pub(crate) pulse: Pulse,
 }
 
 pub(crate) enum StopWith {
-    Token(CancellationToken),
+    Token(CancellationToken, Slot, Attached),
     Port(Port),
 }
 
 impl Live {
-    pub(crate) fn new(cell: ActorCell, stop: StopWith) -> Self {
-        Self { cell, stop }
+    pub(crate) fn new(cell: ActorCell, stop: StopWith, pulse: Pulse) -> Self {
+        Self { cell, stop, pulse }
     }
 
     pub(crate) fn port(&self) -> Option<&Port> {
         match &self.stop {
             StopWith::Port(port) => Some(port),
-            StopWith::Token(_) => None,
+            StopWith::Token(..) => None,
         }
     }
 
     pub(crate) fn request_stop(&self) {
         match &self.stop {
-            StopWith::Token(token) => {
+            StopWith::Token(token, slot, _) => {
+                slot.note(|note| note.is_unwanted = true);
                 token.cancel();
                 self.cell.stop(None);
             }
@@ -134,6 +112,22 @@ impl Live {
 
     pub(crate) fn kill(&self) {
         self.cell.kill();
+    }
+
+    /// Kills it because it is to be gone, not because of anything that it did.
+    pub(crate) fn remove(&self) {
+        if let StopWith::Token(_, slot, _) = &self.stop {
+            slot.note(|note| note.is_unwanted = true);
+        }
+        self.kill();
+    }
+
+    /// Nobody waits for it any more, and nothing belongs to it. What it attached can still be ended.
+    pub(crate) fn abandon(&self) {
+        if let StopWith::Token(_, slot, attached) = &self.stop {
+            slot.note(|note| note.is_lost = true);
+            attached.abort();
+        }
     }
 }
 
@@ -147,6 +141,9 @@ struct Note {
     extra: Option<Extra>,
     declined: bool,
     inbox_taken: bool,
+    /// Whether its supervisor wants it to end.
+    is_unwanted: bool,
+    is_lost: bool,
     start_failed: Option<StartFailure>,
     exit: Option<Exit>,
 }
@@ -160,8 +157,20 @@ impl Slot {
         self.note(|note| note.start_failed = Some(failure));
     }
 
-    pub(crate) fn inbox_taken(&self) {
-        self.note(|note| note.inbox_taken = true);
+    pub(crate) fn is_unwanted(&self) -> bool {
+        self.note(|note| note.is_unwanted)
+    }
+
+    /// Has it read from its inbox, unless it was given up before it came to that.
+    pub(crate) fn attach<M>(&self, inbox: &Inbox<M>, wake: Waker) -> Result<Ticket, Taken> {
+        self.note(|note| {
+            let attached = match note.is_lost {
+                true => Err(Taken),
+                false => inbox.attach(wake),
+            };
+            note.inbox_taken = attached.is_err();
+            attached
+        })
     }
 
     pub(crate) fn decline(&self) {

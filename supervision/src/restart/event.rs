@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::exit::Exit;
+use crate::health::{Step, Vitals};
 use crate::report::Decision;
 use crate::spec::{ChildId, Kind, Plan, SpecError};
 
@@ -50,6 +51,12 @@ pub enum Event<P> {
     Request(RequestId, Request<P>),
     /// The supervisor is to stop.
     Stop,
+    /// Something that children may depend on is available, or is not any more.
+    Need(Arc<str>, bool),
+    /// What is seen of a child.
+    Vitals(ChildKey, Incarnation, Vitals),
+    /// A restart may go ahead after this time.
+    Leave(ChildKey, Incarnation, Duration),
 }
 
 /// Whom a request means: static children have names, instances of a dynamic supervisor have keys.
@@ -154,6 +161,16 @@ pub enum Effect<P> {
     Forget(ChildKey),
     /// Tell the world.
     Report(Decision),
+    /// Say what is seen of it; answer with `Vitals`.
+    Examine(ChildKey, Incarnation),
+    /// Ask it whether it is still there.
+    Nudge(ChildKey, Incarnation),
+    /// Tell what it has under way to end.
+    Cancel(ChildKey, Incarnation),
+    /// It does not end: wait for it no more. What still comes of it is too late.
+    Abandon(ChildKey, Incarnation),
+    /// Ask whether a restart may go ahead; answer with `Leave`.
+    AskLeave(ChildKey, Incarnation),
     /// All declared children are up.
     Ready,
     /// A declared child could not be started; all others are stopped again. Nothing else follows.
@@ -204,6 +221,31 @@ pub struct ChildRow {
     pub restarts: usize,
     /// How its last incarnation ended.
     pub last_exit: Option<Exit>,
+    /// What its restart waits for.
+    pub hold: Option<Hold>,
+    /// The last step against it, if it hangs.
+    pub step: Option<Step>,
+}
+
+/// What a restart waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hold {
+    /// Its backoff, until so long after the supervisor's start.
+    Backoff(Duration),
+    /// Something it depends on.
+    Need(Arc<str>),
+    /// The limit on restarts of the whole tree.
+    Storm,
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Backoff(_) => f.write_str("its backoff"),
+            Self::Need(need) => write!(f, "{need}"),
+            Self::Storm => f.write_str("the limit on restarts of the whole tree"),
+        }
+    }
 }
 
 /// The part both cores have in common, for the shell around them.
@@ -216,4 +258,10 @@ pub trait Core<P> {
 
     /// What is said about a child.
     fn plan(&self, key: ChildKey) -> Option<&Plan>;
+
+    /// What a child is doing.
+    fn state(&self, key: ChildKey) -> Option<ChildState>;
+
+    /// From now on every restart asks for leave.
+    fn restrain(&mut self);
 }

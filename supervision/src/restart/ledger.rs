@@ -1,17 +1,18 @@
 //! What both cores keep beside their children.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::child::Child;
 use super::event::{
-    AdminError, Availability, ChildKey, ChildRow, Effect, Reply, RequestId, TimerId,
+    AdminError, Availability, ChildKey, ChildRow, Effect, Hold, Reply, RequestId, TimerId,
 };
 use super::window::Window;
 use crate::exit::Exit;
 use crate::report::Decision;
+use crate::spec::Plan;
 use crate::strategy::{Flags, Strategy};
 
 /// The time, the restart window, the armed timers, and what is to be done.
@@ -22,6 +23,10 @@ pub(super) struct Ledger<P> {
     random: fastrand::Rng,
     timers: HashMap<TimerId, Option<ChildKey>>,
     next_timer: u64,
+    /// What is not available at the moment.
+    missing: BTreeSet<Arc<str>>,
+    /// Whether restarts need leave.
+    pub(super) is_restrained: bool,
     effects: Vec<Effect<P>>,
 }
 
@@ -33,6 +38,8 @@ impl<P> Ledger<P> {
             random: fastrand::Rng::with_seed(flags.seed),
             timers: HashMap::new(),
             next_timer: 0,
+            missing: BTreeSet::new(),
+            is_restrained: false,
             effects: Vec::new(),
         }
     }
@@ -86,11 +93,12 @@ impl<P> Ledger<P> {
         child: &mut Child<P>,
         strategy: Strategy,
     ) -> Option<Duration> {
-        if !self.window.charge(self.now, key) {
+        if !child.charge_own(self.now, key) && !self.window.charge(self.now, key) {
             return None;
         }
         let wait = child.wait(&mut self.random);
         if !wait.is_zero() {
+            child.hold_own(self.now, wait);
             self.window.hold(self.now, wait, |other| match strategy {
                 Strategy::OneForOne => other == key,
                 Strategy::RestForOne => other >= key,
@@ -104,6 +112,51 @@ impl<P> Ledger<P> {
         });
         self.push(Effect::Down(key, Availability::Restarting));
         Some(wait)
+    }
+
+    /// Something is available, or not any more.
+    pub(super) fn need(&mut self, need: Arc<str>, is_there: bool) {
+        match is_there {
+            true => self.missing.remove(&need),
+            false => self.missing.insert(need),
+        };
+    }
+
+    /// What a child depends on and cannot have.
+    pub(super) fn missing(&self, plan: &Plan) -> Option<Arc<str>> {
+        let missing = |need: &&Arc<str>| self.missing.contains(*need);
+        plan.needs.iter().find(missing).cloned()
+    }
+
+    /// Lets the restart of a child wait, uncharged, for what it depends on.
+    pub(super) fn park(&mut self, child: &mut Child<P>, need: Arc<str>) {
+        if !matches!(child.hold, Some(Hold::Need(_))) {
+            let (about, need) = (child.about(), need.clone());
+            self.report(Decision::Parked { about, need });
+        }
+        // What it was allowed before, others may have been meanwhile: it asks again.
+        child.has_leave = false;
+        child.hold = Some(Hold::Need(need));
+    }
+
+    /// Whether a restart may go ahead; if not, it has been asked for.
+    pub(super) fn has_leave(&mut self, key: ChildKey, child: &mut Child<P>) -> bool {
+        let may = !self.is_restrained || child.has_leave;
+        if !may {
+            child.hold = Some(Hold::Storm);
+            self.push(Effect::AskLeave(key, child.incarnation));
+        }
+        may
+    }
+
+    /// A restart has got leave. It goes ahead now, or when its timer runs out.
+    pub(super) fn leave(&mut self, key: ChildKey, child: &mut Child<P>, wait: Duration) {
+        child.has_leave = true;
+        if !wait.is_zero() {
+            let (about, after) = (child.about(), wait);
+            self.report(Decision::HeldBack { about, after });
+            child.timer = Some(self.arm(Some(key), wait));
+        }
     }
 
     /// Says that the intensity is exhausted; returns how the supervisor ends.
@@ -129,7 +182,7 @@ impl<P> Ledger<P> {
     {
         let restarts = self.window.counts(now);
         children
-            .map(|(key, child)| child.row(key, restarts.get(&key).copied().unwrap_or(0)))
+            .map(|(key, child)| child.row(key, now, restarts.get(&key).copied().unwrap_or(0)))
             .collect()
     }
 }

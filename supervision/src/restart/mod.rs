@@ -9,11 +9,13 @@ mod declared;
 mod dynamic;
 mod event;
 mod ledger;
+mod storm;
 mod window;
 
 pub use self::declared::SupervisorCore;
 pub use self::dynamic::DynamicCore;
 pub use self::event::{
-    AdminError, Availability, ChildKey, ChildRow, ChildState, Core, Effect, Event, Incarnation,
-    Reply, Request, RequestId, Target, TimerId,
+    AdminError, Availability, ChildKey, ChildRow, ChildState, Core, Effect, Event, Hold,
+    Incarnation, Reply, Request, RequestId, Target, TimerId,
 };
+pub use self::storm::Storm;

@@ -44,6 +44,9 @@ impl Window {
         {
             self.restarts.pop_front();
         }
+        if self.restarts.len() >= self.intensity.restarts as usize {
+            return false;
+        }
         let place = self.restarts.partition_point(|other| other.at <= now);
         let restarted = Restarted {
             at: now,
@@ -51,7 +54,7 @@ impl Window {
             held_until: now,
         };
         self.restarts.insert(place, restarted);
-        self.restarts.len() <= self.intensity.restarts as usize
+        true
     }
 
     /// Keeps the restarts of some children from ageing while these children wait: otherwise any wait longer than the period

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::FutureExt;
 use ractor::{ActorProcessingErr, ActorRef};
 use tokio::sync::{mpsc, watch};
 
@@ -13,10 +14,15 @@ use super::seat::{Message, Port, Seat};
 use super::{AnyCore, Shell};
 use crate::actor::{Attached, Failure, panic_message};
 use crate::child::{
-    Fate, FateSink, Launch, Launcher, Life, Live, Slot, Start, StartFailure, StopWith, spawn,
+    Fate, FateSink, Launch, Launcher, Life, Live, Misfortune, Slot, Start, StartFailure, StopWith,
+    spawn, suffer,
 };
 use crate::exit::Exit;
+use crate::fault::Point;
+use crate::health::Pulse;
+use crate::report::Doing;
 use crate::restart::Event;
+use crate::watchdog::Sight;
 
 /// What an initialiser gives: a supervisor, or nothing if it declines. It is told the first key that its children may have.
 pub(crate) type InitCore = Arc<dyn Fn(u64) -> Result<Option<Made>, Failure> + Send + Sync>;
@@ -39,6 +45,10 @@ impl Launcher for SupervisorLauncher {
         let (slot, attached) = (Slot::default(), Attached::default());
         let (alive, mut nobody) = mpsc::channel(1);
         let (fate, ended) = overheard(launch.fate);
+        let sight = launch.ambient.sight(&launch.supervisor, &launch.about);
+        let misfortune = launch
+            .ambient
+            .misfortune(&launch.supervisor, &launch.path, &launch.about);
         let inboxes = Arc::new(Inboxes {
             ambient: launch.ambient,
             path: launch.path,
@@ -62,6 +72,8 @@ impl Launcher for SupervisorLauncher {
             }),
             ended: ended.clone(),
             seat: self.seat.clone(),
+            sight,
+            misfortune,
             shell: Mutex::new(None),
         };
         let life = Life {
@@ -73,7 +85,11 @@ impl Launcher for SupervisorLauncher {
         };
         let actor = spawn(actor, self.init.clone(), life)?;
         let cell = actor.get_cell();
-        Some(Live::new(cell, StopWith::Port(Port { actor, ended })))
+        Some(Live::new(
+            cell,
+            StopWith::Port(Port { actor, ended }),
+            Pulse::default(),
+        ))
     }
 
     fn estate(&self) -> Option<Arc<Estate>> {
@@ -113,6 +129,8 @@ struct SupervisorActor {
     frame: Arc<Frame>,
     ended: watch::Receiver<Option<Exit>>,
     seat: Seat,
+    sight: Sight,
+    misfortune: Option<Box<Misfortune>>,
     /// Here and not in ractor's state, so that it is dropped, and starting children killed, when this actor's task ends.
     shell: Mutex<Option<Shell>>,
 }
@@ -122,8 +140,19 @@ impl SupervisorActor {
         self.shell.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn make(&self, init: &InitCore, first_key: u64) -> Result<Made, Failure> {
-        let failure = match std::panic::catch_unwind(AssertUnwindSafe(|| init(first_key))) {
+    async fn make(&self, init: &InitCore, myself: &ActorRef<Message>) -> Result<Made, Failure> {
+        let fault = self.misfortune.as_ref();
+        let fault = fault.and_then(|misfortune| misfortune.strike(Point::Start));
+        // No two supervisors of one process count their children's keys from the same number.
+        let first_key = myself.get_id().pid() << 32;
+        let made = async {
+            if let Some(fault) = fault {
+                suffer(fault, || myself.kill()).await?;
+            }
+            init(first_key)
+        };
+        let made = self.sight.watch(Doing::Starting, made);
+        let failure = match AssertUnwindSafe(made).catch_unwind().await {
             Ok(Ok(Some(made))) => return Ok(made),
             Ok(Ok(None)) => {
                 self.frame.slot.decline();
@@ -148,8 +177,7 @@ impl ractor::Actor for SupervisorActor {
         myself: ActorRef<Message>,
         init: InitCore,
     ) -> Result<(), ActorProcessingErr> {
-        // No two supervisors of one process count their children's keys from the same number.
-        let made = self.make(&init, myself.get_id().pid() << 32)?;
+        let made = self.make(&init, &myself).await?;
         *self.seat.lock().unwrap_or_else(PoisonError::into_inner) = Some(Port {
             actor: myself.clone(),
             ended: self.ended.clone(),
@@ -166,6 +194,7 @@ impl ractor::Actor for SupervisorActor {
         message: Message,
         (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
+        let _polled = self.sight.polled(Doing::Deciding);
         if let Some(shell) = self.shell().as_mut() {
             shell.hear(message);
         }

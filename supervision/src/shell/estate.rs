@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::child::{Ambient, Launcher};
-use crate::inbox::InboxControl;
+use crate::inbox::{InboxControl, Losses};
 use crate::report::{About, DeadLetterReason, Decision};
 use crate::restart::{Availability, ChildKey};
 
@@ -26,7 +26,12 @@ impl Mailbox {
         self.report(self.inbox.abandon(), Availability::Stopped);
     }
 
-    fn report(&self, count: usize, outlook: Availability) {
+    fn report(&self, losses: Losses, outlook: Availability) {
+        if let Some(verdict) = losses.in_flight {
+            let decision = verdict.decision(self.about.clone());
+            self.ambient.report(&self.supervisor, decision);
+        }
+        let count = losses.waiting;
         if count == 0 {
             return;
         }

@@ -4,40 +4,60 @@ mod actor;
 mod estate;
 mod seat;
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ractor::ActorRef;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use self::actor::Frame;
 pub(crate) use self::actor::{Made, SupervisorLauncher};
 pub(crate) use self::estate::Estate;
 pub(crate) use self::seat::{Answer, Message, Port, Row, Seat, ask, port};
-use crate::child::{Extra, Fate, Launch, Live, Start, StartFailure};
+use crate::child::{Extra, Fate, Launch, Live, Need, Start, StartFailure};
+use crate::exit::Exit;
+use crate::health::Pulse;
 use crate::inbox::Taken;
-use crate::report::About;
+use crate::report::{About, Decision};
 use crate::restart::{
-    ChildKey, ChildRow, Core, Effect, Event, Incarnation, Reply, Request, RequestId, Target,
-    TimerId,
+    ChildKey, ChildRow, ChildState, Core, Effect, Event, Incarnation, Reply, Request, RequestId,
+    Target, TimerId,
 };
 use crate::spec::ChildId;
 
 /// A boxed core over real children.
 pub(crate) type AnyCore = Box<dyn Core<Start> + Send>;
 
+/// An incarnation that is starting or up.
+struct Running {
+    about: About,
+    live: Live,
+    /// For as long as it is here, the supervisor's own end waits for it.
+    leash: Leash,
+}
+
+type Leash = Arc<Mutex<Option<mpsc::Sender<Infallible>>>>;
+
 struct Shell {
     core: AnyCore,
     frame: Arc<Frame>,
     myself: ActorRef<Message>,
     origin: tokio::time::Instant,
-    live: BTreeMap<ChildKey, (Incarnation, Live)>,
+    live: BTreeMap<ChildKey, Running>,
+    /// Those that were given up and have not ended yet.
+    lost: BTreeMap<(ChildKey, Incarnation), (About, Live)>,
+    /// What some child depends on, and is being watched.
+    needs: BTreeSet<Arc<str>>,
     /// What the start that is being told of handed over.
     extra: Option<(ChildKey, Extra)>,
     waiting: HashMap<RequestId, oneshot::Sender<Answer>>,
     timers: HashMap<TimerId, AbortHandle>,
+    /// What is still to be told to the core, and whether somebody is at it.
+    events: VecDeque<Event<Start>>,
+    is_applying: bool,
     next_request: u64,
     #[cfg(feature = "testing")]
     held: Option<Vec<Message>>,
@@ -46,8 +66,8 @@ struct Shell {
 impl Drop for Shell {
     /// Killed: its children die with it, the last first. The actor library's own links would kill them in the order of a hash.
     fn drop(&mut self) {
-        for (_, live) in self.live.values().rev() {
-            live.kill();
+        for running in self.live.values().rev() {
+            running.live.remove();
         }
     }
 }
@@ -65,19 +85,30 @@ impl Shell {
                 frame.inboxes.meet(row.key, about, &*start.launcher);
             }
         }
-        Self {
+        let mut shell = Self {
             core: made.core,
             frame,
             myself,
             origin: tokio::time::Instant::now(),
             live: BTreeMap::new(),
+            lost: BTreeMap::new(),
+            needs: BTreeSet::new(),
             extra: None,
             waiting: HashMap::new(),
             timers: HashMap::new(),
+            events: VecDeque::new(),
+            is_applying: false,
             next_request: 0,
             #[cfg(feature = "testing")]
             held: None,
+        };
+        if shell.frame.inboxes.ambient.is_restrained() {
+            shell.core.restrain();
         }
+        made.starts
+            .iter()
+            .for_each(|start| shell.watch(&start.needs));
+        shell
     }
 
     #[cfg(feature = "testing")]
@@ -113,12 +144,20 @@ impl Shell {
             Message::Rows(reply) => drop(reply.send(self.rows())),
             Message::Kill(target, reply) => drop(reply.send(self.kill(&target))),
             Message::Stop => self.apply(Event::Stop),
+            Message::Need(need, is_there) => self.apply(Event::Need(need, is_there)),
+            Message::NeedGone(need) => {
+                self.needs.remove(&need);
+                self.apply(Event::Need(need, true));
+            }
             #[cfg(feature = "testing")]
             Message::Hold(_) | Message::Release => {}
         }
     }
 
     fn fate(&mut self, key: ChildKey, incarnation: Incarnation, fate: Fate) {
+        if self.lost.contains_key(&(key, incarnation)) {
+            return self.fate_of_lost(key, incarnation, fate);
+        }
         let event = match fate {
             Fate::Started(extra) => {
                 self.extra = extra.map(|extra| (key, extra));
@@ -140,12 +179,35 @@ impl Shell {
         self.apply(event);
     }
 
-    fn live(&self, key: ChildKey, incarnation: Incarnation) -> Option<&Live> {
-        let (of, live) = self.live.get(&key)?;
-        (*of == incarnation).then_some(live)
+    /// What comes of one that was given up concerns nobody any more.
+    fn fate_of_lost(&mut self, key: ChildKey, incarnation: Incarnation, fate: Fate) {
+        let exit = match fate {
+            Fate::Started(_) => return,
+            Fate::StartFailed(failure) => Exit::Failed(failure.reason),
+            Fate::InboxTaken => Exit::Killed,
+            Fate::Declined => Exit::Normal,
+            Fate::Exited(exit) => exit,
+        };
+        if let Some((about, _)) = self.lost.remove(&(key, incarnation)) {
+            self.report(Decision::LostEnded(about, exit));
+        }
     }
 
-    fn ask(&mut self, request: Request<Start>, reply: oneshot::Sender<Answer>) {
+    fn live(&self, key: ChildKey, incarnation: Incarnation) -> Option<&Live> {
+        let running = self.live.get(&key)?;
+        (running.about.incarnation == incarnation).then_some(&running.live)
+    }
+
+    fn report(&self, decision: Decision) {
+        let inboxes = &self.frame.inboxes;
+        inboxes.ambient.report(&inboxes.path, decision);
+    }
+
+    fn ask(&mut self, mut request: Request<Start>, reply: oneshot::Sender<Answer>) {
+        if let Request::Add(plan, start) = &mut request {
+            plan.needs = start.needs_of();
+            self.watch(&start.needs);
+        }
         let id = RequestId(self.next_request);
         self.next_request += 1;
         self.waiting.insert(id, reply);
@@ -153,13 +215,14 @@ impl Shell {
     }
 
     fn rows(&self) -> Vec<Row> {
-        let with = |row: ChildRow| Row {
-            inbox: self.frame.inboxes.depth(row.key),
-            port: self
-                .live
-                .get(&row.key)
-                .and_then(|(_, live)| live.port().cloned()),
-            row,
+        let with = |row: ChildRow| {
+            let live = self.live.get(&row.key).map(|running| &running.live);
+            Row {
+                inbox: self.frame.inboxes.depth(row.key),
+                port: live.and_then(|live| live.port().cloned()),
+                under_way: live.map(|live| live.pulse.under_way()).unwrap_or_default(),
+                row,
+            }
         };
         let rows = self.core.rows(self.origin.elapsed());
         rows.into_iter().map(with).collect()
@@ -177,14 +240,20 @@ impl Shell {
                 live.find(|(key, _)| is_meant(key)).map(|(_, live)| live)
             }
         };
-        live.inspect(|(_, live)| live.kill()).is_some()
+        live.inspect(|running| running.live.kill()).is_some()
     }
 
+    /// Performs what follows from an event. What an effect leads to comes after all effects that were decided before it.
     fn apply(&mut self, event: Event<Start>) {
-        let effects = self.core.apply(self.origin.elapsed(), event);
-        for effect in effects {
-            self.perform(effect);
+        self.events.push_back(event);
+        if std::mem::replace(&mut self.is_applying, true) {
+            return;
         }
+        while let Some(event) = self.events.pop_front() {
+            let effects = self.core.apply(self.origin.elapsed(), event);
+            effects.into_iter().for_each(|effect| self.perform(effect));
+        }
+        self.is_applying = false;
     }
 
     fn perform(&mut self, effect: Effect<Start>) {
@@ -193,9 +262,7 @@ impl Shell {
             Effect::RequestStop(key, incarnation) => {
                 self.live(key, incarnation).map(Live::request_stop);
             }
-            Effect::Kill(key, incarnation) => {
-                self.live(key, incarnation).map(Live::kill);
-            }
+            Effect::Kill(key, incarnation) => self.kill_by_rule(key, incarnation),
             Effect::Arm(timer, after) => self.arm(timer, after),
             Effect::Disarm(timer) => {
                 self.timers.remove(&timer).inspect(AbortHandle::abort);
@@ -203,9 +270,25 @@ impl Shell {
             Effect::Reply(request, reply) => self.reply(request, reply),
             Effect::Down(key, outlook) => self.frame.inboxes.down(key, outlook),
             Effect::Forget(key) => self.frame.inboxes.forget(key),
-            Effect::Report(decision) => {
-                let inboxes = &self.frame.inboxes;
-                inboxes.ambient.report(&inboxes.path, decision);
+            Effect::Report(decision) => self.report(decision),
+            Effect::Examine(key, incarnation) => {
+                let vitals = self.live(key, incarnation).map(|live| live.pulse.vitals());
+                if let Some(vitals) = vitals {
+                    self.apply(Event::Vitals(key, incarnation, vitals));
+                }
+            }
+            Effect::Nudge(key, incarnation) => {
+                let live = self.live(key, incarnation);
+                live.inspect(|live| live.pulse.nudge());
+            }
+            Effect::Cancel(key, incarnation) => {
+                let live = self.live(key, incarnation);
+                live.inspect(|live| live.pulse.cancel());
+            }
+            Effect::Abandon(key, incarnation) => self.abandon(key, incarnation),
+            Effect::AskLeave(key, incarnation) => {
+                let wait = self.frame.inboxes.ambient.leave();
+                self.apply(Event::Leave(key, incarnation, wait));
             }
             Effect::Ready => {
                 self.frame.inboxes.ready();
@@ -225,6 +308,17 @@ impl Shell {
         }
     }
 
+    /// Kills one that is to stop, or one that hangs.
+    fn kill_by_rule(&self, key: ChildKey, incarnation: Incarnation) {
+        let is_stopping = self.core.state(key) == Some(ChildState::Stopping);
+        let kill = if is_stopping {
+            Live::remove
+        } else {
+            Live::kill
+        };
+        self.live(key, incarnation).map(kill);
+    }
+
     fn start(&mut self, key: ChildKey, incarnation: Incarnation, id: ChildId, start: &Start) {
         let Some(plan) = self.core.plan(key) else {
             return;
@@ -236,21 +330,58 @@ impl Shell {
             incarnation,
             restart: plan.restart,
         };
+        let pulse = plan.hang.as_ref().map(|_| Pulse::watched());
         inboxes.meet(key, about.clone(), &*start.launcher);
-        let (supervisor, alive) = (self.myself.clone(), self.frame.alive.clone());
+        let supervisor = self.myself.clone();
+        let leash = Leash::new(Mutex::new(Some(self.frame.alive.clone())));
+        let held = leash.clone();
         let launch = Launch {
             ambient: inboxes.ambient.clone(),
             supervisor: inboxes.path.clone(),
             path,
-            about,
+            about: about.clone(),
             estate: inboxes.estate_of(key),
+            pulse: pulse.unwrap_or_default(),
             fate: Arc::new(move |fate| {
-                let _alive = &alive;
+                let _held = &held;
                 let _ = supervisor.cast(Message::Fate(key, incarnation, fate));
             }),
         };
         if let Some(live) = start.launcher.launch(launch) {
-            self.live.insert(key, (incarnation, live));
+            let running = Running { about, live, leash };
+            self.live.insert(key, running);
+        }
+    }
+
+    fn abandon(&mut self, key: ChildKey, incarnation: Incarnation) {
+        let Some(running) = self.live.remove(&key) else {
+            return;
+        };
+        running.live.abandon();
+        let mut leash = running.leash.lock().unwrap_or_else(PoisonError::into_inner);
+        leash.take();
+        drop(leash);
+        let lost = (running.about, running.live);
+        self.lost.insert((key, incarnation), lost);
+    }
+
+    /// Hears of it whenever something that a child depends on comes or goes.
+    fn watch(&mut self, needs: &[Need]) {
+        for (need, available) in needs {
+            if !self.needs.insert(need.clone()) {
+                continue;
+            }
+            let (need, mut available) = (need.clone(), available.clone());
+            let is_there = *available.borrow_and_update();
+            self.apply(Event::Need(need.clone(), is_there));
+            let myself = self.myself.clone();
+            self.frame.attached.spawn(async move {
+                while available.changed().await.is_ok() {
+                    let is_there = *available.borrow_and_update();
+                    let _ = myself.cast(Message::Need(need.clone(), is_there));
+                }
+                let _ = myself.cast(Message::NeedGone(need));
+            });
         }
     }
 

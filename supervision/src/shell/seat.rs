@@ -15,6 +15,9 @@ use crate::restart::{
 pub(crate) enum Message {
     Fate(ChildKey, Incarnation, Fate),
     Timer(TimerId),
+    Need(Arc<str>, bool),
+    /// Nobody says any more whether it is there.
+    NeedGone(Arc<str>),
     Ask(Request<Start>, oneshot::Sender<Answer>),
     Rows(oneshot::Sender<Vec<Row>>),
     Kill(Target, oneshot::Sender<bool>),
@@ -44,6 +47,7 @@ pub(crate) struct Row {
     pub(crate) row: ChildRow,
     pub(crate) inbox: Option<(usize, usize)>,
     pub(crate) port: Option<Port>,
+    pub(crate) under_way: Vec<Arc<str>>,
 }
 
 /// The mailbox of one incarnation of a supervisor, and how that ended.

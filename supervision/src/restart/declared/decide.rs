@@ -1,19 +1,24 @@
 //! What follows from the end of a child.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::{ChildKey, Pending, SupervisorCore, Then, Why};
 use crate::exit::Exit;
+use crate::health::Vitals;
 use crate::report::Decision;
 use crate::restart::child::Child;
-use crate::restart::event::{Availability, ChildState, Incarnation, TimerId};
-use crate::restart::ledger::ended_early;
+use crate::restart::event::{Availability, ChildState, Effect, Hold, Incarnation, TimerId};
 use crate::strategy::Strategy;
 
 impl<P: Clone> SupervisorCore<P> {
     pub(super) fn exited(&mut self, key: ChildKey, incarnation: Incarnation, exit: Exit) {
         let now = self.ledger.now;
-        let Some(child) = self.child(key, incarnation) else {
+        let child = self.children.get_mut(&key);
+        let Some(child) = child.filter(|child| child.incarnation == incarnation) else {
             return;
         };
+        let exit = child.taken(exit, &mut self.ledger);
         match child.state {
             ChildState::Running => {
                 child.state = ChildState::Down;
@@ -21,7 +26,10 @@ impl<P: Clone> SupervisorCore<P> {
                 self.pending
                     .push_back(Pending::Exited(key, incarnation, exit));
             }
-            ChildState::Starting => self.start_failed(key, incarnation, ended_early(&exit)),
+            ChildState::Starting => {
+                let reason = child.not_up(&exit);
+                self.start_failed(key, incarnation, reason);
+            }
             ChildState::Stopping => self.stopped(key, exit),
             _ => {}
         }
@@ -67,7 +75,14 @@ impl<P: Clone> SupervisorCore<P> {
             return;
         };
         child.state = ChildState::Restarting;
-        let Some(wait) = self.ledger.charge(key, child, self.flags.strategy) else {
+        let wait = if let Some(need) = self.ledger.missing(&child.plan) {
+            self.ledger.park(child, need);
+            self.ledger
+                .push(Effect::Down(key, Availability::Restarting));
+            Duration::ZERO
+        } else if let Some(wait) = self.ledger.charge(key, child, self.flags.strategy) {
+            wait
+        } else {
             let exit = self.ledger.give_up(child);
             self.take_down(key, Availability::Undecided);
             return self.shut_down(exit);
@@ -84,7 +99,8 @@ impl<P: Clone> SupervisorCore<P> {
         self.stop_all(others, Then::Group { origin: key, wait });
     }
 
-    pub(super) fn start_group(&mut self, origin: ChildKey) {
+    /// Those that are started again with this one.
+    fn group(&self, origin: ChildKey) -> Vec<ChildKey> {
         let concerned = match self.flags.strategy {
             Strategy::OneForOne => self.children.range(origin..=origin),
             Strategy::RestForOne => self.children.range(origin..),
@@ -92,13 +108,30 @@ impl<P: Clone> SupervisorCore<P> {
         };
         let is_down =
             |child: &Child<P>| matches!(child.state, ChildState::Stopped | ChildState::Restarting);
-        let group: Vec<_> = concerned
-            .filter(|(_, child)| is_down(child))
-            .map(|(key, _)| *key)
-            .collect();
+        let down = concerned.filter(|(_, child)| is_down(child));
+        down.map(|(key, _)| *key).collect()
+    }
+
+    /// Starts them, unless something that one of them depends on is missing, or the whole tree restarts too much.
+    pub(super) fn come_back(&mut self, origin: ChildKey) {
+        let group = self.group(origin);
+        let missing = |key: &ChildKey| self.ledger.missing(&self.children[key].plan);
+        let missing = group.iter().find_map(missing);
+        let Some(child) = self.children.get_mut(&origin) else {
+            return;
+        };
+        match missing {
+            Some(need) => self.ledger.park(child, need),
+            None if self.ledger.has_leave(origin, child) => self.start_group(origin, group),
+            None => {}
+        }
+    }
+
+    fn start_group(&mut self, origin: ChildKey, group: Vec<ChildKey>) {
         // Whoever is not reached, because one before it fails, is down and no longer about to be restarted.
         if let Some(child) = self.children.get_mut(&origin) {
             child.state = ChildState::Stopped;
+            (child.hold, child.has_leave) = (None, false);
             self.ledger.disarm(child.timer.take());
         }
         self.start_all(group, Why::Restart);
@@ -116,10 +149,66 @@ impl<P: Clone> SupervisorCore<P> {
     }
 
     pub(super) fn backoff_over(&mut self, key: ChildKey, timer: TimerId) {
-        let is_due =
-            |child: &Child<P>| child.state == ChildState::Restarting && child.timer == Some(timer);
-        if self.children.get(&key).is_some_and(is_due) {
-            self.start_group(key);
+        let is_due = |child: &&mut Child<P>| {
+            child.state == ChildState::Restarting && child.timer == Some(timer)
+        };
+        if let Some(child) = self.children.get_mut(&key).filter(is_due) {
+            child.timer = None;
+            self.come_back(key);
+        }
+    }
+
+    /// What its restart waited for is there.
+    pub(super) fn released(&mut self, key: ChildKey) {
+        let waits =
+            |child: &Child<P>| child.state == ChildState::Restarting && child.timer.is_none();
+        if self.children.get(&key).is_some_and(waits) {
+            self.come_back(key);
+        }
+    }
+
+    pub(super) fn need(&mut self, need: Arc<str>, is_there: bool) {
+        if is_there {
+            let hold = Some(Hold::Need(need.clone()));
+            let waiting = self.children.iter().filter(|(_, child)| child.hold == hold);
+            let waiting = waiting.map(|(key, _)| Pending::Released(*key));
+            self.pending.extend(waiting);
+        }
+        self.ledger.need(need, is_there);
+    }
+
+    pub(super) fn leave(&mut self, key: ChildKey, incarnation: Incarnation, wait: Duration) {
+        let child = self.children.get_mut(&key);
+        let Some(child) = child.filter(|child| child.incarnation == incarnation) else {
+            return;
+        };
+        if child.hold == Some(Hold::Storm) && !child.has_leave {
+            self.ledger.leave(key, child, wait);
+            self.pending.push_back(Pending::Released(key));
+        }
+    }
+
+    pub(super) fn vitals(&mut self, key: ChildKey, incarnation: Incarnation, vitals: &Vitals) {
+        let child = self.children.get_mut(&key);
+        let is_meant = |child: &&mut Child<P>| {
+            child.incarnation == incarnation && child.state == ChildState::Running
+        };
+        if let Some(child) = child.filter(is_meant) {
+            child.examined(key, vitals, &mut self.ledger);
+        }
+    }
+
+    /// Looks at a child whose time has come.
+    pub(super) fn look(&mut self, key: ChildKey, is_lost: bool) {
+        let Some(child) = self.children.get_mut(&key) else {
+            return;
+        };
+        let incarnation = child.incarnation;
+        if is_lost {
+            let exit = child.lose(key, &mut self.ledger);
+            self.exited(key, incarnation, exit);
+        } else {
+            self.ledger.push(Effect::Examine(key, incarnation));
         }
     }
 }

@@ -45,6 +45,7 @@ enum Pending<P> {
     Request(RequestId, Request<P>),
     TryAgain(ChildKey, Incarnation),
     BackoffOver(ChildKey, TimerId),
+    Released(ChildKey),
 }
 
 /// What it is in the middle of.
@@ -151,11 +152,15 @@ impl<P: Clone> SupervisorCore<P> {
         let Some(Some(key)) = self.ledger.fired(timer) else {
             return;
         };
-        let Some(child) = self.children.get(&key) else {
+        let Some(child) = self.children.get_mut(&key) else {
             return;
         };
+        if let Some(is_lost) = child.is_looked_at(timer) {
+            return self.look(key, is_lost);
+        }
         match child.state {
-            ChildState::Stopping => self.ledger.push(Effect::Kill(key, child.incarnation)),
+            ChildState::Starting => child.late(key, &mut self.ledger),
+            ChildState::Stopping => child.kill(key, &mut self.ledger),
             ChildState::Restarting => self.pending.push_back(Pending::BackoffOver(key, timer)),
             _ => {}
         }
@@ -178,6 +183,7 @@ impl<P: Clone> SupervisorCore<P> {
             }
             Pending::TryAgain(key, incarnation) => self.try_again(key, incarnation),
             Pending::BackoffOver(key, timer) => self.backoff_over(key, timer),
+            Pending::Released(key) => self.released(key),
         }
     }
 }
@@ -196,6 +202,9 @@ impl<P: Clone> Core<P> for SupervisorCore<P> {
             Event::Timer(timer) => self.timer(timer),
             Event::Request(request, wish) => self.requested(request, wish),
             Event::Stop => self.stop_requested(),
+            Event::Need(need, is_there) => self.need(need, is_there),
+            Event::Vitals(key, incarnation, vitals) => self.vitals(key, incarnation, &vitals),
+            Event::Leave(key, incarnation, wait) => self.leave(key, incarnation, wait),
         }
         self.take_turns();
         self.ledger.take()
@@ -208,5 +217,13 @@ impl<P: Clone> Core<P> for SupervisorCore<P> {
 
     fn plan(&self, key: ChildKey) -> Option<&Plan> {
         self.children.get(&key).map(|child| &child.plan)
+    }
+
+    fn state(&self, key: ChildKey) -> Option<ChildState> {
+        self.children.get(&key).map(|child| child.state)
+    }
+
+    fn restrain(&mut self) {
+        self.ledger.is_restrained = true;
     }
 }

@@ -58,14 +58,14 @@ impl<P: Clone> SupervisorCore<P> {
     }
 
     pub(super) fn started(&mut self, key: ChildKey, incarnation: Incarnation) {
-        let now = self.ledger.now;
-        let Some(child) = self.child(key, incarnation) else {
+        let child = self.children.get_mut(&key);
+        let Some(child) = child.filter(|child| child.incarnation == incarnation) else {
             return;
         };
         if child.state != ChildState::Starting {
-            return;
+            return child.up_late(&mut self.ledger);
         }
-        child.up(now);
+        child.up(key, &mut self.ledger);
         let about = child.about();
         self.ledger.report(Decision::Started(about));
         self.answer(Reply::Started(key, incarnation));
@@ -96,12 +96,14 @@ impl<P: Clone> SupervisorCore<P> {
         reason: Arc<str>,
     ) {
         let now = self.ledger.now;
-        let Some(child) = self.child(key, incarnation) else {
+        let child = self.children.get_mut(&key);
+        let Some(child) = child.filter(|child| child.incarnation == incarnation) else {
             return;
         };
         match child.state {
             ChildState::Stopping => self.stopped(key, Exit::Failed(reason)),
             ChildState::Starting => {
+                child.disarm(&mut self.ledger);
                 child.ended(now, Exit::Failed(reason.clone()));
                 let about = child.about();
                 self.ledger
@@ -140,7 +142,7 @@ impl<P: Clone> SupervisorCore<P> {
             return;
         };
         child.state = ChildState::Restarting;
-        if child.plan.backoff.is_some() {
+        if child.is_charged_at_once() {
             self.restart(key);
         } else {
             self.pending.push_back(Pending::TryAgain(key, incarnation));

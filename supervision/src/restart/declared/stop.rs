@@ -4,7 +4,7 @@ use std::mem;
 
 use super::{ChildKey, Pending, SupervisorCore, Then, Why, Work};
 use crate::exit::Exit;
-use crate::restart::event::{AdminError, Availability, ChildState, Effect, Reply};
+use crate::restart::event::{AdminError, Availability, ChildState, Effect, Hold, Reply};
 
 impl<P: Clone> SupervisorCore<P> {
     pub(super) fn stop_all(&mut self, children: Vec<ChildKey>, then: Then) {
@@ -85,9 +85,10 @@ impl<P: Clone> SupervisorCore<P> {
                 self.work = Work::Over;
                 self.ledger.push(Effect::BootFailed(child, reason));
             }
-            Then::Group { origin, wait } if wait.is_zero() => self.start_group(origin),
+            Then::Group { origin, wait } if wait.is_zero() => self.come_back(origin),
             Then::Group { origin, wait } => {
                 if let Some(child) = self.children.get_mut(&origin) {
+                    child.hold = Some(Hold::Backoff(self.ledger.now.saturating_add(wait)));
                     child.timer = Some(self.ledger.arm(Some(origin), wait));
                 }
             }
@@ -104,7 +105,8 @@ impl<P: Clone> SupervisorCore<P> {
         let Some(child) = self.children.get_mut(&key) else {
             return;
         };
-        self.ledger.disarm(child.timer.take());
+        child.disarm(&mut self.ledger);
+        (child.hold, child.has_leave) = (None, false);
         child.state = ChildState::Stopped;
         let is_temporary = child.is_temporary();
         let outlook = match outlook {
@@ -118,8 +120,8 @@ impl<P: Clone> SupervisorCore<P> {
     }
 
     pub(super) fn forget(&mut self, key: ChildKey) {
-        if let Some(child) = self.children.remove(&key) {
-            self.ledger.disarm(child.timer);
+        if let Some(mut child) = self.children.remove(&key) {
+            child.disarm(&mut self.ledger);
             self.ids.remove(&child.plan.id);
             self.ledger.push(Effect::Forget(key));
         }

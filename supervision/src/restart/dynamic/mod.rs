@@ -4,15 +4,17 @@ mod start;
 mod stop;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::child::Child;
 use super::event::{
-    AdminError, ChildKey, ChildRow, ChildState, Core, Effect, Event, Incarnation, Request,
-    RequestId, TimerId,
+    AdminError, Availability, ChildKey, ChildRow, ChildState, Core, Effect, Event, Hold,
+    Incarnation, Request, RequestId, TimerId,
 };
-use super::ledger::{Ledger, ended_early};
+use super::ledger::Ledger;
 use crate::exit::Exit;
+use crate::health::Vitals;
 use crate::report::{About, Decision};
 use crate::spec::{Plan, SpecError};
 use crate::strategy::{Flags, Strategy};
@@ -84,11 +86,17 @@ impl<P: Clone> DynamicCore<P> {
 
     fn exited(&mut self, key: ChildKey, incarnation: Incarnation, exit: Exit) {
         let now = self.ledger.now;
-        let Some(Instance { child, .. }) = self.instance(key, incarnation) else {
+        let instance = self.instances.get_mut(&key);
+        let is_meant = |one: &&mut Instance<P>| one.child.incarnation == incarnation;
+        let Some(Instance { child, .. }) = instance.filter(is_meant) else {
             return;
         };
+        let exit = child.taken(exit, &mut self.ledger);
         match child.state {
-            ChildState::Starting => self.start_failed(key, incarnation, ended_early(&exit)),
+            ChildState::Starting => {
+                let reason = child.not_up(&exit);
+                self.start_failed(key, incarnation, reason);
+            }
             ChildState::Running => {
                 let (decision, about) = (child.end_decision(&exit), child.about());
                 let restarts = child.restarts_after(&exit);
@@ -119,9 +127,18 @@ impl<P: Clone> DynamicCore<P> {
             return;
         };
         child.state = ChildState::Restarting;
+        if let Some(need) = self.ledger.missing(&child.plan) {
+            self.ledger.park(child, need);
+            return self
+                .ledger
+                .push(Effect::Down(key, Availability::Restarting));
+        }
         match self.ledger.charge(key, child, Strategy::OneForOne) {
-            Some(wait) if wait.is_zero() => self.start(key),
-            Some(wait) => child.timer = Some(self.ledger.arm(Some(key), wait)),
+            Some(wait) if wait.is_zero() => self.come_back(key),
+            Some(wait) => {
+                child.hold = Some(Hold::Backoff(self.ledger.now.saturating_add(wait)));
+                child.timer = Some(self.ledger.arm(Some(key), wait));
+            }
             None => {
                 let exit = self.ledger.give_up(child);
                 self.remove(key);
@@ -133,11 +150,71 @@ impl<P: Clone> DynamicCore<P> {
     fn timer(&mut self, timer: TimerId) {
         match self.ledger.fired(timer) {
             Some(None) => self.keys().into_iter().for_each(|key| self.kill(key)),
-            Some(Some(key)) => match self.instances.get(&key).map(|one| one.child.state) {
-                Some(ChildState::Restarting) => self.start(key),
-                _ => self.kill(key),
-            },
+            Some(Some(key)) => self.timer_of(key, timer),
             None => {}
+        }
+    }
+
+    fn timer_of(&mut self, key: ChildKey, timer: TimerId) {
+        let Some(Instance { child, .. }) = self.instances.get_mut(&key) else {
+            return;
+        };
+        let incarnation = child.incarnation;
+        match (child.is_looked_at(timer), child.state) {
+            (Some(true), _) => {
+                let exit = child.lose(key, &mut self.ledger);
+                self.exited(key, incarnation, exit);
+            }
+            (Some(false), _) => self.ledger.push(Effect::Examine(key, incarnation)),
+            (None, ChildState::Restarting) => {
+                child.timer = None;
+                self.come_back(key);
+            }
+            (None, ChildState::Starting) => child.late(key, &mut self.ledger),
+            (None, _) => self.kill(key),
+        }
+    }
+
+    /// Starts it again, unless something it depends on is missing, or the whole tree restarts too much.
+    fn come_back(&mut self, key: ChildKey) {
+        let Some(Instance { child, .. }) = self.instances.get_mut(&key) else {
+            return;
+        };
+        match self.ledger.missing(&child.plan) {
+            Some(need) => self.ledger.park(child, need),
+            None if self.ledger.has_leave(key, child) => self.start(key),
+            None => {}
+        }
+    }
+
+    fn need(&mut self, need: Arc<str>, is_there: bool) {
+        self.ledger.need(need.clone(), is_there);
+        let hold = Some(Hold::Need(need));
+        let waits = |(_, one): &(_, &Instance<P>)| is_there && one.child.hold == hold;
+        let waiting = self.instances.iter().filter(waits);
+        let waiting: Vec<_> = waiting.map(|(key, _)| *key).collect();
+        waiting.into_iter().for_each(|key| self.come_back(key));
+    }
+
+    fn leave(&mut self, key: ChildKey, incarnation: Incarnation, wait: Duration) {
+        let Some(Instance { child, .. }) = self.instances.get_mut(&key) else {
+            return;
+        };
+        let waits = child.hold == Some(Hold::Storm) && !child.has_leave;
+        if child.incarnation == incarnation && waits {
+            self.ledger.leave(key, child, wait);
+            if wait.is_zero() {
+                self.come_back(key);
+            }
+        }
+    }
+
+    fn vitals(&mut self, key: ChildKey, incarnation: Incarnation, vitals: &Vitals) {
+        let Some(Instance { child, .. }) = self.instances.get_mut(&key) else {
+            return;
+        };
+        if child.incarnation == incarnation && child.state == ChildState::Running {
+            child.examined(key, vitals, &mut self.ledger);
         }
     }
 
@@ -179,6 +256,9 @@ impl<P: Clone> Core<P> for DynamicCore<P> {
             Event::Timer(timer) => self.timer(timer),
             Event::Request(request, wish) => self.requested(request, wish),
             Event::Stop => self.shut_down(Exit::SHUTDOWN),
+            Event::Need(need, is_there) => self.need(need, is_there),
+            Event::Vitals(key, incarnation, vitals) => self.vitals(key, incarnation, &vitals),
+            Event::Leave(key, incarnation, wait) => self.leave(key, incarnation, wait),
         }
         self.end_if_empty();
         self.ledger.take()
@@ -191,5 +271,13 @@ impl<P: Clone> Core<P> for DynamicCore<P> {
 
     fn plan(&self, key: ChildKey) -> Option<&Plan> {
         self.instances.get(&key).map(|one| &one.child.plan)
+    }
+
+    fn state(&self, key: ChildKey) -> Option<ChildState> {
+        self.instances.get(&key).map(|one| one.child.state)
+    }
+
+    fn restrain(&mut self) {
+        self.ledger.is_restrained = true;
     }
 }

@@ -43,14 +43,15 @@ impl<P: Clone> DynamicCore<P> {
     }
 
     pub(super) fn started(&mut self, key: ChildKey, incarnation: Incarnation) {
-        let now = self.ledger.now;
-        let Some(instance) = self.instance(key, incarnation) else {
+        let instance = self.instances.get_mut(&key);
+        let is_meant = |one: &&mut Instance<P>| one.child.incarnation == incarnation;
+        let Some(instance) = instance.filter(is_meant) else {
             return;
         };
         if instance.child.state != ChildState::Starting {
-            return;
+            return instance.child.up_late(&mut self.ledger);
         }
-        instance.child.up(now);
+        instance.child.up(key, &mut self.ledger);
         let (about, adding) = (instance.child.about(), instance.adding.take());
         self.ledger.report(Decision::Started(about));
         if let Some(request) = adding {
@@ -83,12 +84,15 @@ impl<P: Clone> DynamicCore<P> {
         reason: Arc<str>,
     ) {
         let now = self.ledger.now;
-        let Some(instance) = self.instance(key, incarnation) else {
+        let instance = self.instances.get_mut(&key);
+        let is_meant = |one: &&mut Instance<P>| one.child.incarnation == incarnation;
+        let Some(instance) = instance.filter(is_meant) else {
             return;
         };
         match instance.child.state {
             ChildState::Stopping => self.stopped(key, &Exit::Failed(reason)),
             ChildState::Starting => {
+                instance.child.disarm(&mut self.ledger);
                 instance.child.ended(now, Exit::Failed(reason.clone()));
                 let (about, adding) = (instance.child.about(), instance.adding.take());
                 self.ledger

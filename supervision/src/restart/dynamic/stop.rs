@@ -43,10 +43,10 @@ impl<P: Clone> DynamicCore<P> {
 
     /// Nothing of it is left, and its record goes too.
     pub(super) fn remove(&mut self, key: ChildKey) {
-        let Some(instance) = self.instances.remove(&key) else {
+        let Some(mut instance) = self.instances.remove(&key) else {
             return;
         };
-        self.ledger.disarm(instance.child.timer);
+        instance.child.disarm(&mut self.ledger);
         self.ledger.push(Effect::Down(key, Availability::Stopped));
         self.ledger.push(Effect::Forget(key));
         if let Some(request) = instance.adding {
@@ -85,10 +85,10 @@ impl<P: Clone> DynamicCore<P> {
     }
 
     pub(super) fn kill(&mut self, key: ChildKey) {
-        if let Some(Instance { child, .. }) = self.instances.get(&key)
+        if let Some(Instance { child, .. }) = self.instances.get_mut(&key)
             && child.state == ChildState::Stopping
         {
-            self.ledger.push(Effect::Kill(key, child.incarnation));
+            child.kill(key, &mut self.ledger);
         }
     }
 }

@@ -190,6 +190,12 @@ impl Theatre {
             Effect::Ready => self.boot = Some(Ok(())),
             Effect::BootFailed(child, _) => self.boot = Some(Err(child.to_string())),
             Effect::Exit(exit) => self.exit = Some(exit),
+            // Beyond OTP: no scenario switches any of it on.
+            Effect::Examine(..)
+            | Effect::Nudge(..)
+            | Effect::Cancel(..)
+            | Effect::Abandon(..)
+            | Effect::AskLeave(..) => {}
             Effect::Disarm(_) | Effect::Down(..) | Effect::Forget(_) | Effect::Report(_) => {}
         }
     }

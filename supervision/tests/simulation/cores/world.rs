@@ -1,14 +1,14 @@
 //! The world around a core: processes, timers, and a mailbox.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use supervision::restart::{
     ChildKey, Core, Event, Incarnation, Request, RequestId, Target, TimerId,
 };
-use supervision::{ChildId, Exit, Flags};
+use supervision::{ChildId, Exit, Flags, Plan};
 
-use super::plan;
+use super::{NEEDS, plan};
 
 /// One life, as it really is.
 #[derive(Debug, Default)]
@@ -50,6 +50,14 @@ pub(super) struct World<C> {
     pub(super) answered: HashMap<RequestId, u32>,
     pub(super) restarts: Vec<Duration>,
     pub(super) has_backoff: bool,
+    /// Restarts that are forgiven to single children, all together.
+    pub(super) budgets: usize,
+    /// Those that were given up and still run.
+    pub(super) lost: Vec<(ChildKey, Incarnation)>,
+    /// What is not available.
+    pub(super) missing: BTreeSet<&'static str>,
+    /// From here on nobody hangs.
+    pub(super) is_settling: bool,
     pub(super) is_ready: bool,
     /// From here on nothing may be started.
     pub(super) is_ending: bool,
@@ -97,6 +105,10 @@ impl<C: Core<()>> World<C> {
             answered: HashMap::new(),
             restarts: Vec::new(),
             has_backoff: false,
+            budgets: 0,
+            lost: Vec::new(),
+            missing: BTreeSet::new(),
+            is_settling: false,
             is_ready: false,
             is_ending: false,
             is_over: false,
@@ -104,20 +116,25 @@ impl<C: Core<()>> World<C> {
             history: Vec::new(),
         };
         let rows = world.core.rows(Duration::ZERO);
-        world.has_backoff = rows.iter().any(|row| {
-            world
-                .core
-                .plan(row.key)
-                .is_some_and(|plan| plan.backoff.is_some())
-        });
+        for row in rows {
+            let plan = world.core.plan(row.key).expect("a plan").clone();
+            world.meet(&plan);
+        }
         world
     }
 
-    pub(super) fn run(mut self) {
+    fn meet(&mut self, plan: &Plan) {
+        self.has_backoff |= plan.backoff.is_some();
+        self.budgets += plan.budget.map_or(0, |budget| budget.restarts as usize);
+    }
+
+    /// How many events there were.
+    pub(super) fn run(mut self) -> usize {
         for _ in 0..self.random.u32(5..60) {
             match self.random.u32(0..20) {
                 0..10 => self.deliver(),
-                10..15 => self.befall(),
+                10..14 => self.befall(),
+                14 => self.come_or_go(),
                 15..17 => self.fire(),
                 17..19 => self.request(),
                 _ if self.random.u32(0..4) == 0 => self.send(Event::Stop),
@@ -127,14 +144,35 @@ impl<C: Core<()>> World<C> {
         self.settle();
         self.check_settled();
         self.check_aftermath();
+        self.history.len()
     }
 
     pub(super) fn send(&mut self, event: Event<()>) {
         self.mailbox.push_back(event);
     }
 
+    /// Something that children may depend on comes or goes.
+    fn come_or_go(&mut self) {
+        let need = NEEDS[self.random.usize(0..NEEDS.len())];
+        let is_there = self.missing.remove(need);
+        if !is_there {
+            self.missing.insert(need);
+        }
+        self.send(Event::Need(need.into(), is_there));
+    }
+
+    /// One that was given up ends after all.
+    fn lost_ends(&mut self) {
+        if let Some((key, incarnation)) = self.lost.pop() {
+            self.send(Event::Exited(key, incarnation, Exit::Killed));
+        }
+    }
+
     /// Something happens to one of the processes.
     fn befall(&mut self) {
+        if self.random.u32(0..8) == 0 {
+            return self.lost_ends();
+        }
         let Some(n) = self.processes.len().checked_sub(1) else {
             return;
         };
@@ -188,7 +226,7 @@ impl<C: Core<()>> World<C> {
                     Target::Key(_) => "t".to_owned(),
                 };
                 let plan = plan(&mut self.random, &name, &flags);
-                self.has_backoff |= plan.backoff.is_some();
+                self.meet(&plan);
                 Request::Add(plan, ())
             }
             2 => Request::Terminate(target),
@@ -217,9 +255,13 @@ impl<C: Core<()>> World<C> {
                 let known = self.known.get_mut(key).expect("a child that was started");
                 known.is_up |= known.incarnation == *incarnation;
             }
-            Event::StartFailed(key, ..) | Event::Declined(key, _) | Event::Exited(key, ..) => {
+            Event::StartFailed(key, incarnation, _)
+            | Event::Declined(key, incarnation)
+            | Event::Exited(key, incarnation, _) => {
                 let known = self.known.get_mut(key).expect("a child that was started");
-                (known.is_alive, known.is_up) = (false, false);
+                if known.incarnation == *incarnation {
+                    (known.is_alive, known.is_up) = (false, false);
+                }
             }
             Event::Timer(timer) => {
                 self.timers.insert(*timer, Timer::Done);
@@ -228,12 +270,20 @@ impl<C: Core<()>> World<C> {
                 self.is_ending = true;
                 self.stop_was_asked = true;
             }
-            Event::Boot | Event::Request(..) => {}
+            Event::Boot
+            | Event::Request(..)
+            | Event::Need(..)
+            | Event::Vitals(..)
+            | Event::Leave(..) => {}
         }
     }
 
     /// Nothing new happens; what is under way comes to its end.
     fn settle(&mut self) {
+        for need in std::mem::take(&mut self.missing) {
+            self.send(Event::Need(need.into(), true));
+        }
+        self.is_settling = true;
         for _ in 0..10_000 {
             if !self.mailbox.is_empty() {
                 self.deliver();

@@ -1,5 +1,8 @@
 //! What must hold of every effect, and of every picture a core gives of itself.
 
+use std::time::Duration;
+
+use supervision::health::Vitals;
 use supervision::report::Decision;
 use supervision::restart::{
     Availability, ChildKey, ChildState, Core, Effect, Event, Incarnation, Reply, RequestId, TimerId,
@@ -38,6 +41,29 @@ impl<C: Core<()>> World<C> {
                     "{timer:?} was not armed"
                 );
             }
+            Effect::Examine(key, incarnation) => {
+                self.expect_alive(key, incarnation);
+                if !self.is_settling {
+                    let vitals = self.vitals();
+                    self.send(Event::Vitals(key, incarnation, vitals));
+                }
+            }
+            Effect::Nudge(key, incarnation) | Effect::Cancel(key, incarnation) => {
+                self.expect_alive(key, incarnation);
+            }
+            Effect::Abandon(key, incarnation) => {
+                self.expect_alive(key, incarnation);
+                self.known.get_mut(&key).expect("a child").is_alive = false;
+                self.known.get_mut(&key).expect("a child").is_up = false;
+                if self.processes.remove(&(key, incarnation)).is_some() {
+                    self.lost.push((key, incarnation));
+                }
+            }
+            Effect::AskLeave(key, incarnation) => {
+                assert!(!self.is_alive(key), "asks for leave alive: {key:?}");
+                let wait = Duration::from_millis(self.random.u64(0..3) * 100);
+                self.send(Event::Leave(key, incarnation, wait));
+            }
             Effect::Reply(request, reply) => self.answer(request, &reply),
             Effect::Down(key, availability) => self.down(key, availability),
             Effect::Forget(key) => {
@@ -60,6 +86,14 @@ impl<C: Core<()>> World<C> {
                 assert!(matches!(exit, Exit::Shutdown(_)), "{exit:?}");
                 self.end();
             }
+        }
+    }
+
+    fn vitals(&mut self) -> Vitals {
+        let silent = self.random.u64(0..2000);
+        Vitals {
+            silent: Some(Duration::from_millis(silent)),
+            ..Vitals::default()
         }
     }
 
@@ -121,6 +155,12 @@ impl<C: Core<()>> World<C> {
     fn report(&mut self, decision: &Decision) {
         match decision {
             Decision::GaveUp(..) | Decision::AutoShutdown(_) => self.is_ending = true,
+            Decision::Parked { need, .. } => {
+                assert!(
+                    self.missing.contains(&**need) || !self.mailbox.is_empty(),
+                    "{need} is there"
+                );
+            }
             Decision::Restarting { .. } => {
                 self.restarts.push(self.now);
                 self.check_intensity();
@@ -133,7 +173,7 @@ impl<C: Core<()>> World<C> {
     pub(super) fn check_intensity(&self) {
         let from = self.now.saturating_sub(self.flags.intensity.within);
         let recent = self.restarts.iter().filter(|at| **at >= from).count();
-        let allowed = self.flags.intensity.restarts as usize;
+        let allowed = self.flags.intensity.restarts as usize + self.budgets;
         assert!(
             self.has_backoff || recent <= allowed,
             "{recent} restarts, {allowed} allowed"
@@ -142,6 +182,10 @@ impl<C: Core<()>> World<C> {
 
     pub(super) fn check_rows(&self) {
         let rows = self.core.rows(self.now);
+        for row in &rows {
+            let waits = row.hold.is_some();
+            assert!(!waits || row.state == ChildState::Restarting, "{row:?}");
+        }
         for row in &rows {
             assert!(!self.forgotten.contains(&row.key), "{row:?} was forgotten");
             let known = self.known.get(&row.key);
