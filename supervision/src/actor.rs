@@ -94,6 +94,14 @@ impl Attached {
         guard.iter_mut().for_each(JoinSet::abort_all);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.as_mut().is_none_or(|set| {
+            while set.try_join_next().is_some() {}
+            set.is_empty()
+        })
+    }
+
     /// Aborts what is left and waits until nothing of it runs.
     pub(crate) async fn end(&self) {
         let set = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -1,6 +1,6 @@
 //! The ractor actor around one incarnation of an [`Actor`].
 
-use std::future::{Future, ready};
+use std::future::{Future, Ready};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -71,7 +71,7 @@ impl<A: Actor> Launcher for ActorLauncher<A> {
             slot,
             attached,
             ready_at_once: true,
-            aftermath: ready(()),
+            aftermath: None::<Ready<()>>,
             fate: launch.fate,
         };
         let kept = (life.slot.clone(), life.attached.clone());

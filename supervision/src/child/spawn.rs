@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ractor::{ActorCell, ActorRef, ActorRuntime};
+use ractor::{ActorCell, ActorProcessingErr, ActorRef, ActorRuntime};
 use tokio_util::sync::CancellationToken;
 
 use super::{Ambient, Extra};
@@ -213,7 +213,7 @@ pub(crate) struct Life<F> {
     /// Whether it counts as started when `pre_start` has returned; a supervisor says so itself, when its children are up.
     pub(crate) ready_at_once: bool,
     /// What must be over, beside its task and what it attached, before it counts as gone.
-    pub(crate) aftermath: F,
+    pub(crate) aftermath: Option<F>,
     pub(crate) fate: FateSink,
 }
 
@@ -225,35 +225,91 @@ pub(crate) fn spawn<R, F>(
     life: Life<F>,
 ) -> Option<ActorRef<R::Msg>>
 where
-    R: ractor::Actor,
-    F: Future<Output = ()> + Send + 'static,
+    R: ractor::Actor<State = ()>,
+    F: Future<Output = ()> + Send + Sync + 'static,
 {
+    let watched = Watched {
+        handler,
+        farewell: Farewell(Some(life)),
+    };
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the one place that spawns actors"
     )]
-    let spawned = ActorRuntime::spawn_instant(None, handler, arguments);
-    let Ok((actor, starting)) = spawned else {
-        let refused = StartFailure::new("the actor runtime refused to spawn");
-        (life.fate)(Fate::StartFailed(refused));
-        return None;
-    };
-    let watch = async move {
-        if let Ok(Ok(running)) = starting.await {
-            if life.ready_at_once {
-                (life.fate)(Fate::Started(life.slot.up()));
-            }
-            // The actor library reports an end before the actor is dropped; its task's end is the real one.
-            let _ = running.await;
+    let spawned = ActorRuntime::spawn_instant(None, watched, arguments);
+    // If the runtime refuses, the handler is dropped, and with it its end is told.
+    spawned.ok().map(|(actor, _)| actor)
+}
+
+/// A handler whose end is told when it is really gone. The actor library reports an end before the actor is dropped.
+struct Watched<R, F: Future<Output = ()> + Send + Sync + 'static> {
+    // Dropped in this order.
+    handler: R,
+    farewell: Farewell<F>,
+}
+
+impl<R, F> ractor::Actor for Watched<R, F>
+where
+    R: ractor::Actor<State = ()>,
+    F: Future<Output = ()> + Send + Sync + 'static,
+{
+    type Msg = R::Msg;
+    type State = ();
+    type Arguments = R::Arguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<R::Msg>,
+        arguments: R::Arguments,
+    ) -> Result<(), ActorProcessingErr> {
+        self.handler.pre_start(myself, arguments).await?;
+        if let Some(life) = self.farewell.0.as_ref().filter(|life| life.ready_at_once) {
+            (life.fate)(Fate::Started(life.slot.up()));
         }
-        life.attached.end().await;
-        life.aftermath.await;
-        (life.fate)(life.slot.fate());
-    };
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the watch belongs to the actor it watches and ends with it"
-    )]
-    tokio::spawn(watch);
-    Some(actor)
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<R::Msg>,
+        message: R::Msg,
+        (): &mut (),
+    ) -> Result<(), ActorProcessingErr> {
+        self.handler.handle(myself, message, &mut ()).await
+    }
+
+    async fn post_stop(
+        &self,
+        myself: ActorRef<R::Msg>,
+        (): &mut (),
+    ) -> Result<(), ActorProcessingErr> {
+        self.handler.post_stop(myself, &mut ()).await
+    }
+}
+
+/// Tells the fate of an incarnation when it is dropped, or when what belongs to the incarnation is gone too.
+struct Farewell<F: Future<Output = ()> + Send + Sync + 'static>(Option<Life<F>>);
+
+impl<F: Future<Output = ()> + Send + Sync + 'static> Drop for Farewell<F> {
+    fn drop(&mut self) {
+        let Some(life) = self.0.take() else { return };
+        let runtime = tokio::runtime::Handle::try_current().ok();
+        let Some(runtime) = runtime.filter(|_| life.leaves_something()) else {
+            return (life.fate)(life.slot.fate());
+        };
+        // What it waits for belongs to the actor that has ended, and it ends with that.
+        runtime.spawn(async move {
+            life.attached.end().await;
+            if let Some(aftermath) = life.aftermath {
+                aftermath.await;
+            }
+            (life.fate)(life.slot.fate());
+        });
+    }
+}
+
+impl<F> Life<F> {
+    fn leaves_something(&self) -> bool {
+        self.aftermath.is_some() || !self.attached.is_empty()
+    }
 }

@@ -80,7 +80,7 @@ impl Launcher for SupervisorLauncher {
             slot,
             attached,
             ready_at_once: false,
-            aftermath,
+            aftermath: Some(aftermath),
             fate,
         };
         let actor = spawn(actor, self.init.clone(), life)?;

@@ -33,12 +33,12 @@ fn a_message_that_crashes_its_receiver_too_often_is_put_aside_and_can_be_sent_ag
         0ms root a #1 Permanent: its message goes to the next incarnation, after 1 crashes of 3 !
         0ms root a #1 Permanent: terminated: panicked: oh no !
         0ms root a #1 Permanent: restarting OneForOne after 0ns
-        0ms root a #2 Permanent: its message goes to the next incarnation, after 2 crashes of 3 !
         0ms root a #2 Permanent: started
+        0ms root a #2 Permanent: its message goes to the next incarnation, after 2 crashes of 3 !
         0ms root a #2 Permanent: terminated: panicked: oh no !
         0ms root a #2 Permanent: restarting OneForOne after 0ns
-        0ms root a #3 Permanent: 1 dead letters: Crashes(3) !
         0ms root a #3 Permanent: started
+        0ms root a #3 Permanent: 1 dead letters: Crashes(3) !
         0ms root a #3 Permanent: terminated: panicked: oh no !
         0ms root a #3 Permanent: restarting OneForOne after 0ns
         0ms root a #4 Permanent: started
@@ -117,8 +117,8 @@ fn what_comes_back_survives_a_restart_that_carries_nothing() {
         0ms root a #1 Permanent: terminated: failed: boom !
         0ms root a #1 Permanent: restarting OneForOne after 0ns
         0ms root a #1 Permanent: 1 dead letters: NotCarried !
-        0ms root a #2 Permanent: 1 dead letters: Crashes(2) !
         0ms root a #2 Permanent: started
+        0ms root a #2 Permanent: 1 dead letters: Crashes(2) !
         0ms root a #2 Permanent: terminated: failed: boom !
         0ms root a #2 Permanent: restarting OneForOne after 0ns
         0ms root a #3 Permanent: started
