@@ -32,11 +32,6 @@ fn kinds_of_providers() {
 fn settings_of_providers_and_agents() {
     let provider = "[providers.p]\nkind = 'scripted'\n";
     refused(
-        &format!("{provider}«rate_limits» = ['10/1m']"),
-        "providers.p.rate_limits",
-        "limit calls in flight",
-    );
-    refused(
         &format!("{provider}«breaker» = {{ failures = 3 }}"),
         "providers.p.breaker",
         "calls that fail in passing",

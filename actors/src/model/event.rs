@@ -196,6 +196,9 @@ pub enum EventBody {
         error: String,
         /// The wait before the next, in milliseconds.
         delay_ms: u64,
+        /// Whether the provider had no room for it: a wait like any other, which is not one of the tries that may fail.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        refused: bool,
     },
     /// The run has a result.
     RunCompleted {

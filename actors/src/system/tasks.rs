@@ -8,6 +8,7 @@ use crate::model::event::Seq;
 use crate::model::{
     AgentName, Content, ContextMode, EventBody, RunId, RunSpec, Sender, TaskDefinition, TaskId,
 };
+use crate::pool::PRIORITIES;
 use crate::store::{Append, Draft, RunRow};
 use crate::task::RoomMessage;
 use crate::topology::TopologyMessage;
@@ -71,6 +72,13 @@ impl System {
 
     /// Checks everything a task depends on, so that nothing is found missing half-way.
     fn check(&self, definition: &TaskDefinition) -> Result<(), String> {
+        if !PRIORITIES.contains(&definition.priority) {
+            let (low, high) = (PRIORITIES.start(), PRIORITIES.end());
+            return Err(format!(
+                "its priority is {}; priorities are from {low} to {high}",
+                definition.priority
+            ));
+        }
         if definition.agents.is_empty() {
             return Err("it has no agent".to_owned());
         }

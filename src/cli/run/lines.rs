@@ -285,7 +285,7 @@ fn waiting(view: &View, run: &Run, reason: &WaitReason) -> Option<String> {
                 (None, said) => said,
             }
         }
-        reason => Some(format!("waits for {}", waits_for(reason))),
+        reason => Some(format!("waits for {}", waits_for(reason, Duration::ZERO))),
     }
 }
 

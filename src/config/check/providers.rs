@@ -1,5 +1,6 @@
 //! `[providers.NAME]`
 
+use actors::pool::MOST_REQUESTS;
 use actors::provider::scripted::MAX_LATENCY;
 
 use super::{url, variable, waits};
@@ -7,6 +8,7 @@ use crate::config::file::{Config, ProviderConfig, ProviderKind};
 use crate::config::path::{Path, setting};
 use crate::config::problem::Complaint;
 use crate::config::read::Report;
+use crate::config::values::Rate;
 
 pub(super) fn check(config: &Config, report: &mut Report<'_>) {
     for (name, provider) in &config.providers {
@@ -14,6 +16,7 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) {
         keys_of_kind(provider.kind, &path, report);
         address(provider, &path, report);
         latency(provider, &path.then("latency"), report);
+        rates(&provider.rate_limits, &path.then("rate_limits"), report);
         if let Some(name) = &provider.api_key_env {
             variable(name, &path.then("api_key_env"), report);
         }
@@ -59,6 +62,26 @@ fn keys_of_kind(kind: ProviderKind, path: &Path, report: &mut Report<'_>) {
                 &path.then(key),
                 Complaint::new(message).help("remove it, or change `kind`"),
             );
+        }
+    }
+}
+
+/// How many rates a provider may have.
+const MOST_RATES: usize = 16;
+
+fn rates(rates: &[Rate], path: &Path, report: &mut Report<'_>) {
+    if rates.len() > MOST_RATES {
+        let message = format!("{} rates are more than {MOST_RATES}", rates.len());
+        let complaint =
+            Complaint::new(message).help("a few are enough: each call has to fit into all of them");
+        report.at(path, complaint);
+    }
+    for (n, rate) in rates.iter().enumerate() {
+        if rate.count.get() > MOST_REQUESTS {
+            let message = format!("`{rate}` is more than {MOST_REQUESTS} calls");
+            let complaint =
+                Complaint::new(message).help("say it for a shorter time, or leave it out");
+            report.at(&path.then(n), complaint);
         }
     }
 }

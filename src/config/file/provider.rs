@@ -45,7 +45,7 @@ pub struct ProviderConfig {
     /// How many calls it may be asked at a time, whatever the pools allow; no limit of its own when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_concurrent: Option<Count>,
-    /// How many calls it may be asked in a time, such as `["60/30s", "10/1m"]`; calls beyond wait.
+    /// How many calls it may be asked in a time, such as `["60/30s", "10/1m"]`, whenever that time begins; calls beyond wait.
     pub rate_limits: Vec<Rate>,
     /// How calls that failed in passing are tried again.
     pub retry: Retry,

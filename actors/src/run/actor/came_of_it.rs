@@ -7,8 +7,8 @@ use crate::model::event::{Outcome, Resolution};
 use crate::model::run::Parent;
 use crate::model::{
     Content, Delegation, EffectClass, EventBody, InDoubtPolicy, RunId, RunSpec, Sender, Step,
-    WaitReason,
 };
+use crate::provider::ProviderError;
 use crate::run::load;
 use crate::run::next::{in_doubt, model_call_failed, resolve};
 use crate::run::state::CallPhase;
@@ -30,10 +30,7 @@ impl RunActor {
                 stop: reply.stop,
                 opaque: reply.opaque,
             }]),
-            Ok(Err(error)) => {
-                let body = model_call_failed(&self.state, &error, self.retry());
-                self.write([body]);
-            }
+            Ok(Err(error)) => self.call_failed(&error),
             Err(CallError::Stopped) => {
                 let error = format!("agent `{}` has stopped and is not coming back", self.name);
                 self.write([EventBody::RunFailed {
@@ -43,6 +40,11 @@ impl RunActor {
             }
             Err(error) => self.agent_crashed(&error.to_string()),
         }
+    }
+
+    pub(super) fn call_failed(&mut self, error: &ProviderError) {
+        let body = model_call_failed(&self.state, error, self.retry());
+        self.write([body]);
     }
 
     /// The run is claimed anew under a higher epoch, by the agent's recovery policy.
@@ -218,13 +220,6 @@ impl RunActor {
                 delegation: wish.mode,
                 up_to: self.state.head,
             }),
-        }
-    }
-
-    pub(super) fn waits(&mut self, reason: WaitReason) {
-        let is_active = !self.state.status.is_terminal() && self.cancel.is_none();
-        if is_active && self.state.waiting.as_ref() != Some(&reason) {
-            self.write([EventBody::RunWaiting { reason }]);
         }
     }
 

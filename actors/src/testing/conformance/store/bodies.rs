@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use crate::model::event::{AgentState, Outcome, Resolution};
 use crate::model::run::Parent;
 use crate::model::{
-    AgentName, Attention, Content, Delegation, EffectClass, EventBody, InDoubtPolicy, Recovery,
-    RunId, RunSpec, Sender, Step, StopReason, TaskDefinition, TeamSpec, ToolCall, Usage,
-    WaitReason,
+    AgentName, Attention, Content, Delegation, EffectClass, EventBody, InDoubtPolicy,
+    ProviderLimit, Recovery, RunId, RunSpec, Sender, Step, StopReason, TaskDefinition, TeamSpec,
+    ToolCall, Usage, WaitReason,
 };
 
 use super::draft::{definition, run, spec};
@@ -94,6 +94,7 @@ fn of_run(rng: &mut Rng, n: usize) -> EventBody {
             attempt: rng.u32(..),
             error: text(rng),
             delay_ms: rng.u64(..),
+            refused: rng.bool(),
         },
         12 => EventBody::RunCompleted {
             result: content(rng),
@@ -236,16 +237,30 @@ fn attention(rng: &mut Rng) -> Attention {
 }
 
 fn wait_reason(rng: &mut Rng) -> WaitReason {
-    match rng.u8(..5) {
+    match rng.u8(..6) {
         0 => WaitReason::Permit { pool: text(rng) },
         1 => WaitReason::Executor { tool: text(rng) },
         2 => WaitReason::Children { count: rng.u32(..) },
         3 => WaitReason::Human {
             question: text(rng),
         },
+        4 => WaitReason::Provider {
+            provider: text(rng),
+            limit: provider_limit(rng),
+            wait_ms: maybe(rng, |rng| rng.u64(..)),
+        },
         _ => WaitReason::Retry {
             delay_ms: rng.u64(..),
         },
+    }
+}
+
+fn provider_limit(rng: &mut Rng) -> ProviderLimit {
+    match rng.u8(..4) {
+        0 => ProviderLimit::Concurrent { calls: rng.u32(..) },
+        1 => ProviderLimit::Rate { rate: text(rng) },
+        2 => ProviderLimit::Refused,
+        _ => ProviderLimit::SlowStart,
     }
 }
 
