@@ -2,6 +2,7 @@
 
 mod crash;
 mod doubt;
+mod pool;
 mod seeds;
 mod story;
 mod support;

@@ -1,8 +1,9 @@
 //! A pause after a provider refused a call because there were too many, and a slow start after it. Pure.
 //!
 //! All who call the provider share it: one refusal holds back everybody. The pause is what the provider asked for, and some chance on
-//! top, so that several processes do not come back in one moment. Then one call may go, and for each that succeeds one more, until so
-//! many are under way as were when it was refused.
+//! top, so that several processes do not come back in one moment. Then one call may go at a time, and for each that is answered one
+//! more, up to half of what was under way when it was refused; from there on one more for each round. Ten minutes without a refusal
+//! end that. So the number of calls that are refused each time stays near the number that may be under way.
 
 use std::time::Duration;
 
@@ -11,6 +12,9 @@ pub(super) const MOST_PAUSE: Duration = Duration::from_secs(3600);
 
 const BASE: Duration = Duration::from_secs(1);
 const CAP: Duration = Duration::from_secs(30);
+/// So long without a refusal, and it may be asked by any number again.
+const CALM: Duration = Duration::from_secs(600);
+
 const LEAST: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Clone)]
@@ -29,8 +33,10 @@ pub(super) struct Cooling {
 struct Slow {
     room: u32,
     under_way: u32,
-    /// With more room than this it is over.
+    /// From here on room grows by one a round instead of one an answer.
     enough: u32,
+    /// Answers since room grew last.
+    answers: u32,
 }
 
 /// Why a call may not go.
@@ -74,13 +80,17 @@ impl Cooling {
     }
 
     /// One was answered.
-    pub(super) fn answered(&mut self, generation: u64) {
+    pub(super) fn answered(&mut self, now: Duration, generation: u64) {
         let Some(slow) = self.slow.as_mut().filter(|_| generation == self.generation) else {
             return;
         };
-        slow.room += 1;
-        if slow.room > slow.enough {
-            (self.slow, self.streak) = (None, 0);
+        self.streak = 0;
+        slow.answers += 1;
+        if slow.room < slow.enough || slow.answers >= slow.room {
+            (slow.room, slow.answers) = (slow.room.saturating_add(1), 0);
+        }
+        if now >= self.until + CALM {
+            self.slow = None;
         }
     }
 
@@ -102,10 +112,12 @@ impl Cooling {
         self.until = self.until.max(now + pause.max(LEAST));
         self.generation += 1;
         self.streak = self.streak.saturating_add(1);
+        let had = self.slow.map_or(under_way, |slow| slow.room);
         self.slow = Some(Slow {
             room: 1,
             under_way: 0,
-            enough: under_way.max(1),
+            enough: (had / 2).max(1),
+            answers: 0,
         });
     }
 }
@@ -143,24 +155,27 @@ mod tests {
     }
 
     #[test]
-    fn after_a_pause_room_doubles_with_each_round_until_there_is_enough() {
+    fn after_a_pause_room_doubles_with_each_round_then_grows_by_one_and_calm_ends_it() {
         let mut cooling = Cooling::new(7);
         let call = cooling.begin();
-        cooling.refused(Duration::ZERO, call, None, 6);
-        let now = end_of(&cooling, Duration::ZERO);
+        cooling.refused(Duration::ZERO, call, None, 12);
+        let mut now = end_of(&cooling, Duration::ZERO);
         let mut rounds = Vec::new();
-        while rounds.len() < 4 {
+        while rounds.len() < 8 {
             let mut round = Vec::new();
+            if rounds.len() == 6 {
+                now += CALM;
+            }
             while cooling.hold(now).is_none() && round.len() < 100 {
                 round.push(cooling.begin());
             }
             rounds.push(round.len());
             for call in round {
-                cooling.answered(call);
+                cooling.answered(now, call);
                 cooling.end(call);
             }
         }
-        assert_eq!(rounds, [1, 2, 4, 100]);
+        assert_eq!(rounds, [1, 2, 4, 6, 7, 8, 9, 100]);
     }
 
     #[test]

@@ -111,7 +111,7 @@ impl Gate {
     /// What became of a call that was sent.
     pub(super) fn heard(&mut self, now: Duration, pass: Pass, outcome: Outcome) {
         match outcome {
-            Outcome::Answered => self.cooling.answered(pass.generation),
+            Outcome::Answered => self.cooling.answered(now, pass.generation),
             Outcome::Refused(asked) => {
                 self.cooling
                     .refused(now, pass.generation, asked, self.under_way);
