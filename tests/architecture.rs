@@ -128,6 +128,7 @@ fn arrows_inside_supervision() {
             ("strategy", words),
             ("exit", ""),
             ("backoff", "spec"),
+            ("breaker", "backoff spec"),
             ("restart", words),
             ("report", words),
             ("inbox", "handle restart Start"),
@@ -287,6 +288,10 @@ fn what_decides_does_not_act() {
     ];
     let pure = [
         "supervision/src/restart",
+        "supervision/src/breaker/config.rs",
+        "supervision/src/breaker/core.rs",
+        "supervision/src/breaker/transition.rs",
+        "supervision/src/breaker/window.rs",
         "actors/src/model",
         "actors/src/run/state.rs",
         "actors/src/run/fold.rs",

@@ -2,9 +2,10 @@
 
 mod crash;
 mod doubt;
+mod durability;
 mod pool;
+mod privacy;
 mod seeds;
 mod story;
 mod support;
-mod troupes;
 mod wait;

@@ -31,12 +31,13 @@
 //!
 //! Reading order: [`spec`], [`strategy`] and [`exit`] are the words; [`restart`] holds the rules as functions; [`Start`] and
 //! [`Actor`] are what you write, [`Handle`] is what you hold; [`Root`], [`SupervisorHandle`] and [`DynamicSpec`] tie them together;
-//! [`report`] and [`tree`] are for looking.
+//! [`report`] and [`tree`] are for looking. [`CircuitBreaker`] stands alone.
 //!
 //! Not here: live code change, hibernation, registration across nodes.
 
 mod actor;
 pub mod backoff;
+pub mod breaker;
 mod child;
 mod dynamic;
 pub mod exit;
@@ -55,6 +56,7 @@ pub mod tree;
 
 pub use actor::{Actor, Context, Failure};
 pub use backoff::{Backoff, Jitter};
+pub use breaker::CircuitBreaker;
 pub use child::{Extra, Init, Start, StartFailure};
 pub use dynamic::{DynamicHandle, DynamicSpec, template};
 pub use exit::Exit;

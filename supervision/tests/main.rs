@@ -2,6 +2,7 @@
 
 mod backoff;
 mod bed;
+mod breaker;
 mod handle;
 mod nesting;
 mod otp;

@@ -127,7 +127,7 @@ impl ExecutorActor {
                     self.project
                 );
                 self.executors
-                    .connected(&self.project, &tools, &self.handle);
+                    .connected(&self.project, &name, &tools, &self.handle);
                 again
                     .into_iter()
                     .for_each(|frame| self.send(Some(frame), cx));

@@ -26,6 +26,7 @@ struct Directory {
 #[derive(Debug, Clone)]
 struct Connected {
     project: String,
+    name: String,
     tools: Vec<String>,
     handle: Handle<ExecutorMessage>,
 }
@@ -41,6 +42,7 @@ impl Executors {
     pub(super) fn connected(
         &self,
         project: &str,
+        name: &str,
         tools: &[ToolSpec],
         handle: &Handle<ExecutorMessage>,
     ) {
@@ -49,6 +51,7 @@ impl Executors {
         connected.retain(|other| other.handle != *handle);
         connected.push(Connected {
             project: project.to_owned(),
+            name: name.to_owned(),
             tools,
             handle: handle.clone(),
         });
@@ -60,37 +63,39 @@ impl Executors {
         self.connected_now().retain(|other| other.handle != *handle);
     }
 
-    fn find(&self, project: &str, tool: &str) -> Option<Handle<ExecutorMessage>> {
-        self.all(project, tool).into_iter().next()
+    fn find(&self, project: &str, tool: &str, name: Option<&str>) -> Option<Connected> {
+        let mut fitting = self.all(project, tool).into_iter();
+        fitting.find(|executor| name.is_none_or(|name| executor.name == name))
     }
 
-    fn all(&self, project: &str, tool: &str) -> Vec<Handle<ExecutorMessage>> {
+    fn all(&self, project: &str, tool: &str) -> Vec<Connected> {
         let fits = |executor: &&Connected| {
             executor.project == project && executor.tools.iter().any(|name| name == tool)
         };
         let connected = self.connected_now();
-        let fitting = connected.iter().filter(fits);
-        fitting.map(|executor| executor.handle.clone()).collect()
+        connected.iter().filter(fits).cloned().collect()
     }
 
-    /// An executor of this project that has this tool; waits for one, and says so.
+    /// An executor of this project that has this tool, or the one of this name; waits for one, and says so.
     async fn wait_for(
         &self,
         project: &str,
         tool: &str,
+        name: Option<&str>,
         waits: Waits<'_>,
-    ) -> Handle<ExecutorMessage> {
+    ) -> Connected {
         let mut has_said = false;
         loop {
             let changed = self.0.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if let Some(handle) = self.find(project, tool) {
-                return handle;
+            if let Some(executor) = self.find(project, tool, name) {
+                return executor;
             }
             if !std::mem::replace(&mut has_said, true) {
                 waits(WaitReason::Executor {
                     tool: tool.to_owned(),
+                    name: name.map(str::to_owned),
                 });
             }
             changed.await;
@@ -130,16 +135,21 @@ impl Tool for ExecutorTool {
         waits: Waits<'a>,
     ) -> BoxFuture<'a, Result<String, ToolError>> {
         async move {
+            let mut asked = None;
             loop {
                 let executor = self
                     .executors
-                    .wait_for(&call.project, &self.spec.name, waits)
+                    .wait_for(&call.project, &self.spec.name, asked.as_deref(), waits)
                     .await;
-                match self.call_on(&executor, &call).await {
+                match self.call_on(&executor.handle, &call).await {
                     Ok(outcome) => return result(outcome),
-                    // The connection ended: the next one is asked under the same id, and the ledger knows what was done.
-                    Err(_) => self.executors.disconnected(&executor),
+                    // It never heard of the call: any other will do.
+                    Err(CallError::Stopped | CallError::Restarting) => {}
+                    // Its connection ended. It alone knows what it has done, and is asked under the same id when it is back; another
+                    // one would do it a second time.
+                    Err(_) => asked = Some(executor.name),
                 }
+                self.executors.disconnected(&executor.handle);
             }
         }
         .boxed()
@@ -170,7 +180,9 @@ impl Tool for ExecutorTool {
         async move {
             let executors = self.executors.all(&project, &self.spec.name);
             let stops = executors.iter().map(|executor| {
-                executor.call(|reply| ExecutorMessage::Stop(call_id.clone(), reply), GRACE)
+                executor
+                    .handle
+                    .call(|reply| ExecutorMessage::Stop(call_id.clone(), reply), GRACE)
             });
             let outcomes = join_all(stops).await.into_iter().flatten();
             outcomes.map(result).max_by_key(|result| match result {
@@ -184,8 +196,10 @@ impl Tool for ExecutorTool {
 
     fn settled(&self, call_id: CallId, project: String) -> BoxFuture<'_, ()> {
         async move {
-            if let Some(executor) = self.executors.find(&project, &self.spec.name) {
-                let _ = executor.send(ExecutorMessage::Ack(call_id)).await;
+            // Whichever of them has it in its ledger.
+            for executor in self.executors.all(&project, &self.spec.name) {
+                let ack = ExecutorMessage::Ack(call_id.clone());
+                let _ = executor.handle.send(ack).await;
             }
         }
         .boxed()

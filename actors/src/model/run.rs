@@ -120,6 +120,9 @@ pub enum WaitReason {
     Executor {
         /// The tool.
         tool: String,
+        /// The executor that has begun the call and must be asked what it has done, if one has.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
     },
     /// Delegated runs have not ended.
     Children {

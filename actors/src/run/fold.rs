@@ -96,8 +96,10 @@ impl RunState {
         }
         let count = self.unseen.iter().filter(|note| is_older(note)).count();
         let mut excess = count.saturating_sub(KEPT_PROGRESS);
+        let thinking = self.thinking;
+        let is_being_shown = |note: &Note| thinking.is_some_and(|it| note.is_shown(it.seen));
         self.unseen.retain(|note| {
-            let goes = excess > 0 && is_older(note);
+            let goes = excess > 0 && is_older(note) && !is_being_shown(note);
             excess -= usize::from(goes);
             !goes
         });
@@ -190,7 +192,10 @@ impl RunState {
                 about,
             } => {
                 self.claims = 0;
-                about.iter().for_each(|run| self.delivered(*run));
+                if let Some(run) = about {
+                    self.delivered(*run);
+                    self.replace_progress(*run, event.id);
+                }
                 self.heard(private(event.id, from, content.clone()));
             }
             EventBody::RunRetrying { .. }
@@ -285,9 +290,14 @@ impl RunState {
             .thinking
             .take()
             .map_or(answered, |thinking| thinking.seen);
-        let shown = self.unseen.partition_point(|note| note.seq <= seen);
-        self.items
-            .extend(self.unseen.drain(..shown).map(Item::Note));
+        let said = self.unseen.partition_point(|note| note.seq <= seen);
+        // What had been replaced by then was not shown, and what was replaced since was.
+        let shown = self.unseen.drain(..said).filter(|note| note.is_shown(seen));
+        let for_good = |note| Note {
+            replaced_by: None,
+            ..note
+        };
+        self.items.extend(shown.map(for_good).map(Item::Note));
     }
 
     // ---- calls

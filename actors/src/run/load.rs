@@ -8,7 +8,9 @@ use supervision::{Failure, Incarnation};
 use crate::journal::JournalError;
 use crate::model::event::Seq;
 use crate::model::task::Attention;
-use crate::model::{AgentName, Content, Event, EventBody, Limits, Recovery, RunId, Sender};
+use crate::model::{
+    AgentName, Content, Event, EventBody, Limits, Recovery, RunId, RunStatus, Sender,
+};
 use crate::store::{Append, Draft, Rejected, StoreError};
 
 use super::actor::{RunArguments, RunContext, RunReport};
@@ -23,8 +25,6 @@ pub(super) struct Loaded {
     pub(super) blobs: HashMap<String, String>,
     /// The last event that was read.
     pub(super) read_to: Seq,
-    /// What was written since.
-    pub(super) own: Vec<Seq>,
 }
 
 /// Reads a run, decides how its new incarnation begins, and claims it. `None` if there is nothing to do.
@@ -60,17 +60,22 @@ pub(super) async fn begin(
         }
         Begin::Start | Begin::Resume | Begin::CleanSlate => {}
     }
-    let reason = if incarnation.0 > 1 {
-        "its actor crashed"
-    } else {
-        "the node was restarted"
+    let reason = match (loaded.state.status, loaded.state.is_begun) {
+        (RunStatus::Queued, false) => "it goes on after its end",
+        (RunStatus::Queued, true) => "a person released it",
+        _ if incarnation.0 > 1 => "its actor crashed",
+        _ => "its task was opened again",
     };
     let bodies = claim(&loaded.state, recovery, &definition.limits, reason);
     let drafts = drafts(context, *run, agent, loaded.state.epoch, bodies);
     let fence = Some((*run, loaded.state.epoch));
-    for event in append(context, fence, drafts).await? {
-        loaded.state.fold(&event);
-        loaded.own.push(event.id);
+    let claimed = append(context, fence, drafts).await?;
+    // Read and not assumed: whoever had the run may have written until the claim was durable.
+    let read_to = loaded.read_to;
+    let last = claimed.last().map_or(read_to, |event| event.id);
+    loaded.read_to = fold_from(context, &mut loaded.state, agent, read_to, last).await?;
+    if last > read_to + claimed.len() as u64 {
+        loaded.blobs = blobs(context, &loaded.state).await?;
     }
     Ok(Some(loaded))
 }
@@ -98,7 +103,6 @@ async fn load(context: &RunContext, run: RunId, agent: &AgentName) -> Result<Loa
         inherited,
         blobs,
         read_to,
-        own: Vec::new(),
     })
 }
 

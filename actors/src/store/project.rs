@@ -239,6 +239,7 @@ fn fold_task(task: &mut TaskRow, event: &Event) -> Result<(), Illegal> {
         EventBody::TaskFailed { .. } => TaskStatus::Failed,
         EventBody::TaskCancelled { .. } => TaskStatus::Cancelled,
         EventBody::TaskReopened => TaskStatus::Running,
+        body if is_work(body) => task.status,
         _ => return Ok(()),
     };
     if task.status.is_terminal() != matches!(event.body, EventBody::TaskReopened) {
@@ -250,6 +251,17 @@ fn fold_task(task: &mut TaskRow, event: &Event) -> Result<(), Illegal> {
         task.root_run = event.run_id;
     }
     Ok(())
+}
+
+/// What means that a task is being worked on: what is said, and results that come late, do not.
+fn is_work(body: &EventBody) -> bool {
+    matches!(
+        body,
+        EventBody::RunContinued { .. }
+            | EventBody::AgentState { .. }
+            | EventBody::SupervisorRestart { .. }
+            | EventBody::SupervisorGaveUp { .. }
+    )
 }
 
 fn fold_run(row: &mut RunRow, event: &Event) -> Result<(), Illegal> {

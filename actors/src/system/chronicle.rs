@@ -1,40 +1,101 @@
 //! The chronicle: writes what supervisors decide about a task's tree into that task's journal.
+//!
+//! What waits to be written outlives it: a task whose supervisor gave up has nobody else who would say so.
 
-use supervision::{Actor, Context, Decision, Failure, Handle, Inbox, Report, Restart, Start};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use supervision::{Actor, Context, Failure, Handle, Inbox, Report, Start};
 
 use crate::journal::{Journal, JournalError};
-use crate::model::event::AgentState;
-use crate::model::{AgentName, Attention, EventBody, TaskId};
+use crate::model::TaskId;
 use crate::store::{Append, Draft};
+
+use super::desk::{Desk, Entry};
 
 /// What the chronicle is told.
 #[derive(Debug)]
 pub(super) enum ChronicleMessage {
-    /// A supervisor decided something.
-    Reported(Box<Report>),
+    /// There is something to be written.
+    Reported,
     /// An append has ended.
     Written(Result<(), JournalError>),
 }
 
-struct Chronicle(Journal);
+/// How many reports of supervisors wait to be written down.
+const REPORTS: usize = 4096;
 
-/// How the chronicle is started.
-pub(super) fn start(reads: Inbox<ChronicleMessage>, journal: Journal) -> Start {
-    Start::actor(reads, move |_| {
-        std::future::ready(Ok(Chronicle(journal.clone())))
-    })
+/// What supervisors reported and what of it is not written yet.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reports(Arc<Mutex<Waiting>>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    desk: Desk,
+    appends: VecDeque<Append>,
 }
 
-/// Called on a supervisor's own thread: what concerns no task is left to the log.
-pub(super) fn hear(chronicle: &Handle<ChronicleMessage>, report: &Report) {
-    let concerns_task = entry(report).is_some();
-    if concerns_task
-        && chronicle
-            .try_send(ChronicleMessage::Reported(Box::new(report.clone())))
-            .is_err()
-    {
-        tracing::warn!(path = %report.path, "the chronicle has no room for: {}", report.decision);
+impl Reports {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Called on a supervisor's own thread: what concerns no task is left to the log.
+    pub(super) fn hear(
+        &self,
+        report: &Report,
+        journal: &Journal,
+        chronicle: &Handle<ChronicleMessage>,
+    ) {
+        let mut waiting = self.waiting();
+        let Some((task, entries)) = waiting.desk.read(report) else {
+            return;
+        };
+        if waiting.appends.len() >= REPORTS {
+            tracing::warn!(path = %report.path, "the chronicle has no room for: {}", report.decision);
+            return;
+        }
+        waiting.appends.push_back(append(journal, task, entries));
+        drop(waiting);
+        // Should its inbox be full, it is awake anyway.
+        let _ = chronicle.try_send(ChronicleMessage::Reported);
+    }
+}
+
+fn append(journal: &Journal, task: TaskId, entries: Vec<Entry>) -> Append {
+    let at = journal.clock().now();
+    let draft = |(agent, body)| Draft {
+        run: None,
+        agent,
+        at,
+        epoch: 0,
+        cause: None,
+        body,
+    };
+    Append {
+        task,
+        fence: None,
+        drafts: entries.into_iter().map(draft).collect(),
+        blobs: Vec::new(),
+    }
+}
+
+struct Chronicle {
+    journal: Journal,
+    reports: Reports,
+    is_writing: bool,
+}
+
+/// How the chronicle is started.
+pub(super) fn start(reads: Inbox<ChronicleMessage>, journal: Journal, reports: Reports) -> Start {
+    Start::actor(reads, move |cx| {
+        let _ = cx.attach(async { ChronicleMessage::Reported });
+        std::future::ready(Ok(Chronicle {
+            journal: journal.clone(),
+            reports: reports.clone(),
+            is_writing: false,
+        }))
+    })
 }
 
 impl Actor for Chronicle {
@@ -45,92 +106,36 @@ impl Actor for Chronicle {
         message: ChronicleMessage,
         cx: &mut Context<ChronicleMessage>,
     ) -> Result<(), Failure> {
-        let report = match message {
-            ChronicleMessage::Reported(report) => report,
+        if let ChronicleMessage::Written(result) = message {
+            self.is_writing = false;
+            // The journal is coming back, and the chronicle with it: the same is written again then.
+            if result == Err(JournalError::Lost) {
+                return Err(JournalError::Lost.into());
+            }
+            self.reports.waiting().appends.pop_front();
             // A task that has ended, or was never created, needs no more entries.
-            ChronicleMessage::Written(Ok(()) | Err(JournalError::Rejected(_))) => return Ok(()),
-            ChronicleMessage::Written(Err(error)) => return Err(error.into()),
-        };
-        if let Some((task, entries)) = entry(&report) {
-            let at = self.0.clock().now();
-            let draft = |(agent, body)| Draft {
-                run: None,
-                agent,
-                at,
-                epoch: 0,
-                cause: None,
-                body,
-            };
-            let drafts = entries.into_iter().map(draft).collect();
-            let journal = self.0.clone();
-            let _ = cx.attach(async move {
-                let append = Append {
-                    task,
-                    fence: None,
-                    drafts,
-                    blobs: Vec::new(),
-                };
-                ChronicleMessage::Written(journal.append(append).await.map(drop))
-            });
+            if let Err(JournalError::Store(error)) = result {
+                tracing::error!("what a supervisor decided was not written: {error}");
+            }
+        }
+        if !self.is_writing {
+            self.write_next(cx);
         }
         Ok(())
     }
 }
 
-type Entry = (Option<AgentName>, EventBody);
-
-/// What is written about a report: nothing, unless it is a restart or an end of hope in a task's tree.
-fn entry(report: &Report) -> Option<(TaskId, Vec<Entry>)> {
-    let task = report.path.split('/').find_map(|part| part.parse().ok())?;
-    let about = report.decision.about();
-    let (path, child) = (report.path.to_string(), about.child.to_string());
-    let agent = report
-        .path
-        .ends_with("/agents")
-        .then(|| AgentName::from(child.as_str()));
-    let state = |state, reason: &str| {
-        let body = EventBody::AgentState {
-            state,
-            reason: reason.to_owned(),
+impl Chronicle {
+    /// One append at a time, so that they stand in the order in which they happened.
+    fn write_next(&mut self, cx: &Context<ChronicleMessage>) {
+        let Some(append) = self.reports.waiting().appends.front().cloned() else {
+            return;
         };
-        agent.clone().map(|agent| (Some(agent), body))
-    };
-    let entries = match &report.decision {
-        Decision::Terminated(_, exit) if about.restart == Restart::Temporary => {
-            state(AgentState::Failed, &exit.to_string())
-                .into_iter()
-                .collect()
-        }
-        Decision::Terminated(_, exit) => {
-            let (reason, incarnation) = (exit.to_string(), about.incarnation.0 + 1);
-            let restart = EventBody::SupervisorRestart {
-                path,
-                child,
-                incarnation,
-                reason: reason.clone(),
-            };
-            std::iter::once((agent.clone(), restart))
-                .chain(state(AgentState::Restarting, &reason))
-                .collect()
-        }
-        Decision::Started(about) if about.incarnation.0 > 1 => {
-            state(AgentState::Idle, "").into_iter().collect()
-        }
-        Decision::GaveUp(_, exit) => {
-            let reason = format!("`{child}` {exit}");
-            let attention = Attention::GaveUp {
-                path: path.clone(),
-                reason: reason.clone(),
-            };
-            let gave_up = EventBody::SupervisorGaveUp { path, reason };
-            let failed = state(AgentState::Failed, &exit.to_string());
-            let all = [
-                (None, gave_up),
-                (None, EventBody::TaskNeedsAttention { attention }),
-            ];
-            failed.into_iter().chain(all).collect::<Vec<_>>()
-        }
-        _ => return None,
-    };
-    (!entries.is_empty()).then_some((task, entries))
+        self.is_writing = true;
+        let journal = self.journal.clone();
+        let _ =
+            cx.attach(
+                async move { ChronicleMessage::Written(journal.append(append).await.map(drop)) },
+            );
+    }
 }

@@ -9,6 +9,7 @@
 
 mod chronicle;
 mod deps;
+mod desk;
 mod opener;
 mod registry;
 mod spec;
@@ -99,9 +100,6 @@ impl std::fmt::Debug for System {
 /// How long an answer inside the system is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How many reports of supervisors wait to be written down.
-const REPORTS: usize = 4096;
-
 impl System {
     /// Starts a system over what it is given. When it returns, every unfinished task is known and being opened.
     ///
@@ -130,12 +128,12 @@ impl System {
             tools: toolbox.clone(),
             pools: pools.clone(),
         };
-        let seats = Seats::default();
-        let (chronicle, chronicle_reads) = inbox(REPORTS, AtRestart::Carry);
+        let (seats, reports) = (Seats::default(), chronicle::Reports::default());
+        let (chronicle, chronicle_reads) = inbox(64, AtRestart::Carry);
         let (tasks, tasks_start) = tasks(&world)?;
         let (executor_links, links_start) = links(&executors)?;
         let (opener, opener_reads) = inbox(256, AtRestart::Carry);
-        let chronicle_start = chronicle::start(chronicle_reads, journal.clone());
+        let chronicle_start = chronicle::start(chronicle_reads, journal.clone(), reports.clone());
         let opener_start = opener::start(
             opener_reads,
             journal.clone(),
@@ -151,7 +149,8 @@ impl System {
             tasks_start,
             opener_start,
         );
-        let listener = Arc::new(move |report: &Report| chronicle::hear(&chronicle, report));
+        let hears = journal.clone();
+        let listener = Arc::new(move |report: &Report| reports.hear(report, &hears, &chronicle));
         let root = Root::new("system").listener(listener).start(spec).await?;
         Ok(Self {
             root,

@@ -1,29 +1,27 @@
 //! Opens every unfinished task: at the start, when one is created, and again whenever what they stood on was lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use supervision::{Actor, Context, DynamicHandle, Failure, Inbox, Reply, Start};
 
 use crate::journal::{Journal, JournalError};
-use crate::model::event::Seq;
-use crate::model::{Attention, EventBody, TaskDefinition, TaskId, TaskStatus, Usage};
-use crate::store::{Append, Draft, EventQuery, StoreError, TaskRow};
-use crate::task::{TaskArguments, TaskSeat};
+use crate::model::{Attention, Event, EventBody, TaskDefinition, TaskId, TaskStatus};
+use crate::run::RunState;
+use crate::run::next::left_in_doubt;
+use crate::store::{Append, Draft, EventQuery, RunRow, StoreError, TaskRow};
+use crate::task::room::open_questions;
+use crate::task::{RoomMessage, TaskArguments, TaskSeat};
 
 use super::Settings;
 
 /// What the opener is told.
 #[derive(Debug)]
 pub(super) enum OpenerMessage {
-    /// Open this task, if it is not open.
-    Open(TaskId, Reply<Result<(), String>>),
+    /// Open this task, if it is not open; this is the first thing its room is told, before it starts anything.
+    Open(TaskId, Option<Box<RoomMessage>>, Reply<Result<(), String>>),
     /// A task's tree is up, or why it is not.
-    Opened(
-        TaskId,
-        Option<Reply<Result<(), String>>>,
-        Result<(), String>,
-    ),
+    Opened(TaskId, Result<(), String>),
     /// Open what is unfinished.
     OpenAll,
     /// What is unfinished cannot be read.
@@ -65,9 +63,6 @@ struct Opener {
     seats: Seats,
     opening: BTreeMap<TaskId, Vec<Reply<Result<(), String>>>>,
 }
-
-/// How many events are looked through for why a task needs attention, from its end.
-const LOOK_BACK: u64 = 512;
 
 /// How the opener is started.
 pub(super) fn start(
@@ -111,18 +106,18 @@ impl Actor for Opener {
             OpenerMessage::Unreadable(error) => {
                 return Err(format!("the unfinished tasks cannot be read: {error}").into());
             }
-            OpenerMessage::Next(task) => self.open(task, None, cx),
-            OpenerMessage::Open(task, reply) => self.open(task, Some(reply), cx),
-            OpenerMessage::Opened(task, reply, result) => {
+            OpenerMessage::Next(task) => self.open(task, None, None, cx),
+            OpenerMessage::Open(task, first, reply) => self.open(task, first, Some(reply), cx),
+            OpenerMessage::Opened(task, result) => {
                 if let Err(error) = &result {
                     tracing::error!(%task, "the task could not be opened: {error}");
+                    let (journal, error) = (self.journal.clone(), error.clone());
+                    let _ = cx.attach_maybe(async move {
+                        tell_trouble(&journal, task, error).await;
+                        None
+                    });
                 }
-                let waiting = self
-                    .opening
-                    .remove(&task)
-                    .into_iter()
-                    .flatten()
-                    .chain(reply);
+                let waiting = self.opening.remove(&task).into_iter().flatten();
                 waiting.for_each(|reply| reply.send(result.clone()));
             }
         }
@@ -149,23 +144,41 @@ impl Opener {
     fn open(
         &mut self,
         task: TaskId,
+        first: Option<Box<RoomMessage>>,
         reply: Option<Reply<Result<(), String>>>,
         cx: &Context<OpenerMessage>,
     ) {
-        if let Some(waiting) = self.opening.get_mut(&task) {
-            return waiting.extend(reply);
-        }
-        if self.seats.get(task).is_some() {
-            reply.into_iter().for_each(|reply| reply.send(Ok(())));
+        if self.seats.get(task).is_some() || self.opening.contains_key(&task) {
+            self.tell_room(task, first, cx);
+        } else {
+            self.opening.insert(task, reply.into_iter().collect());
+            let (journal, tasks, seats) =
+                (self.journal.clone(), self.tasks.clone(), self.seats.clone());
+            let _ = cx.attach(async move {
+                let result = open(&journal, &tasks, &seats, task, first).await;
+                OpenerMessage::Opened(task, result)
+            });
             return;
         }
-        self.opening.insert(task, Vec::new());
-        let (journal, tasks, seats) =
-            (self.journal.clone(), self.tasks.clone(), self.seats.clone());
-        let _ = cx.attach(async move {
-            let result = open(&journal, &tasks, &seats, task).await;
-            OpenerMessage::Opened(task, reply, result)
-        });
+        match self.opening.get_mut(&task) {
+            Some(waiting) => waiting.extend(reply),
+            None => reply.into_iter().for_each(|reply| reply.send(Ok(()))),
+        }
+    }
+
+    fn tell_room(
+        &self,
+        task: TaskId,
+        message: Option<Box<RoomMessage>>,
+        cx: &Context<OpenerMessage>,
+    ) {
+        if let Some(message) = message {
+            let seat = self.seats.take_seat(task);
+            let _ = cx.attach_maybe(async move {
+                let _ = seat.room.send(*message).await;
+                None
+            });
+        }
     }
 }
 
@@ -174,12 +187,16 @@ async fn open(
     tasks: &DynamicHandle<TaskArguments>,
     seats: &Seats,
     id: TaskId,
+    first: Option<Box<RoomMessage>>,
 ) -> Result<(), String> {
     let definition = definition(journal, id)
         .await
         .map_err(|error| error.to_string())?;
     let definition = Arc::new(definition.ok_or_else(|| format!("{id} has no beginning"))?);
     let seat = seats.take_seat(id);
+    if let Some(first) = first {
+        let _ = seat.room.try_send(*first);
+    }
     let started = tasks
         .start_child(TaskArguments {
             id,
@@ -229,84 +246,108 @@ async fn gave_up(journal: &Journal, row: &TaskRow) -> Result<bool, StoreError> {
     if row.status != TaskStatus::NeedsAttention {
         return Ok(false);
     }
-    let after: Seq = row.head.saturating_sub(LOOK_BACK);
-    let limit = usize::try_from(LOOK_BACK).unwrap_or(usize::MAX);
-    let events = journal
-        .store()
-        .events(EventQuery {
-            task: row.id,
-            after,
-            limit,
-        })
-        .await?;
-    let last = events.iter().rev().find_map(|event| match &event.body {
-        EventBody::TaskNeedsAttention { attention } => {
-            Some(matches!(attention, Attention::GaveUp { .. }))
-        }
-        _ => None,
-    });
-    Ok(last.unwrap_or(false))
+    let questions = open_questions(journal.store().as_ref(), row.id).await?;
+    Ok(questions.gave_up().is_some())
 }
 
-/// With `auto_recover` off, what is unfinished ends here.
+/// Says in a task's journal that it cannot be opened. It may be that nothing of it can be read; that can be written all the same.
+async fn tell_trouble(journal: &Journal, task: TaskId, reason: String) {
+    let is_told = match journal.store().task(task).await {
+        Ok(Some(row)) => row.status != TaskStatus::Running,
+        Ok(None) => true,
+        Err(_) => false,
+    };
+    if is_told {
+        return;
+    }
+    let attention = Attention::GaveUp {
+        path: format!("system/tasks/{task}"),
+        reason: format!("it cannot be opened: {reason}"),
+    };
+    let body = EventBody::TaskNeedsAttention { attention };
+    if let Err(error) = write(journal, task, None, vec![body]).await {
+        tracing::error!(%task, "that it could not be opened was not written: {error}");
+    }
+}
+
+/// With `auto_recover` off, what is unfinished ends here. What had been begun and has no result stays in doubt.
 async fn mark_failed(journal: &Journal) -> Result<(), Failure> {
-    let error = "the node was restarted with auto_recover off".to_owned();
+    const REASON: &str = "the node was restarted with auto_recover off";
     for task in journal.store().tasks(true).await? {
-        let runs = journal.store().runs(task.id).await?;
-        for run in runs.into_iter().filter(|run| !run.status.is_terminal()) {
-            let body = EventBody::RunFailed {
-                error: error.clone(),
-                usage: Usage::default(),
-            };
-            let (agent, fence) = (Some(run.agent), Some((run.id, run.epoch)));
-            let at = journal.clock().now();
-            let draft = Draft {
-                run: Some(run.id),
-                agent,
-                at,
-                epoch: run.epoch,
-                cause: None,
-                body,
-            };
-            append(
-                journal,
-                Append {
-                    task: task.id,
-                    fence,
-                    drafts: vec![draft],
-                    blobs: Vec::new(),
-                },
-            )
-            .await?;
-        }
-        let (at, body) = (
-            journal.clock().now(),
-            EventBody::TaskFailed {
-                error: error.clone(),
-            },
-        );
-        let draft = Draft {
-            run: None,
-            agent: None,
-            at,
-            epoch: 0,
-            cause: None,
-            body,
+        let events = all_events(journal, task.id).await?;
+        let end = |row: &RunRow| {
+            let state = RunState::from_events(row.id, &events);
+            let mut bodies = left_in_doubt(&state, &BTreeSet::new(), REASON);
+            bodies.push(EventBody::RunFailed {
+                error: REASON.to_owned(),
+                usage: state.usage,
+            });
+            bodies
         };
-        append(
-            journal,
-            Append {
-                task: task.id,
-                fence: None,
-                drafts: vec![draft],
-                blobs: Vec::new(),
-            },
-        )
-        .await?;
+        let error = REASON.to_owned();
+        end_all(journal, task.id, end, EventBody::TaskFailed { error }).await?;
     }
     Ok(())
 }
 
-async fn append(journal: &Journal, append: Append) -> Result<(), JournalError> {
+/// How many events are read at a time.
+const PAGE: usize = 1024;
+
+/// All events of a task, up to the first that is damaged.
+async fn all_events(journal: &Journal, task: TaskId) -> Result<Vec<Event>, StoreError> {
+    let mut events: Vec<Event> = Vec::new();
+    loop {
+        let (after, limit) = (events.last().map_or(0, |event| event.id), PAGE);
+        let query = EventQuery { task, after, limit };
+        let page = match journal.store().events(query).await {
+            Err(StoreError::Corrupt { place, detail }) => {
+                tracing::error!(%task, "it is ended unread: {place}: {detail}");
+                return Ok(events);
+            }
+            page => page?,
+        };
+        let is_last = page.len() < PAGE;
+        events.extend(page);
+        if is_last {
+            return Ok(events);
+        }
+    }
+}
+
+/// Ends the live runs of a task of which nothing is up, and then the task.
+pub(super) async fn end_all(
+    journal: &Journal,
+    task: TaskId,
+    end: impl Fn(&RunRow) -> Vec<EventBody>,
+    whole: EventBody,
+) -> Result<(), JournalError> {
+    let runs = journal.store().runs(task).await?;
+    for run in runs.iter().filter(|run| !run.status.is_terminal()) {
+        write(journal, task, Some(run), end(run)).await?;
+    }
+    write(journal, task, None, vec![whole]).await
+}
+
+async fn write(
+    journal: &Journal,
+    task: TaskId,
+    run: Option<&RunRow>,
+    bodies: Vec<EventBody>,
+) -> Result<(), JournalError> {
+    let at = journal.clock().now();
+    let draft = |body| Draft {
+        run: run.map(|run| run.id),
+        agent: run.map(|run| run.agent.clone()),
+        at,
+        epoch: run.map_or(0, |run| run.epoch),
+        cause: None,
+        body,
+    };
+    let append = Append {
+        task,
+        fence: run.map(|run| (run.id, run.epoch)),
+        drafts: bodies.into_iter().map(draft).collect(),
+        blobs: Vec::new(),
+    };
     journal.append(append).await.map(drop)
 }

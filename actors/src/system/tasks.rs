@@ -1,20 +1,33 @@
 //! What can be done with tasks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use supervision::Handle;
+use supervision::{Handle, Reply};
 
+use crate::journal::JournalError;
 use crate::model::event::Seq;
 use crate::model::{
-    AgentName, Content, ContextMode, EventBody, RunId, RunSpec, Sender, TaskDefinition, TaskId,
+    AgentName, Attention, Content, ContextMode, Event, EventBody, RunId, RunSpec, Sender,
+    TaskDefinition, TaskId, TaskStatus,
 };
 use crate::pool::PRIORITIES;
-use crate::store::{Append, Draft, RunRow};
+use crate::store::{Append, Draft, RunRow, StoreError, TaskRow};
 use crate::task::RoomMessage;
+use crate::task::room::open_questions;
 use crate::topology::TopologyMessage;
 
-use super::opener::OpenerMessage;
+use super::opener::{OpenerMessage, end_all};
 use super::{PATIENCE, System, SystemError};
+
+/// How often an answer is given, or a task cancelled, when its tree is restarted over it.
+const TRIES: u32 = 5;
+
+/// How long is waited before something is tried again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// How often a run is continued when its task ended or was opened again at the same moment.
+const FOLLOW_UPS: u32 = 3;
 
 impl System {
     /// Creates a task and opens it. When it returns, the task is durable.
@@ -116,17 +129,65 @@ impl System {
     /// # Errors
     /// [`SystemError::NoSuchTask`], [`SystemError::Over`], or nobody answers.
     pub async fn open(&self, task: TaskId) -> Result<(), SystemError> {
-        let row = self.task(task).await?;
-        if row.status.is_terminal() {
-            return Err(SystemError::Over(task));
+        self.live(task).await?;
+        if self.is_given_up(task).await? {
+            return self.resume(task, "it was opened again").await;
         }
+        self.open_and_tell(task, None).await
+    }
+
+    /// A task that has not ended.
+    async fn live(&self, task: TaskId) -> Result<TaskRow, SystemError> {
+        let row = self.task(task).await?;
+        match row.status.is_terminal() {
+            true => Err(SystemError::Over(task)),
+            false => Ok(row),
+        }
+    }
+
+    async fn open_and_tell(
+        &self,
+        task: TaskId,
+        first: Option<RoomMessage>,
+    ) -> Result<(), SystemError> {
+        let first = first.map(Box::new);
         let answer = self
             .opener
-            .call(|reply| OpenerMessage::Open(task, reply), PATIENCE)
+            .call(|reply| OpenerMessage::Open(task, first, reply), PATIENCE)
             .await;
         answer
             .map_err(|_| SystemError::Silent)?
             .map_err(SystemError::Definition)
+    }
+
+    /// Whether one of its supervisors gave up. If so, nothing of its tree is left when this returns.
+    async fn is_given_up(&self, task: TaskId) -> Result<bool, SystemError> {
+        let row = self.live(task).await?;
+        if row.status != TaskStatus::NeedsAttention {
+            return Ok(false);
+        }
+        let questions = open_questions(self.deps.store.as_ref(), task).await?;
+        if questions.gave_up().is_none() {
+            return Ok(false);
+        }
+        if let Some(seat) = self.seats.get(task) {
+            let ended = seat.supervisor.wait_for(PATIENCE).await;
+            ended.ok_or(SystemError::Silent)?;
+        }
+        Ok(true)
+    }
+
+    /// Starts the tree of a task that gave up. The answer is written first: should it give up again at once, that is said after it.
+    async fn resume(&self, task: TaskId, answer: &str) -> Result<(), SystemError> {
+        let answer = answer.to_owned();
+        let questions = open_questions(self.deps.store.as_ref(), task).await?;
+        let gave_up = |open: &&Attention| matches!(open, Attention::GaveUp { .. });
+        let rest = questions.all().iter().filter(|open| !gave_up(open));
+        let again = rest.cloned();
+        let again = again.map(|attention| EventBody::TaskNeedsAttention { attention });
+        let bodies = std::iter::once(EventBody::TaskResumed { answer }).chain(again);
+        self.append_task(task, bodies.collect()).await?;
+        self.open_and_tell(task, None).await
     }
 
     /// Cancels a task. When it returns, nothing of it runs any more, and that is durable.
@@ -134,34 +195,120 @@ impl System {
     /// # Errors
     /// [`SystemError::NoSuchTask`], [`SystemError::Over`], or nobody answers.
     pub async fn cancel(&self, task: TaskId, reason: &str) -> Result<(), SystemError> {
-        self.open(task).await?;
-        let room = self.room(task)?;
-        let reason = reason.to_owned();
-        room.ask(|reply| RoomMessage::Cancel(reason, reply))
-            .await
-            .map_err(|_| SystemError::Silent)
+        for _ in 0..TRIES {
+            match self.cancel_once(task, reason).await {
+                Err(SystemError::Silent) => {}
+                cancelled => return cancelled,
+            }
+            // Its room may have crashed over it, before or after it was done.
+            tokio::time::sleep(PAUSE).await;
+            if self.task(task).await?.status == TaskStatus::Cancelled {
+                return Ok(());
+            }
+        }
+        Err(SystemError::Silent)
     }
 
-    /// A human's answer to whatever the task waits for; opens the task if its tree is down. Whether something waited.
+    async fn cancel_once(&self, task: TaskId, reason: &str) -> Result<(), SystemError> {
+        match self.is_given_up(task).await {
+            Err(SystemError::Store(StoreError::Corrupt { .. })) => {
+                return self.end_unreadable(task, reason).await;
+            }
+            given_up => given_up?,
+        };
+        let (reply, cancelled) = Reply::channel();
+        let cancel = RoomMessage::Cancel(reason.to_owned(), reply);
+        self.open_and_tell(task, Some(cancel)).await?;
+        cancelled.await.map_err(|_| SystemError::Silent)
+    }
+
+    /// Nothing of a task runs whose journal is damaged so that it cannot be opened; its end is all that is written.
+    async fn end_unreadable(&self, task: TaskId, reason: &str) -> Result<(), SystemError> {
+        if self.seats.get(task).is_some() {
+            return Err(SystemError::Silent);
+        }
+        let usage = |row: &RunRow| row.usage;
+        let end = |row: &RunRow| EventBody::RunCancelled {
+            reason: reason.to_owned(),
+            usage: usage(row),
+        };
+        let reason = reason.to_owned();
+        let whole = EventBody::TaskCancelled {
+            reason: reason.clone(),
+        };
+        Ok(end_all(&self.journal, task, |row| vec![end(row)], whole).await?)
+    }
+
+    /// Cancels one run, and with it what works for it. Whoever delegated it is told; when it was the root run, the task ends.
+    ///
+    /// # Errors
+    /// [`SystemError::NoSuchRun`], [`SystemError::Over`] when its task has ended, or nobody answers. A run that has ended is left
+    /// as it is.
+    pub async fn cancel_run(
+        &self,
+        task: TaskId,
+        run: RunId,
+        reason: &str,
+    ) -> Result<(), SystemError> {
+        self.run_row(task, run).await?;
+        self.open(task).await?;
+        let (room, reason) = (self.room(task)?, reason.to_owned());
+        let cancelled = room
+            .ask(|reply| RoomMessage::CancelRun(run, reason, reply))
+            .await;
+        match cancelled {
+            Ok(()) => Ok(()),
+            Err(_) if self.run_row(task, run).await?.status.is_terminal() => Ok(()),
+            Err(_) => self.why_silent(task).await,
+        }
+    }
+
+    /// A room that does not answer may have ended with its task.
+    async fn why_silent<R>(&self, task: TaskId) -> Result<R, SystemError> {
+        self.live(task).await?;
+        Err(SystemError::Silent)
+    }
+
+    /// A human's answer to what the task waits for; opens the task if its tree is down. Of several questions, it is the answer to
+    /// the one that was asked first, as [`System::wait`] tells it; the others are asked again. Whether something waited.
     ///
     /// # Errors
     /// [`SystemError::NoSuchTask`], [`SystemError::Over`], or nobody answers.
     pub async fn answer(&self, task: TaskId, answer: &str) -> Result<bool, SystemError> {
-        let was_down = self.seats.get(task).is_none();
-        self.open(task).await?;
-        if was_down {
-            let body = EventBody::TaskResumed {
-                answer: answer.to_owned(),
-            };
-            self.append_task(task, body).await?;
+        let open = || open_questions(self.deps.store.as_ref(), task);
+        let asked = open().await?.first().cloned();
+        for _ in 0..TRIES {
+            match self.give_answer(task, answer).await {
+                Err(SystemError::Silent) => {}
+                answered => return answered,
+            }
+            // Whoever took it may have crashed before it could say so.
+            tokio::time::sleep(PAUSE).await;
+            let still_open = open().await?;
+            if asked
+                .as_ref()
+                .is_some_and(|asked| !still_open.all().contains(asked))
+            {
+                return Ok(true);
+            }
         }
-        let text = answer.to_owned();
-        let room = self.room(task)?;
+        Err(SystemError::Silent)
+    }
+
+    async fn give_answer(&self, task: TaskId, answer: &str) -> Result<bool, SystemError> {
+        if self.is_given_up(task).await? {
+            self.resume(task, answer).await?;
+            return Ok(true);
+        }
+        self.open_and_tell(task, None).await?;
+        let (room, text) = (self.room(task)?, answer.to_owned());
         let taken = room
             .call(|reply| RoomMessage::Answer(text, reply), PATIENCE)
-            .await
-            .map_err(|_| SystemError::Silent)?;
-        Ok(taken || was_down)
+            .await;
+        match taken {
+            Ok(taken) => Ok(taken),
+            Err(_) => self.why_silent(task).await,
+        }
     }
 
     /// A person says something in the room, or to one agent.
@@ -174,16 +321,15 @@ impl System {
         content: &str,
         to: Option<AgentName>,
     ) -> Result<Seq, SystemError> {
-        if self.task(task).await?.status.is_terminal() {
-            return Err(SystemError::Over(task));
-        }
+        self.live(task).await?;
         let body = EventBody::TaskMessage {
             from: Sender::Human,
             to,
             content: content.to_owned(),
             outcome: false,
         };
-        let event = self.append_task(task, body).await?;
+        let mut events = self.append_task(task, vec![body]).await?;
+        let event = events.pop().ok_or(SystemError::Silent)?;
         let number = event.id;
         if let Some(seat) = self.seats.get(task) {
             let _ = seat
@@ -199,6 +345,23 @@ impl System {
     /// # Errors
     /// [`SystemError::NoSuchRun`], or [`JournalError::Rejected`] if the run has not ended: say it in the room then.
     pub async fn follow_up(
+        &self,
+        task: TaskId,
+        run: RunId,
+        prompt: &str,
+    ) -> Result<(), SystemError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.continue_run(task, run, prompt).await {
+                // Its task may have ended at the same moment.
+                Err(SystemError::Journal(JournalError::Rejected(_))) if tries < FOLLOW_UPS => {}
+                continued => return continued,
+            }
+        }
+    }
+
+    async fn continue_run(
         &self,
         task: TaskId,
         run: RunId,
@@ -249,9 +412,9 @@ impl System {
     async fn append_task(
         &self,
         task: TaskId,
-        body: EventBody,
-    ) -> Result<crate::model::Event, SystemError> {
-        let draft = Draft {
+        bodies: Vec<EventBody>,
+    ) -> Result<Vec<Event>, SystemError> {
+        let draft = |body| Draft {
             run: None,
             agent: None,
             at: self.deps.clock.now(),
@@ -262,14 +425,10 @@ impl System {
         let append = Append {
             task,
             fence: None,
-            drafts: vec![draft],
+            drafts: bodies.into_iter().map(draft).collect(),
             blobs: Vec::new(),
         };
-        self.journal
-            .append(append)
-            .await?
-            .pop()
-            .ok_or(SystemError::Silent)
+        Ok(self.journal.append(append).await?)
     }
 
     fn room(&self, task: TaskId) -> Result<Handle<RoomMessage>, SystemError> {

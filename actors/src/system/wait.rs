@@ -4,6 +4,7 @@ use supervision::Exit;
 
 use crate::feed::FeedItem;
 use crate::model::{Attention, Content, Event, EventBody, TaskId, TaskStatus};
+use crate::task::questions::Questions;
 
 use super::{System, SystemError};
 
@@ -16,7 +17,7 @@ pub enum Settled {
     Failed(String),
     /// Somebody cancelled it, for this reason.
     Cancelled(String),
-    /// Somebody has to decide: [`System::answer`] lets it go on.
+    /// Somebody has to decide: [`System::answer`] lets it go on. Of several questions, the one that was asked first.
     NeedsAttention(Attention),
 }
 
@@ -45,19 +46,17 @@ impl System {
             _ => 0,
         };
         let mut feed = self.watch(task, seen).until_end();
-        let mut asked = None;
+        let mut questions = Questions::default();
         while let Some(item) = feed.next().await? {
             let FeedItem::Event(event) = item else {
                 continue;
             };
-            match self.settled(&event).await? {
-                Some(Settled::NeedsAttention(attention)) => asked = Some(attention),
-                Some(end) => return Ok(end),
-                None if matches!(event.body, EventBody::TaskResumed { .. }) => asked = None,
-                None => {}
+            if let Some(end) = self.end(&event).await? {
+                return Ok(end);
             }
+            questions.fold(&event);
             // Whatever was asked in the past may have been answered by an event that is yet to be read.
-            if let Some(attention) = &asked
+            if let Some(attention) = questions.first()
                 && self.task(task).await?.head <= event.id
             {
                 return Ok(Settled::NeedsAttention(attention.clone()));
@@ -66,14 +65,11 @@ impl System {
         Err(SystemError::Silent)
     }
 
-    async fn settled(&self, event: &Event) -> Result<Option<Settled>, SystemError> {
+    async fn end(&self, event: &Event) -> Result<Option<Settled>, SystemError> {
         Ok(Some(match &event.body {
             EventBody::TaskCompleted { result } => Settled::Completed(self.text(result).await?),
             EventBody::TaskFailed { error } => Settled::Failed(error.clone()),
             EventBody::TaskCancelled { reason } => Settled::Cancelled(reason.clone()),
-            EventBody::TaskNeedsAttention { attention } => {
-                Settled::NeedsAttention(attention.clone())
-            }
             _ => return Ok(None),
         }))
     }

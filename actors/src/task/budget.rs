@@ -13,10 +13,13 @@ pub struct Counted {
     pub is_live: bool,
 }
 
+const ALONE: &str = "do it yourself";
+const LATER: &str = "wait until one of them has ended, or do it yourself";
+
 /// Checks whether `parent` may delegate one more run at this depth.
 ///
 /// # Errors
-/// The limit that forbids it, with its value and its name in the file, for the model.
+/// The limit that forbids it, with its value and its name in the file, and what to do instead, for the model.
 pub fn may_delegate(
     limits: &Limits,
     max_workers: Option<u32>,
@@ -33,30 +36,35 @@ pub fn may_delegate(
             depth,
             limits.depth.saturating_add(1),
             format!("delegation deeper than {} levels (depth)", limits.depth),
+            ALONE,
         ),
         (
             count(&|run| run.is_live && run.parent == Some(parent)),
             limits.fan_out,
             format!("{} live runs of one parent (fan_out)", limits.fan_out),
+            LATER,
         ),
         (
             live,
             limits.live_runs,
             format!("{} live runs of the task (live_runs)", limits.live_runs),
+            LATER,
         ),
         (
             count(&|_| true),
             limits.total_runs,
             format!("{} runs of the task in all (total_runs)", limits.total_runs),
+            ALONE,
         ),
     ];
-    if let Some((.., limit)) = checks.into_iter().find(|(now, most, _)| now >= most) {
-        return Err(format!("the limit of {limit} is reached"));
+    let reached = |(now, most, ..): &(u32, u32, String, &str)| now >= most;
+    if let Some((.., limit, advice)) = checks.into_iter().find(reached) {
+        return Err(format!("the limit of {limit} is reached; {advice}"));
     }
     match max_workers {
         // The lead itself is no worker.
         Some(most) if live.saturating_sub(1) >= most => Err(format!(
-            "the limit of {most} workers at a time (max_workers) is reached"
+            "the limit of {most} workers at a time (max_workers) is reached; {LATER}"
         )),
         _ => Ok(()),
     }

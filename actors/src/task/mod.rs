@@ -1,7 +1,8 @@
-//! A task: the room in which agents work. [`roster`] knows who works on it, [`budget`] decides what may be delegated, [`room`]
-//! starts and ends runs, and [`tree`] says what stands under what.
+//! A task: the room in which agents work. [`roster`] knows who works on it, [`budget`] decides what may be delegated,
+//! [`questions`] are what people have to decide, [`room`] starts and ends runs, and [`tree`] says what stands under what.
 
 pub mod budget;
+pub mod questions;
 pub mod registry;
 pub mod room;
 pub mod roster;

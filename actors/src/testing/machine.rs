@@ -87,7 +87,12 @@ impl Life {
 
     async fn take(&mut self, frame: ToExecutor) {
         match frame {
-            ToExecutor::Call { call_id, args, .. } => self.asked(call_id, args).await,
+            ToExecutor::Call {
+                call_id,
+                epoch,
+                args,
+                ..
+            } => self.asked(call_id, epoch, args).await,
             ToExecutor::Ack { call_id } => {
                 self.machine.outside.forget(&self.machine.name, &call_id);
             }
@@ -104,7 +109,7 @@ impl Life {
         }
     }
 
-    async fn asked(&mut self, call_id: CallId, args: Value) {
+    async fn asked(&mut self, call_id: CallId, epoch: u64, args: Value) {
         if self.stops.contains_key(&call_id) {
             return;
         }
@@ -114,9 +119,13 @@ impl Life {
             return self.answer(call_id, outcome).await;
         }
         let machine = self.machine.clone();
+        let under_way = machine.outside.begins(&call_id, epoch);
         machine.outside.enter(&machine.name, &call_id, None);
         let id = call_id.clone();
-        let job = async move { machine.do_it(&id, &args).await };
+        let job = async move {
+            let _under_way = under_way;
+            machine.do_it(&id, &args).await
+        };
         let (stop, registration) = AbortHandle::new_pair();
         self.stops.insert(call_id.clone(), stop);
         let job = Abortable::new(job, registration).map(|outcome| (call_id, outcome.ok()));

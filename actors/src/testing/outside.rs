@@ -27,8 +27,23 @@ struct Books {
     /// How many calls of tools in the node have begun, and how many were dropped before their end.
     begun: u64,
     dropped: u64,
+    running: u64,
     /// The executors' ledgers, by executor: begun, and perhaps ended.
     ledgers: BTreeMap<String, BTreeMap<CallId, Option<CallOutcome>>>,
+    witness: Option<Witness>,
+}
+
+/// Is told of each call at the instant in which it begins: its id, and the epoch of the run that makes it.
+#[derive(Clone)]
+pub struct Witness(pub Arc<Hears>);
+
+/// What a witness does with what it is told.
+pub type Hears = dyn Fn(&CallId, u64) + Send + Sync;
+
+impl std::fmt::Debug for Witness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Witness").finish_non_exhaustive()
+    }
 }
 
 /// A payment that was really made.
@@ -78,11 +93,32 @@ impl Outside {
         (books.begun, books.dropped)
     }
 
+    /// How many calls are under way, in the node and on executors.
+    #[must_use]
+    pub fn under_way(&self) -> u64 {
+        self.books().running
+    }
+
     /// What stands in an executor's ledger: results that were not acknowledged, and calls without an end.
     #[must_use]
     pub fn ledger(&self, executor: &str) -> BTreeMap<CallId, Option<CallOutcome>> {
         let books = self.books();
         books.ledgers.get(executor).cloned().unwrap_or_default()
+    }
+
+    /// From now on this one is told of every call that begins, in the node or on an executor.
+    pub fn watched_by(&self, witness: Witness) {
+        self.books().witness = Some(witness);
+    }
+
+    /// A call begins; it is under way until what is returned is dropped.
+    pub(super) fn begins(&self, call_id: &CallId, epoch: u64) -> UnderWay {
+        let witness = self.books().witness.clone();
+        if let Some(Witness(tell)) = witness {
+            tell(call_id, epoch);
+        }
+        self.books().running += 1;
+        UnderWay(self.clone())
     }
 
     pub(super) fn enter(&self, executor: &str, call_id: &CallId, outcome: Option<CallOutcome>) {
@@ -160,6 +196,14 @@ struct Pay {
     moments: Moments,
 }
 
+pub(super) struct UnderWay(Outside);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.books().running -= 1;
+    }
+}
+
 /// Notes that a call was dropped before its end.
 struct Begun(Outside, bool);
 
@@ -185,6 +229,7 @@ impl Tool for Pay {
 
     fn call(&self, call: Invocation) -> BoxFuture<'_, Result<String, ToolError>> {
         async move {
+            let _under_way = self.outside.begins(&call.call_id, call.epoch);
             let mut begun = Begun::new(&self.outside);
             work(&call.args).await;
             self.moments.pass().await;

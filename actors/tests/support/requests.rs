@@ -97,6 +97,32 @@ impl<'a> Record<'a> {
             context::request(&state, seen, scene)
         })
     }
+
+    /// Whether a request is the one that a run makes that has seen the journal up to some event that was durable then.
+    pub(crate) fn follows_from(&self, asked: &ModelRequest, durable: Seq) -> bool {
+        let of_run = self
+            .events
+            .iter()
+            .filter(|event| event.run_id == Some(asked.run));
+        let said = of_run.filter_map(|event| match event.body {
+            EventBody::ModelCallStarted { seen, .. } => Some(seen),
+            _ => None,
+        });
+        // A call that was begun and cut off need not have left a word.
+        let mut seen: Vec<_> = said.filter(|seen| *seen <= durable).collect();
+        seen.extend(durable.saturating_sub(FAR)..=durable);
+        seen.iter()
+            .rev()
+            .any(|seen| is_the_same(asked, &self.request(asked.run, *seen)))
+    }
+}
+
+/// How many events may be written by others while a run looks what is to be done.
+const FAR: Seq = 40;
+
+fn is_the_same(asked: &ModelRequest, wanted: &ModelRequest) -> bool {
+    (&asked.messages, &asked.system, &asked.brief)
+        == (&wanted.messages, &wanted.system, &wanted.brief)
 }
 
 fn blob(body: &EventBody) -> Option<&String> {
@@ -117,7 +143,7 @@ fn blob(body: &EventBody) -> Option<&String> {
 }
 
 /// Every answer in the journal is the answer to the request that follows from the journal.
-pub(crate) fn every_answer_was_to_the_right_request(record: &Record<'_>, asked: &[ModelRequest]) {
+pub(crate) fn every_answer_was_to_the_right_request(record: &Record<'_>, asked: &[&ModelRequest]) {
     let mut started = BTreeMap::new();
     for event in record.events {
         let Some(run) = event.run_id else { continue };
@@ -125,12 +151,8 @@ pub(crate) fn every_answer_was_to_the_right_request(record: &Record<'_>, asked: 
             EventBody::ModelCallStarted { seen, .. } => drop(started.insert(run, *seen)),
             EventBody::ModelCallCompleted { turn, .. } => {
                 let wanted = record.request(run, started[&run]);
-                let is_it = |asked: &&ModelRequest| {
-                    asked.run == run
-                        && (&asked.messages, &asked.system, &asked.brief)
-                            == (&wanted.messages, &wanted.system, &wanted.brief)
-                };
-                if asked.iter().find(is_it).is_none() {
+                let mut of_run = asked.iter().filter(|asked| asked.run == run);
+                if !of_run.any(|asked| is_the_same(asked, &wanted)) {
                     let of_run = asked.iter().filter(|asked| asked.run == run);
                     let texts: Vec<_> = of_run
                         .map(|asked| format!("{:#?}", asked.messages))

@@ -32,6 +32,25 @@ pub(crate) struct Habits {
     pub(crate) failures: bool,
     /// Whether tools fail, panic and leave their outcome open.
     pub(crate) trouble: bool,
+    /// Whether agents begin again with a clean slate, and whether little is allowed.
+    pub(crate) tightness: bool,
+}
+
+impl Habits {
+    /// Those of a seed.
+    pub(crate) fn of(seed: u64) -> Self {
+        let is_even = seed % 5 == 3;
+        Self {
+            failures: !is_even && !seed.is_multiple_of(3),
+            trouble: !is_even && seed.is_multiple_of(2),
+            tightness: !is_even,
+        }
+    }
+
+    /// Whether what is done depends on nothing but the briefs.
+    pub(crate) fn is_even(self) -> bool {
+        !self.failures && !self.trouble && !self.tightness
+    }
 }
 
 pub(crate) struct Troupe {
@@ -235,7 +254,29 @@ pub(crate) fn task(stage: &Stage, seed: u64) -> TaskDefinition {
     }
     task.limits = limits(&mut random);
     task.team = random.bool().then(|| team(&mut random));
+    if !Habits::of(seed).tightness {
+        loosen(&mut task);
+    }
     task
+}
+
+fn loosen(task: &mut TaskDefinition) {
+    for agent in task.agents.values_mut() {
+        agent.recovery = Recovery::Resume;
+    }
+    if let Some(team) = &mut task.team {
+        team.max_workers = None;
+    }
+    let Limits {
+        inline_bytes,
+        capsule_chars,
+        ..
+    } = task.limits;
+    task.limits = Limits {
+        inline_bytes,
+        capsule_chars,
+        ..Limits::default()
+    };
 }
 
 fn drawn(random: &mut Rng, agent: AgentSpec) -> AgentSpec {

@@ -154,7 +154,13 @@ pub(super) fn waits_for(reason: &WaitReason, since: Duration) -> String {
             let left = wait_ms.map(|ms| Duration::from_millis(ms).saturating_sub(since));
             provider_waits(provider, limit, left)
         }
-        WaitReason::Executor { tool } => format!("an executor that has {tool}: none is connected"),
+        WaitReason::Executor { tool, name: None } => {
+            format!("an executor that has {tool}: none is connected")
+        }
+        WaitReason::Executor {
+            tool,
+            name: Some(name),
+        } => format!("executor {name}, which has begun {tool} and is gone"),
         WaitReason::Children { count } => counted(*count, "delegated run"),
         WaitReason::Human { question } => format!("a human: {}", clean(question)),
         WaitReason::Retry { delay_ms } => time(Duration::from_millis(*delay_ms)),

@@ -404,7 +404,7 @@ fn a_question_ends_the_program_with_the_command_that_answers_it() {
     let (_, summary) = ran.stdout.split_once("to go on (hand)\n").expect("an end");
     assert_eq!((ran.code(), ran.stderr.as_str()), (Some(1), ""));
     insta::assert_snapshot!(place.plain(took.replace(summary, "").trim()), @r#"
-    needs a human: did shell (step 0.0) take effect? the executor stopped while shell ran: whether it took effect is unknown, and it is not run again; look at what is there before going on
+    needs a human: did shell {"command":"echo posted >> letters; cat pipe"} (step 0.0) take effect? the executor stopped while shell ran: whether it took effect is unknown, and it is not run again; look at what is there before going on
 
     hand  “shelling”  1 turn, 263 tokens  not ended
 
@@ -419,7 +419,7 @@ fn a_question_ends_the_program_with_the_command_that_answers_it() {
     let ran = output(&mut place.go_on(&["--json"]));
     assert_eq!(ran.code(), Some(1));
     insta::assert_snapshot!(place.plain(&ran.stderr), @r#"
-    needs a human: did shell (step 0.0) take effect? the executor stopped while shell ran: whether it took effect is unknown, and it is not run again; look at what is there before going on
+    needs a human: did shell {"command":"echo posted >> letters; cat pipe"} (step 0.0) take effect? the executor stopped while shell ran: whether it took effect is unknown, and it is not run again; look at what is there before going on
     answer: impresario run --continue --data-dir PLACE/data --answer TEXT
     "#);
     let ran = output(&mut place.go_on(&["--answer", "it was posted"]));

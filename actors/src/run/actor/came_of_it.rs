@@ -1,17 +1,18 @@
 //! What came of what was done.
 
-use supervision::CallError;
+use supervision::{CallError, Reply};
 
 use crate::agent::Thought;
 use crate::model::event::{Outcome, Resolution};
 use crate::model::run::Parent;
 use crate::model::{
-    Content, Delegation, EffectClass, EventBody, InDoubtPolicy, RunId, RunSpec, Sender, Step,
+    Attention, Content, Delegation, EffectClass, EventBody, InDoubtPolicy, RunId, RunSpec, Sender,
+    Step,
 };
 use crate::provider::ProviderError;
 use crate::run::load;
-use crate::run::next::{in_doubt, model_call_failed, resolve};
-use crate::run::state::CallPhase;
+use crate::run::next::{in_doubt, model_call_failed, question, resolve};
+use crate::run::state::{Call, CallPhase};
 use crate::run::tools::{CREATE_RUN, CreateRun};
 use crate::tool::{Probe, ToolError};
 
@@ -38,7 +39,7 @@ impl RunActor {
                     usage: self.state.usage,
                 }]);
             }
-            Err(error) => self.agent_crashed(&error.to_string()),
+            Err(_) => self.agent_was_lost(),
         }
     }
 
@@ -47,9 +48,9 @@ impl RunActor {
         self.write([body]);
     }
 
-    /// The run is claimed anew under a higher epoch, by the agent's recovery policy.
-    pub(super) fn agent_crashed(&mut self, error: &str) {
-        let reason = format!("agent `{}` crashed: {error}", self.name);
+    /// The run is claimed anew under a higher epoch, by the agent's recovery policy. Why the agent ended, its supervisor says.
+    fn agent_was_lost(&mut self) {
+        let reason = format!("agent `{}` ended in the middle of a model call", self.name);
         self.write(load::claim(
             &self.state,
             self.agent().recovery,
@@ -223,32 +224,37 @@ impl RunActor {
         }
     }
 
-    pub(super) fn answered(&mut self, text: &str) -> bool {
-        let doubts: Vec<_> = self
-            .state
-            .open_calls()
-            .filter_map(|(step, call)| match &call.phase {
-                CallPhase::InDoubt {
-                    policy: InDoubtPolicy::Ask,
-                    reason,
-                } => Some((step, reason.clone())),
-                _ => None,
-            })
-            .collect();
-        for (step, reason) in &doubts {
-            let resolution = match text {
-                "retry" => Resolution::Retried,
-                text => Resolution::Answered {
-                    result: text.to_owned(),
-                },
-            };
-            self.write(resolve(*step, Sender::Human, resolution, reason));
-        }
-        if !doubts.is_empty() {
-            self.write([EventBody::TaskResumed {
-                answer: text.to_owned(),
-            }]);
-        }
-        !doubts.is_empty()
+    /// A person's answer to this question; what else the task waits for is asked again. The reply says whether it was still open,
+    /// once that is durable.
+    pub(super) fn answered(
+        &mut self,
+        asked: &str,
+        text: String,
+        rest: Vec<Attention>,
+        reply: Reply<bool>,
+    ) {
+        let is_it = |(step, call): (Step, &Call)| match &call.phase {
+            CallPhase::InDoubt {
+                policy: InDoubtPolicy::Ask,
+                reason,
+            } if question(call, step, reason) == asked => Some((step, reason.clone())),
+            _ => None,
+        };
+        let found = self.state.open_calls().find_map(is_it);
+        let is_free = self.cancel.is_none() && self.answering.is_none();
+        let Some((step, reason)) = found.filter(|_| is_free) else {
+            return reply.send(false);
+        };
+        self.answering = Some(reply);
+        let resolution = match text.as_str() {
+            "retry" => Resolution::Retried,
+            text => Resolution::Answered {
+                result: text.to_owned(),
+            },
+        };
+        self.write(resolve(step, Sender::Human, resolution, &reason));
+        self.write([EventBody::TaskResumed { answer: text }]);
+        let again = |attention| EventBody::TaskNeedsAttention { attention };
+        self.write(rest.into_iter().map(again));
     }
 }

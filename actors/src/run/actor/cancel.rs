@@ -3,6 +3,7 @@
 //! The gate is closed; what runs in the node is dropped, and what runs elsewhere is told to stop and waited for. When nothing is
 //! left, the end is written, and before it what had come in meanwhile.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use supervision::{Context, Reply};
@@ -10,6 +11,7 @@ use tokio::task::AbortHandle;
 
 use crate::model::{EventBody, Place, Step};
 use crate::run::next::{WHILE_IT_RAN, cancelled_in_doubt};
+use crate::run::state::{Call, CallPhase};
 use crate::tool::ToolError;
 
 use super::{Doing, Out, RunActor, RunMessage};
@@ -77,13 +79,18 @@ impl RunActor {
         }
     }
 
-    /// Everything is dropped, and calls on executors are told to stop: what came of them is waited for.
+    /// Everything is dropped, and calls on executors are told to stop: what came of them is waited for. Those that an earlier
+    /// incarnation began run on too, whether this one has asked for them again or not.
     fn stop_calls(&mut self, cx: &Context<RunMessage>) {
-        let elsewhere = |doing: &Doing| match doing {
-            Doing::Call(step) => self.is_elsewhere(*step).then_some(*step),
-            _ => None,
+        let runs = |step: &Step, call: &Call| {
+            matches!(call.phase, CallPhase::Started { .. })
+                || self.doing.contains_key(&Doing::Call(*step))
         };
-        let stopped: Vec<_> = self.doing.keys().filter_map(elsewhere).collect();
+        let calls = self.state.open_calls();
+        let stopped: Vec<_> = calls
+            .filter(|(step, call)| runs(step, call) && self.is_elsewhere(*step))
+            .map(|(step, _)| step)
+            .collect();
         self.abort_all();
         for step in stopped {
             let stopping = self.stop_call(step, cx);
@@ -117,19 +124,16 @@ impl RunActor {
             return;
         };
         let reason = cancel.reason.clone();
-        self.outbox.retain(|out| {
-            let Out::Own(body) = out else { return false };
-            let came = matches!(
-                body,
-                EventBody::ToolCallCompleted { .. } | EventBody::ModelCallCompleted { .. }
-            );
-            came
+        // A call that was told to stop may have had its result already.
+        let (state, mut ended) = (&self.state, BTreeSet::new());
+        let is_open = |step: Step| state.call(step).is_some_and(Call::is_open);
+        self.outbox.retain(|out| match out {
+            Out::Own(EventBody::ToolCallCompleted { step, .. }) => {
+                is_open(*step) && ended.insert(*step)
+            }
+            Out::Own(EventBody::ModelCallCompleted { .. }) => true,
+            _ => false,
         });
-        let ended = |out: &Out| match out {
-            Out::Own(EventBody::ToolCallCompleted { step, .. }) => Some(*step),
-            _ => None,
-        };
-        let ended = self.outbox.iter().filter_map(ended).collect();
         self.write(cancelled_in_doubt(&self.state, &ended));
         let mut usage = self.state.usage;
         for out in &self.outbox {

@@ -20,8 +20,8 @@ use tokio::task::AbortHandle;
 use crate::agent::{AgentMessage, Gate, Thought};
 use crate::journal::{Journal, JournalError};
 use crate::model::{
-    AgentName, AgentSpec, Event, EventBody, RunId, RunSpec, Step, TaskDefinition, TaskId,
-    Timestamp, WaitReason,
+    AgentName, AgentSpec, Attention, Event, EventBody, RunId, RunSpec, Step, TaskDefinition,
+    TaskId, Timestamp, WaitReason,
 };
 use crate::pool::{Permit, Pools, Refused};
 use crate::recipient::Recipient;
@@ -123,8 +123,8 @@ pub enum RunMessage {
     Read(Result<Meanwhile, StoreError>),
     /// Somebody cancels it; answered when its end is durable.
     Cancel(String, Reply<()>),
-    /// A human decides about what is in doubt; whether there was anything.
-    Answer(String, Reply<bool>),
+    /// A human decides about what is in doubt: the question, the answer, and what else is open; whether it was still asked.
+    Answer(String, String, Vec<Attention>, Reply<bool>),
     /// An append has ended.
     Recorded(Result<Vec<Event>, JournalError>),
     /// The permit for a model call has come, or does not come.
@@ -196,6 +196,8 @@ struct RunActor {
     permit: Option<Permit>,
     doing: BTreeMap<Doing, AbortHandle>,
     cancel: Option<Cancelling>,
+    /// Who answered a question, until that is durable.
+    answering: Option<Reply<bool>>,
     gate: Gate,
     last_snapshot: u64,
     is_telling_progress: bool,
@@ -224,10 +226,11 @@ pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> 
                 blobs: loaded.blobs,
                 outbox: Vec::new(),
                 is_recording: false,
-                reading: Reading::new(loaded.read_to, loaded.own),
+                reading: Reading::new(loaded.read_to),
                 permit: None,
                 doing: BTreeMap::new(),
                 cancel: None,
+                answering: None,
                 gate: Gate::default(),
                 last_snapshot,
                 is_telling_progress: false,
@@ -263,7 +266,9 @@ impl Actor for RunActor {
             RunMessage::Cancel(reason, reply) => self.cancelled(reason, reply, cx),
             RunMessage::GraceOver => self.abort_all(),
             RunMessage::Quiet => self.quiet(),
-            RunMessage::Answer(text, reply) => reply.send(self.answered(&text)),
+            RunMessage::Answer(question, text, rest, reply) => {
+                self.answered(&question, text, rest, reply);
+            }
             RunMessage::Wake => self
                 .doing
                 .retain(|doing, _| !matches!(doing, Doing::Wake(_))),

@@ -24,10 +24,10 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    pub(super) fn new(to: Seq, own: Vec<Seq>) -> Self {
+    pub(super) fn new(to: Seq) -> Self {
         Self {
             to,
-            own: own.into_iter().collect(),
+            own: BTreeSet::new(),
             is_current: false,
             is_under_way: false,
         }

@@ -4,17 +4,43 @@ use std::sync::Arc;
 
 use supervision::{Context, Exit, Failure};
 
-use crate::journal::JournalError;
+use crate::journal::{Journal, JournalError};
 use crate::model::event::Resolution;
 use crate::model::{CallId, Content, Event, EventBody, Step};
+use crate::run::next::room_message;
+use crate::run::state::CallPhase;
 use crate::run::{read, snapshot};
 use crate::store::{Append, Blob, Draft, Rejected};
 
 use super::{Out, RunActor, RunMessage, RunReport};
 
+/// How many characters of a long text people are shown in lists.
+const PREVIEW: usize = 200;
+
+/// Keeps what came late, under the epoch of whoever has the run now.
+async fn keep(journal: &Journal, rejected: &Rejected, mut evidence: Append) {
+    let Rejected::Fenced { run, current, .. } = rejected else {
+        return;
+    };
+    evidence.fence = Some((*run, *current));
+    for draft in &mut evidence.drafts {
+        draft.epoch = *current;
+    }
+    if let Err(error) = journal.append(evidence).await {
+        tracing::warn!(%run, "a late result is lost: {error}");
+    }
+}
+
 impl RunActor {
     pub(super) fn write(&mut self, bodies: impl IntoIterator<Item = EventBody>) {
-        self.outbox.extend(bodies.into_iter().map(Out::Own));
+        for body in bodies {
+            if let EventBody::RunFailed { error, .. } = &body {
+                let (text, limits) = (format!("failed: {error}"), &self.context.definition.limits);
+                let said = room_message(&self.state, &self.name, &text, limits);
+                self.outbox.extend(said.into_iter().map(Out::Own));
+            }
+            self.outbox.push(Out::Own(body));
+        }
     }
 
     pub(super) fn record(&mut self, cx: &Context<RunMessage>) {
@@ -51,17 +77,57 @@ impl RunActor {
             blobs,
         };
         let journal = self.context.journal.clone();
+        let evidence = self.evidence(&append);
         self.is_recording = true;
-        let _ = cx.attach(async move { RunMessage::Recorded(journal.append(append).await) });
+        let _ = cx.attach(async move {
+            let written = journal.append(append).await;
+            if let (Err(JournalError::Rejected(rejected)), Some(evidence)) = (&written, evidence) {
+                keep(&journal, rejected, evidence).await;
+            }
+            RunMessage::Recorded(written)
+        });
+    }
+
+    /// What is left of an append when a later incarnation has the run: the results of calls that were really made.
+    fn evidence(&self, append: &Append) -> Option<Append> {
+        let started_epoch = self.state.epoch;
+        let is_made = |step: Step| {
+            let phase = self.state.call(step).map(|call| &call.phase);
+            matches!(phase, Some(CallPhase::Started { epoch, .. }) if *epoch == started_epoch)
+        };
+        let late = |draft: &Draft| match &draft.body {
+            EventBody::ToolCallCompleted {
+                step,
+                outcome,
+                content,
+            } if is_made(*step) => Some(Draft {
+                body: EventBody::ToolCallLate {
+                    step: *step,
+                    started_epoch,
+                    outcome: *outcome,
+                    content: content.clone(),
+                },
+                ..draft.clone()
+            }),
+            _ => None,
+        };
+        let drafts: Vec<_> = append.drafts.iter().filter_map(late).collect();
+        (!drafts.is_empty()).then(|| Append {
+            task: append.task,
+            fence: None,
+            drafts,
+            blobs: append.blobs.clone(),
+        })
     }
 
     /// Long texts go to blobs, so that a journal stays quick to read.
     pub(super) fn with_blobs(&mut self, body: EventBody, blobs: &mut Vec<Blob>) -> EventBody {
-        let limit = self.context.definition.limits.inline_bytes as usize;
-        let mut store = |content: Content| match content {
+        let limits = &self.context.definition.limits;
+        let (limit, capsule) = (limits.inline_bytes as usize, limits.capsule_chars as usize);
+        let mut store = |content: Content, preview: usize| match content {
             Content::Inline(text) if text.len() > limit => {
                 let hash = blake3::hash(text.as_bytes()).to_hex().to_string();
-                let preview = text[..text.floor_char_boundary(200)].to_owned();
+                let preview = text.chars().take(preview).collect();
                 let bytes = text.len() as u64;
                 blobs.push(Blob {
                     hash: hash.clone(),
@@ -84,10 +150,11 @@ impl RunActor {
             } => EventBody::ToolCallCompleted {
                 step,
                 outcome,
-                content: store(content),
+                content: store(content, PREVIEW),
             },
+            // Whoever delegated the run is shown it from here.
             EventBody::RunCompleted { result, usage } => EventBody::RunCompleted {
-                result: store(result),
+                result: store(result, capsule.max(PREVIEW)),
                 usage,
             },
             EventBody::Message {
@@ -96,7 +163,7 @@ impl RunActor {
                 about,
             } => EventBody::Message {
                 from,
-                content: store(content),
+                content: store(content, PREVIEW),
                 about,
             },
             body => body,
@@ -152,6 +219,10 @@ impl RunActor {
                 resolution: Resolution::Retried,
                 ..
             } => self.settle(*step, 1, cx),
+            EventBody::TaskResumed { .. } => {
+                let answering = self.answering.take();
+                answering.into_iter().for_each(|reply| reply.send(true));
+            }
             EventBody::RunProgress { .. } => drop(self.report(RunReport::Progress(event), cx)),
             body if body.is_run_end() && event.run_id == Some(self.run) => self.end = Some(event),
             _ => {}

@@ -126,7 +126,10 @@ fn post(around: &Surroundings<'_>, step: Step, call: &Call) -> Vec<Effect> {
         .as_ref()
         .filter(|to| !around.colleagues.contains(to))
     {
-        return refuse(step, format!("agent `{stranger}` is not in this room"));
+        let names: Vec<_> = around.colleagues.iter().map(AgentName::as_str).collect();
+        let there = names.join(", ");
+        let why = format!("agent `{stranger}` is not in this room; {there} are");
+        return refuse(step, why);
     }
     let (from, tool) = (Sender::Agent(around.name.clone()), POST_MESSAGE.to_owned());
     vec![Effect::Record(vec![

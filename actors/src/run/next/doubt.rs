@@ -44,7 +44,8 @@ pub fn in_doubt(
         }
         InDoubtPolicy::Compensate => {}
         InDoubtPolicy::Ask => {
-            let question = format!("did {tool} (step {step}) take effect? {reason}");
+            let question = state.call(step).map(|call| question(call, step, reason));
+            let question = question.unwrap_or_default();
             let attention = Attention::InDoubt {
                 run: state.id,
                 question: question.clone(),
@@ -58,17 +59,37 @@ pub fn in_doubt(
     bodies
 }
 
+/// How much of a call's arguments a person is shown in a question.
+const ARGS: usize = 200;
+
+/// What a person is asked about a call.
+#[must_use]
+pub fn question(call: &Call, step: Step, reason: &str) -> String {
+    let (tool, args) = (&call.call.name, call.call.args.to_string());
+    let args = match args.char_indices().nth(ARGS) {
+        Some((cut, _)) => format!("{}…", &args[..cut]),
+        None => args,
+    };
+    format!("did {tool} {args} (step {step}) take effect? {reason}")
+}
+
 /// Why the outcome of a cancelled call is unknown.
 pub const WHILE_IT_RAN: &str = "it was cancelled while it ran";
 
 /// What to write about the calls of a cancelled run: those that were begun and have no result, also none that is about to be written.
 #[must_use]
 pub fn cancelled_in_doubt(state: &RunState, ended: &BTreeSet<Step>) -> Vec<EventBody> {
+    left_in_doubt(state, ended, WHILE_IT_RAN)
+}
+
+/// The same of a run that ended for another reason.
+#[must_use]
+pub fn left_in_doubt(state: &RunState, ended: &BTreeSet<Step>, reason: &str) -> Vec<EventBody> {
     let is_begun = |call: &Call| matches!(&call.phase, CallPhase::Started { class, .. } if class.records_start());
     let doubt = |(step, call): (Step, &Call)| EventBody::ToolCallInDoubt {
         step,
         tool: call.call.name.clone(),
-        reason: WHILE_IT_RAN.to_owned(),
+        reason: reason.to_owned(),
         policy: InDoubtPolicy::TellModel,
     };
     let open = state.open_calls();

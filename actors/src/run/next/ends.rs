@@ -54,24 +54,33 @@ pub(super) fn background_ends(state: &RunState, around: &Surroundings<'_>) -> Ve
 /// What a parent is shown of a delegated run: how it ended, and its result up to a limit.
 #[must_use]
 pub fn capsule(run: RunId, child: &Child, end: &ChildEnd, limits: &Limits) -> String {
-    let text = match &end.content {
-        Content::Inline(text) => text.as_str(),
-        Content::Blob { preview, .. } => preview.as_str(),
-    };
-    let limit = limits.capsule_chars as usize;
     let status = match end.status {
         RunStatus::Completed => "completed",
         RunStatus::Cancelled => "was cancelled",
         _ => "failed",
     };
-    let (shown, note) = match text.char_indices().nth(limit) {
-        Some((cut, _)) => (
-            &text[..cut],
-            format!("\n[the first {limit} characters; the whole result is in the record of {run}]"),
-        ),
-        None => (text, String::new()),
+    let text = cut(&end.content, limits, |limit| {
+        format!("[the first {limit} characters; the whole result is in the record of {run}]")
+    });
+    format!("{} ({run}) {status}:\n{text}", child.agent)
+}
+
+/// As much of a text as others are shown, and a note if there is more.
+fn cut(content: &Content, limits: &Limits, note: impl Fn(usize) -> String) -> String {
+    let limit = limits.capsule_chars as usize;
+    let text = content.beginning();
+    let shown = match text.char_indices().nth(limit) {
+        Some((cut, _)) => &text[..cut],
+        None => text,
     };
-    format!("{} ({run}) {status}:\n{shown}{note}", child.agent)
+    let bytes = match content {
+        Content::Inline(text) => text.len() as u64,
+        Content::Blob { bytes, .. } => *bytes,
+    };
+    if bytes <= shown.len() as u64 {
+        return shown.to_owned();
+    }
+    format!("{shown}\n{}", note(shown.chars().count()))
 }
 
 pub(super) fn finish(state: &RunState, around: &Surroundings<'_>) -> Vec<Effect> {
@@ -112,11 +121,10 @@ pub fn room_message(
     let Some(spec) = state.spec.as_ref().filter(|spec| spec.parent.is_some()) else {
         return Vec::new();
     };
-    let limit = limits.capsule_chars as usize;
-    let shown = text
-        .char_indices()
-        .nth(limit)
-        .map_or(text, |(cut, _)| &text[..cut]);
+    let run = state.id;
+    let shown = cut(&Content::Inline(text.to_owned()), limits, |limit| {
+        format!("[the first {limit} characters; the whole result is in the record of {run}]")
+    });
     let content = format!("{}: {shown}", spec.title);
     vec![EventBody::TaskMessage {
         from: Sender::Agent(name.clone()),

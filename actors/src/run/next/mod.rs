@@ -16,7 +16,9 @@ use super::state::{Phase, RunState};
 use super::tools::CreateRun;
 
 use act::act;
-pub use doubt::{MAX_RETRIES, WHILE_IT_RAN, cancelled_in_doubt, in_doubt, resolve};
+pub use doubt::{
+    MAX_RETRIES, WHILE_IT_RAN, cancelled_in_doubt, in_doubt, left_in_doubt, question, resolve,
+};
 use ends::finish;
 pub use ends::{capsule, room_message};
 use think::think;

@@ -1,72 +1,226 @@
-//! A human's answer.
+//! A human's answer, and a human's end of one run.
+
+use std::time::Duration;
 
 use supervision::{Context, Failure, Reply};
 
-use crate::model::{EventBody, RunId, RunStatus};
+use crate::model::{Attention, EventBody, RunId, RunStatus, TaskId};
 use crate::run::RunMessage;
 use crate::run::actor::RunContext;
-use crate::store::{Append, Draft};
+use crate::store::{Append, Draft, EventQuery, Store, StoreError};
+use crate::task::questions::Questions;
+use crate::task::registry::Registry;
 
-use super::{PATIENCE, Room, RoomMessage};
+use super::{PAGE, PATIENCE, Room, RoomMessage};
+
+/// What a task waits for a person to decide.
+pub(crate) async fn open_questions(
+    store: &dyn Store,
+    task: TaskId,
+) -> Result<Questions, StoreError> {
+    let mut questions = Questions::default();
+    let mut after = 0;
+    loop {
+        let limit = PAGE;
+        let page = store.events(EventQuery { task, after, limit }).await?;
+        page.iter().for_each(|event| questions.fold(event));
+        match page.last() {
+            Some(last) if page.len() == PAGE => after = last.id,
+            _ => return Ok(questions),
+        }
+    }
+}
 
 impl Room {
+    /// Answers once everything that may have asked is up.
     pub(super) fn answer(&mut self, text: String, reply: Reply<bool>, cx: &Context<RoomMessage>) {
-        let (registry, context) = (
-            self.arguments.registry.clone(),
-            self.arguments.context.clone(),
-        );
-        let _ = cx.attach_maybe(async move {
-            let mut taken = false;
-            for (_, _, run) in registry.all() {
-                let text = text.clone();
-                taken |= run
-                    .call(|reply| RunMessage::Answer(text, reply), PATIENCE)
-                    .await
-                    .unwrap_or(false);
-            }
-            let released = release(&context, &text).await.unwrap_or_default();
-            reply.send(taken || !released.is_empty());
-            Some(RoomMessage::Released(released))
+        self.answers.push((text, reply));
+        self.answer_all(cx);
+    }
+
+    pub(super) fn answer_all(&mut self, cx: &Context<RoomMessage>) {
+        if !self.is_open || !self.starting.is_empty() || self.is_answering {
+            return;
+        }
+        let Some((text, reply)) = (!self.answers.is_empty()).then(|| self.answers.remove(0)) else {
+            return;
+        };
+        self.is_answering = true;
+        let registry = self.arguments.registry.clone();
+        let context = self.arguments.context.clone();
+        let _ = cx.attach(async move {
+            let answered = answer(&context, &registry, &text).await.unwrap_or_default();
+            reply.send(answered.taken);
+            RoomMessage::Answered(answered.released)
         });
     }
 }
 
-/// Lets the quarantined runs of a task go on.
-async fn release(context: &RunContext, answer: &str) -> Result<Vec<RunId>, Failure> {
-    let rows = context.journal.store().runs(context.task).await?;
-    let mut released = Vec::new();
-    for row in rows
-        .into_iter()
-        .filter(|row| row.status == RunStatus::Quarantined)
-    {
-        let draft = |run, body| Draft {
-            run,
-            agent: Some(row.agent.clone()),
-            at: context.journal.clock().now(),
-            epoch: row.epoch,
-            cause: None,
-            body,
-        };
-        let drafts = vec![
-            draft(Some(row.id), EventBody::RunReleased),
-            draft(
-                None,
-                EventBody::TaskResumed {
-                    answer: answer.to_owned(),
-                },
-            ),
-        ];
-        let fence = Some((row.id, row.epoch));
-        context
-            .journal
-            .append(Append {
-                task: context.task,
-                fence,
-                drafts,
-                blobs: Vec::new(),
-            })
-            .await?;
-        released.push(row.id);
+#[derive(Debug, Default)]
+struct Answered {
+    taken: bool,
+    released: Option<RunId>,
+}
+
+/// How often is looked again whether a question is open, when whoever asked it crashed over the answer.
+const LOOKS: u32 = 10;
+
+/// How long is waited before that.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The first question that somebody still waits for gets the answer; the others stay open.
+async fn answer(
+    context: &RunContext,
+    registry: &Registry,
+    text: &str,
+) -> Result<Answered, Failure> {
+    let mut tried = None;
+    for _ in 0..LOOKS {
+        let questions = open_questions(context.journal.store().as_ref(), context.task).await?;
+        if tried.is_some_and(|tried| !questions.all().contains(&tried)) {
+            return Ok(Answered::taken(None));
+        }
+        tried = None;
+        for asked in questions.all() {
+            let rest = questions.without(asked);
+            match give(context, registry, asked, text, rest).await? {
+                Given::Taken(released) => return Ok(Answered::taken(released)),
+                Given::Lost => tried = Some(asked.clone()),
+                Given::Refused => continue,
+            }
+            break;
+        }
+        if tried.is_none() {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
     }
-    Ok(released)
+    Ok(Answered::default())
+}
+
+impl Answered {
+    fn taken(released: Option<RunId>) -> Self {
+        Self {
+            taken: true,
+            released,
+        }
+    }
+}
+
+/// What became of an answer to one question.
+enum Given {
+    /// It is durable, and may have released a run.
+    Taken(Option<RunId>),
+    /// Nobody waits for it any more.
+    Refused,
+    /// Whoever asked crashed over it.
+    Lost,
+}
+
+async fn give(
+    context: &RunContext,
+    registry: &Registry,
+    asked: &Attention,
+    text: &str,
+    rest: Vec<Attention>,
+) -> Result<Given, Failure> {
+    match asked {
+        Attention::InDoubt { run, question } => {
+            let Some(run) = registry.get(*run) else {
+                return Ok(Given::Refused);
+            };
+            let (question, text) = (question.clone(), text.to_owned());
+            let answer = |reply| RunMessage::Answer(question, text, rest, reply);
+            Ok(match run.call(answer, PATIENCE).await {
+                Ok(true) => Given::Taken(None),
+                Ok(false) => Given::Refused,
+                Err(_) => Given::Lost,
+            })
+        }
+        Attention::Quarantined { run, .. } => {
+            let released = release(context, *run, text, rest).await?;
+            Ok(match released {
+                true => Given::Taken(Some(*run)),
+                false => Given::Refused,
+            })
+        }
+        Attention::GaveUp { .. } => Ok(Given::Refused),
+    }
+}
+
+/// Lets a quarantined run go on; what else is open is asked again.
+async fn release(
+    context: &RunContext,
+    run: RunId,
+    answer: &str,
+    rest: Vec<Attention>,
+) -> Result<bool, Failure> {
+    let rows = context.journal.store().runs(context.task).await?;
+    let is_it = |row: &&crate::store::RunRow| row.id == run && row.status == RunStatus::Quarantined;
+    let Some(row) = rows.iter().find(is_it) else {
+        return Ok(false);
+    };
+    let draft = |run, body| Draft {
+        run,
+        agent: Some(row.agent.clone()),
+        at: context.journal.clock().now(),
+        epoch: row.epoch,
+        cause: None,
+        body,
+    };
+    let resumed = EventBody::TaskResumed {
+        answer: answer.to_owned(),
+    };
+    let again = rest
+        .into_iter()
+        .map(|attention| draft(None, EventBody::TaskNeedsAttention { attention }));
+    let drafts = [
+        draft(Some(row.id), EventBody::RunReleased),
+        draft(None, resumed),
+    ];
+    let append = Append {
+        task: context.task,
+        fence: Some((row.id, row.epoch)),
+        drafts: drafts.into_iter().chain(again).collect(),
+        blobs: Vec::new(),
+    };
+    context.journal.append(append).await?;
+    Ok(true)
+}
+
+/// When nobody waits for an answer any more, because whoever asked has ended, the task does not need one either.
+pub(super) async fn settle_attention(context: &RunContext) -> Result<(), Failure> {
+    let store = context.journal.store();
+    let row = store.task(context.task).await?;
+    let needs = crate::model::TaskStatus::NeedsAttention;
+    if row.is_none_or(|row| row.status != needs) {
+        return Ok(());
+    }
+    if !open_questions(store.as_ref(), context.task)
+        .await?
+        .all()
+        .is_empty()
+    {
+        return Ok(());
+    }
+    let body = EventBody::TaskResumed {
+        answer: "the run that asked has ended".to_owned(),
+    };
+    let draft = Draft {
+        run: None,
+        agent: None,
+        at: context.journal.clock().now(),
+        epoch: 0,
+        cause: None,
+        body,
+    };
+    let append = Append {
+        task: context.task,
+        fence: None,
+        drafts: vec![draft],
+        blobs: Vec::new(),
+    };
+    // The task may have ended meanwhile: nobody is asked anything then either.
+    let _ = context.journal.append(append).await;
+    Ok(())
 }

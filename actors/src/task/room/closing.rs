@@ -35,14 +35,29 @@ impl Closing {
     }
 
     /// Ends everything, and then the task. The root run goes first: once its end is written a crash in the middle of this does not
-    /// bring the others back.
-    pub(super) async fn close(&self, reason: &str, end: EventBody) -> Result<(), JournalError> {
+    /// bring the others back. Whether it has ended: a person may have gone on with a run at the same moment. A task that is cancelled
+    /// ends all the same.
+    pub(super) async fn close(&self, reason: &str, end: EventBody) -> Result<bool, JournalError> {
+        loop {
+            self.end_runs(reason).await?;
+            self.write(None, vec![end.clone()]).await?;
+            if self.live().await?.is_empty() {
+                return Ok(true);
+            }
+            self.write(None, vec![EventBody::TaskReopened]).await?;
+            if !matches!(end, EventBody::TaskCancelled { .. }) {
+                return Ok(false);
+            }
+        }
+    }
+
+    async fn end_runs(&self, reason: &str) -> Result<(), JournalError> {
         loop {
             let live = self.live().await?;
             let (root, others): (Vec<_>, Vec<_>) =
                 live.into_iter().partition(|row| row.parent.is_none());
             if root.is_empty() && others.is_empty() {
-                break;
+                return Ok(());
             }
             for row in &root {
                 self.end_one(row, reason).await?;
@@ -56,7 +71,6 @@ impl Closing {
                 tokio::time::sleep(PAUSE).await;
             }
         }
-        self.write(None, vec![end]).await.map(drop)
     }
 
     async fn live(&self) -> Result<Vec<RunRow>, StoreError> {

@@ -20,6 +20,7 @@ use crate::store::{EventQuery, StoreError};
 
 use super::registry::Registry;
 use super::roster::Roster;
+pub(crate) use answer::open_questions;
 use closing::Closing;
 
 /// What a room's actor is told.
@@ -35,12 +36,14 @@ pub enum RoomMessage {
     Open,
     /// A run's start has ended.
     Started(RunId, Result<(), AdminError>),
-    /// The end of the task is durable, or was before.
-    Ended(Result<(), JournalError>),
+    /// The end of the task is durable, or was before; if not, it goes on.
+    Ended(Result<bool, JournalError>),
     /// A run that had ended goes on, since this event.
     Continued(RunId, Seq),
-    /// Quarantined runs are released.
-    Released(Vec<RunId>),
+    /// An answer has come to where it belongs, and may have released a quarantined run.
+    Answered(Option<RunId>),
+    /// One run, and what works for it, is to be cancelled; answered when it has ended.
+    CancelRun(RunId, String, Reply<()>),
 }
 
 impl From<RunReport> for RoomMessage {
@@ -69,6 +72,10 @@ struct Room {
     cancelling: Vec<Reply<()>>,
     /// Runs that asked when the task was ending already: they are about to be cancelled.
     unanswered: Vec<Reply<Result<RunId, String>>>,
+    /// Answers that wait until everything is up that may have asked, one after the other.
+    answers: Vec<(String, Reply<bool>)>,
+    is_open: bool,
+    is_answering: bool,
     is_ending: bool,
 }
 
@@ -76,7 +83,12 @@ struct Room {
 pub fn start(reads: Inbox<RoomMessage>, arguments: RoomArguments) -> Start {
     Start::actor(reads, move |cx| {
         let arguments = arguments.clone();
-        let _ = cx.attach(async { RoomMessage::Open });
+        // After what was there before: a task that is opened to be cancelled starts nothing.
+        let own = cx.handle();
+        let _ = cx.attach_maybe(async move {
+            let _ = own.send(RoomMessage::Open).await;
+            None
+        });
         async move {
             let roster = read(&arguments.context).await?;
             Ok(Room {
@@ -85,6 +97,9 @@ pub fn start(reads: Inbox<RoomMessage>, arguments: RoomArguments) -> Start {
                 starting: BTreeSet::new(),
                 cancelling: Vec::new(),
                 unanswered: Vec::new(),
+                answers: Vec::new(),
+                is_open: false,
+                is_answering: false,
                 is_ending: false,
             })
         }
@@ -128,15 +143,25 @@ impl Actor for Room {
                 self.roster.continued(run, since);
                 self.start_all(cx);
             }
-            RoomMessage::Released(runs) => {
-                runs.iter().for_each(|run| self.roster.released(*run));
+            RoomMessage::Answered(released) => {
+                self.is_answering = false;
+                released.iter().for_each(|run| self.roster.released(*run));
                 self.start_all(cx);
+                self.answer_all(cx);
             }
-            RoomMessage::Started(run, result) => self.started(run, result)?,
+            RoomMessage::Started(run, result) => {
+                self.started(run, result)?;
+                self.answer_all(cx);
+            }
+            RoomMessage::CancelRun(run, reason, reply) => self.cancel_run(run, reason, reply, cx),
             RoomMessage::Cancel(reason, reply) => self.cancel(reason, reply, cx),
             RoomMessage::Answer(text, reply) => self.answer(text, reply, cx),
-            RoomMessage::Ended(result) => {
-                result?;
+            RoomMessage::Ended(result) if !result.clone()? => {
+                self.is_ending = false;
+                self.roster = read(&self.arguments.context).await?;
+                self.open(cx);
+            }
+            RoomMessage::Ended(_) => {
                 self.cancelling.drain(..).for_each(|reply| reply.send(()));
                 cx.exit(Exit::Normal);
             }
@@ -166,9 +191,14 @@ impl Room {
 
     /// Starts what is not up, and wakes those who may have missed an end while the room was down.
     fn open(&mut self, cx: &Context<RoomMessage>) {
+        self.is_open = true;
         self.start_all(cx);
+        self.answer_all(cx);
         for parent in self.roster.parents_of_ended() {
             self.tell_run(Some(parent), RunMessage::Wake, cx);
+        }
+        if self.is_ending {
+            return;
         }
         if let Some(end) = self.roster.end().cloned() {
             return self.end_task(&end, cx);
@@ -255,6 +285,11 @@ impl Room {
             None if is_root => self.end_task(end, cx),
             None => self.cancel_orphans(cx),
         }
+        let context = self.arguments.context.clone();
+        let _ = cx.attach_maybe(async move {
+            let _ = answer::settle_attention(&context).await;
+            None
+        });
     }
 
     /// Runs that work for one that has ended work for nobody.
@@ -270,6 +305,22 @@ impl Room {
                 Some(RoomMessage::Report(RunReport::Over(Arc::new(end))))
             });
         }
+    }
+
+    /// Ends one run; those that work for it are orphans then.
+    fn cancel_run(
+        &mut self,
+        run: RunId,
+        reason: String,
+        reply: Reply<()>,
+        cx: &Context<RoomMessage>,
+    ) {
+        let closing = Closing::new(&self.arguments);
+        let _ = cx.attach_maybe(async move {
+            let end = closing.end_run(run, &reason).await.ok()?;
+            reply.send(());
+            Some(RoomMessage::Report(RunReport::Over(Arc::new(end?))))
+        });
     }
 
     fn end_task(&mut self, end: &Event, cx: &Context<RoomMessage>) {

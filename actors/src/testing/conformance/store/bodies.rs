@@ -239,7 +239,10 @@ fn attention(rng: &mut Rng) -> Attention {
 fn wait_reason(rng: &mut Rng) -> WaitReason {
     match rng.u8(..6) {
         0 => WaitReason::Permit { pool: text(rng) },
-        1 => WaitReason::Executor { tool: text(rng) },
+        1 => WaitReason::Executor {
+            tool: text(rng),
+            name: rng.bool().then(|| text(rng)),
+        },
         2 => WaitReason::Children { count: rng.u32(..) },
         3 => WaitReason::Human {
             question: text(rng),

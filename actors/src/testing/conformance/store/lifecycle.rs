@@ -1,8 +1,9 @@
 //! Fences, claims, ends and the rows.
 
+use crate::model::event::AgentState;
 use crate::model::task::Attention;
 use crate::model::{
-    Content, EventBody, RunStatus, Step, TaskStatus, Timestamp, Usage, event::Outcome,
+    Content, EventBody, RunStatus, Sender, Step, TaskStatus, Timestamp, Usage, event::Outcome,
 };
 use crate::store::{Draft, Rejected, Store};
 
@@ -107,8 +108,38 @@ pub(super) async fn refuses_what_comes_after_the_end(store: &dyn Store) {
         of_task(attention()),
         queued(run(2)),
         created(),
+        of_run(run(1), 1, continued()),
+        of_task(agent_state()),
+        of_task(supervisor_restart()),
     ] {
         illegal(store, draft).await;
+    }
+    let reopened = append(task(1), vec![of_task(EventBody::TaskReopened)]);
+    write(store, reopened).await;
+    let again = [of_run(run(1), 1, continued()), of_task(agent_state())];
+    write(store, append(task(1), again.into())).await;
+}
+
+fn continued() -> EventBody {
+    EventBody::RunContinued {
+        from: Sender::Human,
+        content: Content::Inline("and then?".to_owned()),
+    }
+}
+
+fn agent_state() -> EventBody {
+    EventBody::AgentState {
+        state: AgentState::Idle,
+        reason: String::new(),
+    }
+}
+
+fn supervisor_restart() -> EventBody {
+    EventBody::SupervisorRestart {
+        path: "tasks/1/agents".to_owned(),
+        child: "lead".to_owned(),
+        incarnation: 2,
+        reason: "killed".to_owned(),
     }
 }
 

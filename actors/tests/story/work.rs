@@ -1,4 +1,4 @@
-//! Whole tasks, from their creation to their end.
+//! What agents do: delegate, work in the background, follow a workflow.
 
 use std::time::Duration;
 
@@ -206,11 +206,7 @@ async fn a_long_run_in_the_background_says_at_an_interval_how_it_is_getting_on()
         ["1 thinking", "2 thinking", "4 thinking", "5 thinking"]
     );
     let result = played.result().await;
-    assert_eq!(
-        result.matches("still at it").count(),
-        1,
-        "only the newest word is shown: {result}"
-    );
+    assert!(!result.contains("still at it"), "it has ended: {result}");
     played.system.shutdown().await;
 }
 
