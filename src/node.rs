@@ -12,7 +12,7 @@ use std::time::Duration;
 use actors::executor::Link;
 use actors::model::ToolSpec;
 use actors::model::executor::FromExecutor;
-use actors::pool::{Limits, ProviderLimits, Rate};
+use actors::pool::{BreakerLimits, Limits, ProviderLimits, Rate};
 use actors::run::next::RetryPolicy;
 use actors::store::{Store, StoreError};
 use actors::system::{Providers, Settings, System, SystemError};
@@ -271,6 +271,11 @@ fn provider_limits(provider: &ProviderConfig) -> ProviderLimits {
     ProviderLimits {
         max_concurrent: provider.max_concurrent.map(Count::get),
         rates: rates.collect(),
+        breaker: provider.breaker.as_ref().map(|breaker| BreakerLimits {
+            failures: breaker.failures.get(),
+            within: breaker.within.get(),
+            reset_after: breaker.reset_after.get(),
+        }),
     }
 }
 

@@ -48,10 +48,6 @@ const UNAVAILABLE: &[Unavailable] = &[
     value("providers.*.kind", "claude-code", KINDS),
     value("providers.*.kind", "acp", KINDS),
     value("providers.*.kind", "codegen", KINDS),
-    key(
-        "providers.*.breaker",
-        "calls that fail in passing are tried again by `retry`",
-    ),
     key("agents.*.mcp", REMOVE),
     key(
         "agents.*.hang_after",

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use impresario::actors::model::{AgentSpec, Limits};
-use impresario::actors::pool::{self, ProviderLimits, Rate};
+use impresario::actors::pool::{self, BreakerLimits, ProviderLimits, Rate};
 use impresario::config::{self, Config, TaskChoice};
 use impresario::executor::{self, ShellLimits, ToolLimits};
 use impresario::node::{executor_limits, pool_limits};
@@ -101,6 +101,7 @@ reviews = 1
 kind = "scripted"
 max_concurrent = 4
 rate_limits = ["60/30s", "10/1m"]
+breaker = { failures = 3, reset_after = "20s" }
 scripts = { a = [{ say = "x" }] }
 [agents.a]
 provider = "p"
@@ -117,6 +118,11 @@ priority = -3
     let own = ProviderLimits {
         max_concurrent: Some(4),
         rates: vec![rate(60, 30), rate(10, 60)],
+        breaker: Some(BreakerLimits {
+            failures: 3,
+            within: Duration::from_secs(60),
+            reset_after: Duration::from_secs(20),
+        }),
     };
     let sizes = [("workers", 3), ("claude_code", 2), ("reviews", 1)];
     let limits = pool_limits(&config);

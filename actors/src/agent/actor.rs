@@ -117,6 +117,19 @@ fn outcome(thought: &Thought) -> Outcome {
         Err(error) if error.kind == ProviderErrorKind::RateLimited => {
             Outcome::Refused(error.retry_after)
         }
+        Err(error) if is_ill(error.kind) => Outcome::Ill(
+            format!("{:?}", error.kind).to_lowercase(),
+            error.retry_after,
+        ),
         Err(_) => Outcome::Failed,
     }
+}
+
+/// Whether it is the provider that fails, and not the request.
+fn is_ill(kind: ProviderErrorKind) -> bool {
+    use ProviderErrorKind as K;
+    matches!(
+        kind,
+        K::Overloaded | K::Timeout | K::Cut | K::Unreachable | K::Internal
+    )
 }

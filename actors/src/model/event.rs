@@ -354,6 +354,21 @@ pub enum EventBody {
         /// The child that brought it there, and how it ended.
         reason: String,
     },
+    /// A provider that the task has calls to is ill, and left alone: calls to it wait.
+    BreakerOpened {
+        /// The provider.
+        provider: String,
+        /// What it did.
+        reason: String,
+        /// For how long, in milliseconds; then one call tries it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait_ms: Option<u64>,
+    },
+    /// The provider is well again.
+    BreakerClosed {
+        /// The provider.
+        provider: String,
+    },
     /// A limit of the tree refused something.
     BudgetExceeded {
         /// Which limit, its value, and what was refused.

@@ -159,6 +159,8 @@ pub enum ProviderLimit {
     Refused,
     /// It has refused a call lately, and is asked by few at a time.
     SlowStart,
+    /// It is ill and left alone, or one call tries whether it is well again.
+    Breaker,
 }
 
 impl WaitReason {

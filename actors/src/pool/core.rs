@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use super::gate::{Gate, Hold, Pass, ProviderLimits};
 use super::look::{self, Look};
-use super::{Limits, Outcome, Refused, Request, WORKERS};
-use crate::model::{RunId, WaitReason};
+use super::{Limits, News, Outcome, Refused, Request, WORKERS};
+use crate::model::{RunId, TaskId, WaitReason};
 
 /// What priorities there are; 0 is the usual one, and a higher one goes first.
 pub const PRIORITIES: RangeInclusive<i32> = -10..=10;
@@ -67,6 +67,7 @@ impl Line {
 
 #[derive(Debug, Clone, Copy)]
 struct Waiter {
+    task: TaskId,
     run: RunId,
     way: Way,
     rank: Rank,
@@ -74,13 +75,13 @@ struct Waiter {
 }
 
 /// All pools and providers, who waits for them and who has them.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Core {
     pools: Vec<Seats>,
     gates: Vec<Gate>,
     lines: BTreeMap<Way, Line>,
     waiters: BTreeMap<u64, Waiter>,
-    admitted: BTreeMap<u64, (Way, Pass)>,
+    admitted: BTreeMap<u64, (Way, TaskId, Pass)>,
     asked: u64,
     most_waiting: usize,
     seed: u64,
@@ -123,8 +124,9 @@ impl Core {
         let (id, rank) = (self.asked, Rank(due(now, request.priority), self.asked));
         self.asked += 1;
         self.lines.entry(way).or_default().waiting.insert(rank);
-        let (run, since) = (request.run, now);
+        let (task, run, since) = (request.task, request.run, now);
         let waiter = Waiter {
+            task,
             run,
             way,
             rank,
@@ -169,8 +171,9 @@ impl Core {
     /// Lets in everybody who may go now.
     pub(super) fn admit(&mut self, now: Duration) -> Vec<u64> {
         let mut admitted = Vec::new();
+        self.gates.iter_mut().for_each(|gate| gate.advance(now));
         while let Some(id) = self.next(now) {
-            self.let_in(id);
+            self.let_in(now, id);
             admitted.push(id);
         }
         admitted
@@ -198,15 +201,17 @@ impl Core {
         None
     }
 
-    fn let_in(&mut self, id: u64) {
+    fn let_in(&mut self, now: Duration, id: u64) {
         let Some(waiter) = self.waiters.remove(&id) else {
             return;
         };
-        let Waiter { way, rank, .. } = waiter;
+        let Waiter {
+            way, rank, task, ..
+        } = waiter;
         self.leave_line(waiter);
         self.pools[way.0].in_use += 1;
-        let pass = self.gates[way.1].pass();
-        self.admitted.insert(id, (way, pass));
+        let pass = self.gates[way.1].pass(now);
+        self.admitted.insert(id, (way, task, pass));
         for (other, line) in &mut self.lines {
             if *other == way {
                 line.overtaken = 0;
@@ -220,24 +225,42 @@ impl Core {
 
     /// The request leaves now: from here on it counts for its provider's rates.
     pub(super) fn sent(&mut self, now: Duration, id: u64) {
-        if let Some((way, pass)) = self.admitted.get_mut(&id) {
+        if let Some((way, _, pass)) = self.admitted.get_mut(&id) {
             self.gates[way.1].sent(now, pass);
         }
     }
 
     /// What became of the request.
     pub(super) fn heard(&mut self, now: Duration, id: u64, outcome: Outcome) {
-        if let Some((way, pass)) = self.admitted.get(&id) {
-            self.gates[way.1].heard(now, *pass, outcome);
+        if let Some((way, _, pass)) = self.admitted.get_mut(&id) {
+            self.gates[way.1].heard(now, pass, outcome);
         }
     }
 
+    /// Providers that have fallen ill, or are well again, since this was asked last.
+    pub(super) fn news(&mut self) -> Vec<News> {
+        let mut news = Vec::new();
+        for (n, gate) in self.gates.iter_mut().enumerate() {
+            while let Some(opened) = gate.news() {
+                let waiting = self.waiters.values().map(|it| (it.way, it.task));
+                let inside = self.admitted.values().map(|it| (it.0, it.1));
+                let here = waiting.chain(inside).filter(|(way, _)| way.1 == n);
+                news.push(News {
+                    provider: gate.name.clone(),
+                    opened,
+                    tasks: here.map(|(_, task)| task).collect(),
+                });
+            }
+        }
+        news
+    }
+
     /// The permit is given back.
-    pub(super) fn release(&mut self, id: u64) {
-        if let Some((way, pass)) = self.admitted.remove(&id) {
+    pub(super) fn release(&mut self, now: Duration, id: u64) {
+        if let Some((way, _, pass)) = self.admitted.remove(&id) {
             let pool = &mut self.pools[way.0];
             pool.in_use = pool.in_use.saturating_sub(1);
-            self.gates[way.1].end(pass);
+            self.gates[way.1].end(now, pass);
         }
     }
 

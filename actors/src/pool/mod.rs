@@ -10,13 +10,13 @@ mod look;
 mod rate;
 mod shell;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::model::RunId;
+use crate::model::{RunId, TaskId};
 
 pub use self::core::{AGE, OVERTAKEN, PRIORITIES};
-pub use gate::ProviderLimits;
+pub use gate::{BreakerLimits, LONGEST_OPEN, ProviderLimits};
 pub use look::{Look, PoolLook, ProviderLook, RateLook};
 pub use rate::{MOST_REQUESTS, Rate};
 pub use shell::{Permit, Pools, Waiting};
@@ -66,6 +66,8 @@ impl Limits {
 /// One model call that somebody wants to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
+    /// The task it is made for.
+    pub task: TaskId,
     /// The run it is made for.
     pub run: RunId,
     /// The pool it needs a permit of; [`WORKERS`] where there is none of that name.
@@ -77,14 +79,27 @@ pub struct Request {
 }
 
 /// What became of a request that was sent, as far as the limits of its provider are concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The provider answered.
     Answered,
     /// It refused because there are too many requests, and may have said for how long it wants none.
     Refused(Option<Duration>),
-    /// Something else, which says nothing about its limits.
+    /// It is ill, as far as one call can tell: what happened in a few words, and for how long it wants to be left alone.
+    Ill(String, Option<Duration>),
+    /// Something else, which says nothing against it.
     Failed,
+}
+
+/// A provider that is left alone because it is ill, or is not any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// The provider.
+    pub provider: String,
+    /// Why it is left alone, and for how long; none when it is well again.
+    pub opened: Option<(String, Option<Duration>)>,
+    /// The tasks that have calls under way to it, or waiting for it.
+    pub tasks: BTreeSet<TaskId>,
 }
 
 /// Why a call may not even wait.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use super::core::Core;
-use super::{Limits, Look, Outcome, Refused, Request};
+use super::{Limits, Look, News, Outcome, Refused, Request};
 use crate::model::{RunId, WaitReason};
 
 /// All pools and all limits of providers. Cheap to clone; clones are the same.
@@ -23,7 +23,11 @@ struct Inner {
     state: Mutex<State>,
     /// When somebody may go although nothing happens until then.
     due: watch::Sender<Option<Duration>>,
+    listener: OnceLock<Listener>,
 }
+
+/// Who hears of providers that fall ill or get well. It should be quick.
+type Listener = Box<dyn Fn(News) + Send + Sync>;
 
 struct State {
     core: Core,
@@ -54,7 +58,13 @@ impl Pools {
             start: Instant::now(),
             state: Mutex::new(state),
             due: watch::Sender::new(None),
+            listener: OnceLock::new(),
         }))
+    }
+
+    /// From now on tells of providers that fall ill or get well; only the first listener hears.
+    pub fn listen(&self, listener: impl Fn(News) + Send + Sync + 'static) {
+        let _ = self.0.listener.set(Box::new(listener));
     }
 
     /// Asks for a permit; what is returned is to be awaited.
@@ -118,6 +128,10 @@ impl Pools {
             .map(|id| (state.doors.remove(&id), self.permit(id)))
             .collect();
         let due = state.core.due(now);
+        // Told behind the lock: whoever listens only takes note, and so hears everything in order.
+        if let Some(listener) = self.0.listener.get() {
+            state.core.news().into_iter().for_each(listener);
+        }
         drop(state);
         self.0.due.send_if_modified(|known| {
             let is_new = *known != due;
@@ -206,6 +220,6 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         let id = self.id;
-        self.pools.change(|state, _| state.core.release(id));
+        self.pools.change(|state, now| state.core.release(now, id));
     }
 }

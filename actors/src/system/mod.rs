@@ -150,6 +150,8 @@ impl System {
             opener_start,
         );
         let hears = journal.clone();
+        let (notes, desk, scribe) = (reports.clone(), journal.clone(), chronicle.clone());
+        pools.listen(move |news| notes.note(&news, &desk, &scribe));
         let listener = Arc::new(move |report: &Report| reports.hear(report, &hears, &chronicle));
         let root = Root::new("system").listener(listener).start(spec).await?;
         Ok(Self {

@@ -1,5 +1,6 @@
 //! Permits, priorities and rates, through whole systems in virtual time.
 
+mod breaker;
 mod crowd;
 mod lines;
 mod waits;
@@ -27,6 +28,8 @@ struct Server {
     latency: Duration,
     /// So many calls in this time; beyond that it refuses.
     rate: Option<(usize, Duration)>,
+    /// Until then it is overloaded.
+    ill: Option<Instant>,
     /// Whether it says when to come again.
     says_when: bool,
     seen: Mutex<Seen>,
@@ -49,6 +52,11 @@ impl Server {
 
     fn arrives(&self, brief: &str) -> Result<(), ProviderError> {
         let (mut seen, now) = (self.seen(), Instant::now());
+        if self.ill.is_some_and(|end| now < end) {
+            seen.refused += 1;
+            let error = ProviderError::new(ProviderErrorKind::Overloaded, "too much to do");
+            return Err(error);
+        }
         if let Some((count, per)) = self.rate {
             while seen.recent.front().is_some_and(|at| *at + per <= now) {
                 seen.recent.pop_front();
@@ -219,7 +227,7 @@ fn rates(rates: &[(u32, Duration)]) -> ProviderLimits {
         per: *per,
     };
     ProviderLimits {
-        max_concurrent: None,
         rates: rates.iter().map(rate).collect(),
+        ..no_limits()
     }
 }

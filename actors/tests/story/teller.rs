@@ -113,6 +113,10 @@ fn what(body: &EventBody) -> String {
         } => format!("{path} starts {child} as #{incarnation}: {reason}"),
         E::SupervisorGaveUp { path, reason } => format!("{path}: {reason}"),
         E::BudgetExceeded { limit } => limit.clone(),
+        E::BreakerOpened {
+            provider, reason, ..
+        } => format!("{provider}: {reason}"),
+        E::BreakerClosed { provider } => provider.clone(),
         E::ModelCallStarted { .. }
         | E::ModelCallCompleted { .. }
         | E::Message { .. }

@@ -174,6 +174,7 @@ fn provider_waits(provider: &str, limit: &ProviderLimit, left: Option<Duration>)
         }
         ProviderLimit::Rate { rate } => format!("its rate is {rate}"),
         ProviderLimit::Refused => "it refused a call, there were too many".to_owned(),
+        ProviderLimit::Breaker => "it fails too often and is left alone".to_owned(),
         ProviderLimit::SlowStart => "few calls at a time, since it refused one".to_owned(),
     };
     let wait = left.map(|left| format!(", free in {}", time(left)));

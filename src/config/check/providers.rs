@@ -1,10 +1,10 @@
 //! `[providers.NAME]`
 
-use actors::pool::MOST_REQUESTS;
+use actors::pool::{LONGEST_OPEN, MOST_REQUESTS};
 use actors::provider::scripted::MAX_LATENCY;
 
 use super::{url, variable, waits};
-use crate::config::file::{Config, ProviderConfig, ProviderKind};
+use crate::config::file::{Breaker, Config, ProviderConfig, ProviderKind};
 use crate::config::path::{Path, setting};
 use crate::config::problem::Complaint;
 use crate::config::read::Report;
@@ -16,6 +16,9 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) {
         keys_of_kind(provider.kind, &path, report);
         address(provider, &path, report);
         latency(provider, &path.then("latency"), report);
+        if let Some(own) = &provider.breaker {
+            breaker(own, &path.then("breaker"), report);
+        }
         rates(&provider.rate_limits, &path.then("rate_limits"), report);
         if let Some(name) = &provider.api_key_env {
             variable(name, &path.then("api_key_env"), report);
@@ -63,6 +66,22 @@ fn keys_of_kind(kind: ProviderKind, path: &Path, report: &mut Report<'_>) {
                 Complaint::new(message).help("remove it, or change `kind`"),
             );
         }
+    }
+}
+
+fn breaker(breaker: &Breaker, path: &Path, report: &mut Report<'_>) {
+    for (key, time) in [
+        ("within", breaker.within),
+        ("reset_after", breaker.reset_after),
+    ] {
+        if time.get() > LONGEST_OPEN {
+            let complaint = Complaint::new(format!("`{key}` is longer than a day"));
+            report.at(&path.then(key), complaint);
+        }
+    }
+    if breaker.failures.get() > MOST_REQUESTS {
+        let complaint = Complaint::new(format!("`failures` is more than {MOST_REQUESTS}"));
+        report.at(&path.then("failures"), complaint);
     }
 }
 

@@ -177,6 +177,14 @@ fn durations_and_rates() {
             ("17 rates are more than 16", "a few are enough"),
         ),
         (
+            "[providers.p]\nkind = 'scripted'\nbreaker = { reset_after = «'2d'» }",
+            ("`reset_after` is longer than a day", ""),
+        ),
+        (
+            "[providers.p]\nkind = 'scripted'\nbreaker = { failures = «0» }",
+            ("`providers.p.breaker.failures` must be at least 1", ""),
+        ),
+        (
             "[teams.t]\nlead = 'ann'\nbackoff = { base = «'1m'», cap = '5s' }",
             (
                 "the first wait, 1m, is longer than the longest, 5s",

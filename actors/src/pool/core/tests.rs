@@ -29,19 +29,20 @@ fn core(pools: &[(&str, usize)], providers: &[(&str, ProviderLimits)]) -> Core {
 fn most(calls: u32) -> ProviderLimits {
     ProviderLimits {
         max_concurrent: Some(calls),
-        rates: Vec::new(),
+        ..ProviderLimits::default()
     }
 }
 
 fn rate(count: u32, per: Duration) -> ProviderLimits {
     ProviderLimits {
-        max_concurrent: None,
         rates: vec![Rate { count, per }],
+        ..ProviderLimits::default()
     }
 }
 
 fn request(pool: &str, provider: &str, priority: i32) -> Request {
     Request {
+        task: TaskId(Uuid::nil()),
         run: RunId(Uuid::nil()),
         pool: pool.to_owned(),
         provider: provider.to_owned(),
@@ -71,11 +72,11 @@ fn a_full_pool_holds_up_no_other_and_a_held_provider_no_other() {
         [other_pool],
         "nobody keeps the provider's second place"
     );
-    core.release(other_pool);
-    core.release(first);
+    core.release(NOW, other_pool);
+    core.release(NOW, first);
     let blocked = [ask(&mut core, "y", "b"), ask(&mut core, "y", "b")];
     assert_eq!(core.admit(NOW), [behind[0], blocked[0]]);
-    core.release(behind[0]);
+    core.release(NOW, behind[0]);
     core.leave(behind[1]);
     assert_eq!(core.admit(NOW), [behind[2]]);
     let elsewhere = ask(&mut core, "nowhere", "c");
@@ -111,14 +112,14 @@ fn the_wait_names_what_keeps_it_and_for_how_long() {
     assert_eq!(why(&core, 2 * SECOND), (is_rate, Some(9_100)));
     assert_eq!(core.due(2 * SECOND), Some(Duration::from_millis(11_100)));
     core.heard(2 * SECOND, calls[0], Outcome::Refused(Some(60 * SECOND)));
-    core.release(calls[0]);
+    core.release(NOW, calls[0]);
     let (limit, wait) = why(&core, 2 * SECOND);
     assert_eq!(limit, ProviderLimit::Refused);
     assert!(wait >= Some(60_000) && wait <= Some(61_000), "{wait:?}");
     let due = core.due(2 * SECOND).expect("a time");
     assert!(core.admit(due - Duration::from_millis(1)).is_empty());
     assert_eq!(core.admit(due), [calls[1]]);
-    core.release(calls[1]);
+    core.release(NOW, calls[1]);
     let next = ask(&mut core, WORKERS, "a");
     assert_eq!(
         core.admit(due),
@@ -150,7 +151,7 @@ fn a_line_that_needs_two_things_is_not_overtaken_for_ever() {
     for round in 0..4 * OVERTAKEN {
         for (at, (pool, provider)) in [("x", "b"), ("y", "a")].into_iter().enumerate() {
             let next = ask(&mut core, pool, provider);
-            core.release(under_way[at]);
+            core.release(NOW, under_way[at]);
             let admitted = core.admit(NOW);
             if admitted.contains(&both) {
                 assert!((OVERTAKEN..OVERTAKEN + 2).contains(&round), "{round}");
@@ -218,7 +219,7 @@ proptest! {
                     let outcome = if refused { Outcome::Refused(None) } else { Outcome::Answered };
                     core.sent(now, id);
                     core.heard(now, id, outcome);
-                    core.release(id);
+                    core.release(NOW, id);
                     inside.remove(&id);
                 },
             }
@@ -248,7 +249,7 @@ proptest! {
             for id in std::mem::take(&mut inside).into_keys() {
                 core.sent(now, id);
                 core.heard(now, id, Outcome::Answered);
-                core.release(id);
+                core.release(NOW, id);
             }
             for id in core.admit(now) {
                 inside.insert(id, waiting.remove(&id).expect("it waited"));
@@ -279,7 +280,7 @@ proptest! {
                 before += u32::from(now < overtaking);
             }
             now += length * SECOND;
-            core.release(inside);
+            core.release(NOW, inside);
             let admitted = core.admit(now);
             prop_assert_eq!(admitted.len(), 1);
             if admitted == [low] {

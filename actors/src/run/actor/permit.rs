@@ -21,6 +21,7 @@ impl RunActor {
     pub(super) fn ask_permit(&self, cx: &Context<RunMessage>) -> AbortHandle {
         let spec = self.agent();
         let request = Request {
+            task: self.context.task,
             run: self.run,
             pool: spec.pool,
             provider: spec.provider,

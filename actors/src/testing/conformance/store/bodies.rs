@@ -13,7 +13,7 @@ use crate::model::{
 
 use super::draft::{definition, run, spec};
 
-const KINDS: usize = 32;
+const KINDS: usize = 34;
 
 /// One event of every kind, each with contents that are easily mangled.
 #[must_use]
@@ -44,6 +44,14 @@ fn of_what_goes_on(rng: &mut Rng, n: usize) -> EventBody {
         30 => EventBody::RunContinued {
             from: sender(rng),
             content: content(rng),
+        },
+        31 => EventBody::BreakerOpened {
+            provider: text(rng),
+            reason: text(rng),
+            wait_ms: maybe(rng, |rng| rng.u64(..)),
+        },
+        32 => EventBody::BreakerClosed {
+            provider: text(rng),
         },
         _ => EventBody::RunProgress {
             turn: rng.u32(..),
@@ -259,10 +267,11 @@ fn wait_reason(rng: &mut Rng) -> WaitReason {
 }
 
 fn provider_limit(rng: &mut Rng) -> ProviderLimit {
-    match rng.u8(..4) {
+    match rng.u8(..5) {
         0 => ProviderLimit::Concurrent { calls: rng.u32(..) },
         1 => ProviderLimit::Rate { rate: text(rng) },
         2 => ProviderLimit::Refused,
+        3 => ProviderLimit::Breaker,
         _ => ProviderLimit::SlowStart,
     }
 }
