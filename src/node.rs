@@ -5,7 +5,6 @@
 //! system      its own root: journal · services · tasks · opener
 //! ```
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use std::time::Duration;
 use actors::executor::Link;
 use actors::model::ToolSpec;
 use actors::model::executor::FromExecutor;
-use actors::pool::provider_pool;
+use actors::pool::{BreakerLimits, Limits, ProviderLimits, Rate};
 use actors::run::next::RetryPolicy;
 use actors::store::{Store, StoreError};
 use actors::system::{Providers, Settings, System, SystemError};
@@ -23,7 +22,9 @@ use supervision::{
 };
 use tokio::sync::mpsc;
 
-use crate::config::{Config, Durability, ExecutorConfig, ProviderConfig, ProviderKind, StoreUrl};
+use crate::config::{
+    Config, Count, Durability, ExecutorConfig, ProviderConfig, ProviderKind, StoreUrl,
+};
 use crate::executor::{self, Executor, OpenError};
 use crate::provider::{self, BuildError};
 use crate::store::folder::DataFolder;
@@ -243,19 +244,38 @@ pub async fn serve(
 }
 
 fn settings(config: &Config) -> Settings {
-    let mut pools: BTreeMap<String, usize> = config
-        .pools
-        .iter()
-        .map(|(name, size)| (name.clone(), size.get() as usize))
-        .collect();
-    for (name, provider) in &config.providers {
-        if let Some(limit) = provider.max_concurrent {
-            pools.insert(provider_pool(name), limit.get() as usize);
-        }
-    }
     Settings {
         auto_recover: config.node.auto_recover,
-        pools,
+        pools: pool_limits(config),
+    }
+}
+
+/// The sizes of the pools and the limits of the providers as the file has them.
+#[must_use]
+pub fn pool_limits(config: &Config) -> Limits {
+    let size = |(name, size): (&String, &Count)| (name.clone(), size.get() as usize);
+    let provider = |(name, own): (&String, &ProviderConfig)| (name.clone(), provider_limits(own));
+    Limits {
+        pools: config.pools.iter().map(size).collect(),
+        providers: config.providers.iter().map(provider).collect(),
+        waiting: config.node.max_waiting_calls.get() as usize,
+        seed: fastrand::u64(..),
+    }
+}
+
+fn provider_limits(provider: &ProviderConfig) -> ProviderLimits {
+    let rates = provider.rate_limits.iter().map(|rate| Rate {
+        count: rate.count.get(),
+        per: rate.per.get(),
+    });
+    ProviderLimits {
+        max_concurrent: provider.max_concurrent.map(Count::get),
+        rates: rates.collect(),
+        breaker: provider.breaker.as_ref().map(|breaker| BreakerLimits {
+            failures: breaker.failures.get(),
+            within: breaker.within.get(),
+            reset_after: breaker.reset_after.get(),
+        }),
     }
 }
 

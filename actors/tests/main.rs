@@ -3,6 +3,7 @@
 mod crash;
 mod doubt;
 mod durability;
+mod pool;
 mod privacy;
 mod seeds;
 mod story;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use actors::model::{AgentSpec, InDoubtPolicy, Limits, Recovery, TeamSpec};
+use actors::pool::{DEFAULT_WAITING, DEFAULT_WORKERS, WORKERS};
 use serde_json::Map;
 
 use super::file::{
@@ -17,9 +18,18 @@ pub const PROJECT: &str = "default";
 
 /// The pools that are always there.
 pub(crate) fn pools() -> BTreeMap<String, Count> {
-    [("workers", 5), ("claude_code", 2)]
-        .map(|(name, limit)| (name.to_owned(), Count::new(limit)))
+    [(WORKERS, DEFAULT_WORKERS), ("claude_code", 2)]
+        .map(|(name, limit)| {
+            (
+                name.to_owned(),
+                Count::new(u32::try_from(limit).unwrap_or(u32::MAX)),
+            )
+        })
         .into()
+}
+
+fn waiting() -> u32 {
+    u32::try_from(DEFAULT_WAITING).unwrap_or(u32::MAX)
 }
 
 impl Default for Config {
@@ -53,6 +63,7 @@ impl Default for NodeConfig {
             durability: Durability::Power,
             engine: Engine::Local,
             auto_recover: true,
+            max_waiting_calls: Whole::new(waiting()),
         }
     }
 }

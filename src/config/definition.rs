@@ -97,6 +97,7 @@ impl Config {
             workflow: None,
             agents: agents.collect::<Result<_, _>>()?,
             limits: limits(&self.limits),
+            priority: self.task.as_ref().map_or(0, |task| task.priority.get()),
             source: self.to_json(),
         })
     }

@@ -48,14 +48,6 @@ const UNAVAILABLE: &[Unavailable] = &[
     value("providers.*.kind", "claude-code", KINDS),
     value("providers.*.kind", "acp", KINDS),
     value("providers.*.kind", "codegen", KINDS),
-    key(
-        "providers.*.rate_limits",
-        "limit calls in flight with `max_concurrent` or a pool",
-    ),
-    key(
-        "providers.*.breaker",
-        "calls that fail in passing are tried again by `retry`",
-    ),
     key("agents.*.mcp", REMOVE),
     key(
         "agents.*.hang_after",

@@ -77,7 +77,7 @@ impl<const LEAST: u32, const MOST: u32> JsonSchema for Whole<LEAST, MOST> {
 
 impl<const LEAST: u32, const MOST: u32> Read for Whole<LEAST, MOST> {
     fn read(node: &Node<'_>, report: &mut Report<'_>) -> Self {
-        whole_number(node, u64::from(LEAST), u64::from(MOST), report)
+        whole_number(node, i64::from(LEAST), i64::from(MOST), report)
             .and_then(|n| u32::try_from(n).ok())
             .map_or_else(Self::default, Self::new)
     }

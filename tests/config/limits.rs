@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use impresario::actors::model::{AgentSpec, Limits};
+use impresario::actors::pool::{self, BreakerLimits, ProviderLimits, Rate};
 use impresario::config::{self, Config, TaskChoice};
 use impresario::executor::{self, ShellLimits, ToolLimits};
-use impresario::node::executor_limits;
+use impresario::node::{executor_limits, pool_limits};
 use impresario::provider::openai::Settings;
 
 const FILE: &str = r#"
@@ -86,6 +87,57 @@ fn those_of_the_file_reach_the_executor() {
         ..usual
     };
     assert_eq!(executor_limits(&parse(FILE).executor), expected);
+}
+
+#[test]
+fn those_of_pools_and_providers_reach_the_system() {
+    let file = r#"
+[node]
+max_waiting_calls = 7
+[pools]
+workers = 3
+reviews = 1
+[providers.p]
+kind = "scripted"
+max_concurrent = 4
+rate_limits = ["60/30s", "10/1m"]
+breaker = { failures = 3, reset_after = "20s" }
+scripts = { a = [{ say = "x" }] }
+[agents.a]
+provider = "p"
+pool = "reviews"
+[task]
+description = "x"
+priority = -3
+"#;
+    let config = parse(file);
+    let rate = |count, per| Rate {
+        count,
+        per: Duration::from_secs(per),
+    };
+    let own = ProviderLimits {
+        max_concurrent: Some(4),
+        rates: vec![rate(60, 30), rate(10, 60)],
+        breaker: Some(BreakerLimits {
+            failures: 3,
+            within: Duration::from_secs(60),
+            reset_after: Duration::from_secs(20),
+        }),
+    };
+    let sizes = [("workers", 3), ("claude_code", 2), ("reviews", 1)];
+    let limits = pool_limits(&config);
+    let expected = pool::Limits {
+        pools: sizes.map(|(name, size)| (name.to_owned(), size)).into(),
+        providers: [("p".to_owned(), own)].into(),
+        waiting: 7,
+        seed: limits.seed,
+    };
+    assert_eq!(limits, expected);
+    let definition = config.definition(&TaskChoice::default()).expect("a task");
+    assert_eq!(definition.priority, -3);
+    assert_eq!(definition.agents[&"a".into()].pool, "reviews");
+    let usual = pool_limits(&Config::default());
+    assert_eq!(usual.waiting, pool::DEFAULT_WAITING);
 }
 
 #[test]

@@ -30,17 +30,6 @@ fn kinds_of_providers() {
 
 #[test]
 fn settings_of_providers_and_agents() {
-    let provider = "[providers.p]\nkind = 'scripted'\n";
-    refused(
-        &format!("{provider}«rate_limits» = ['10/1m']"),
-        "providers.p.rate_limits",
-        "limit calls in flight",
-    );
-    refused(
-        &format!("{provider}«breaker» = {{ failures = 3 }}"),
-        "providers.p.breaker",
-        "calls that fail in passing",
-    );
     let agent = "[agents.c]\nprovider = 'local'\n";
     refused(&format!("{agent}«mcp» = []"), "agents.c.mcp", "remove it");
     refused(

@@ -1,6 +1,6 @@
 //! The agent's actor: it has its model called, one call beside another, and hears everything meanwhile.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use supervision::{Actor, Context, Failure, Inbox, Reply, Start};
@@ -8,6 +8,7 @@ use supervision::{Actor, Context, Failure, Inbox, Reply, Start};
 use super::gate::Gate;
 use crate::feed::{Bus, Live};
 use crate::model::{AgentName, ModelRequest, Reply as ModelReply, TaskId};
+use crate::pool::{Outcome, Permit};
 use crate::provider::{Delta, Provider, ProviderError, ProviderErrorKind, usable};
 
 /// How a thought ended.
@@ -16,8 +17,9 @@ pub type Thought = Result<ModelReply, ProviderError>;
 /// What an agent's actor is told.
 #[derive(Debug)]
 pub enum AgentMessage {
-    /// Think about this. The call ends at once when the gate is closed.
-    Think(Box<ModelRequest>, Gate, Reply<Thought>),
+    /// Think about this. The call ends at once when the gate is closed, and is not made when whoever wants it has given its permit
+    /// back.
+    Think(Box<ModelRequest>, Gate, Weak<Permit>, Reply<Thought>),
 }
 
 /// What an agent's actor is given.
@@ -61,15 +63,16 @@ impl Actor for Agent {
         message: AgentMessage,
         cx: &mut Context<AgentMessage>,
     ) -> Result<(), Failure> {
-        let AgentMessage::Think(request, gate, reply) = message;
+        let AgentMessage::Think(request, gate, permit, reply) = message;
         let arguments = self.0.clone();
         // A provider that panics takes the agent down, as a crash of the agent: its supervisor decides what follows.
         let _ = cx.attach_maybe(async move {
             let _inside = gate.enter()?;
+            let permit = permit.upgrade()?;
             tokio::select! {
                 biased;
                 () = gate.closed() => {}
-                thought = call(&arguments, &request) => reply.send(thought),
+                thought = call(&arguments, &request, &permit) => reply.send(thought),
             }
             None
         });
@@ -77,7 +80,7 @@ impl Actor for Agent {
     }
 }
 
-async fn call(arguments: &AgentArguments, request: &ModelRequest) -> Thought {
+async fn call(arguments: &AgentArguments, request: &ModelRequest, permit: &Permit) -> Thought {
     let AgentArguments {
         task,
         name,
@@ -95,11 +98,38 @@ async fn call(arguments: &AgentArguments, request: &ModelRequest) -> Thought {
             });
         }
     };
-    match tokio::time::timeout(*timeout, provider.call(request, &mut publish)).await {
+    permit.sent();
+    let thought = match tokio::time::timeout(*timeout, provider.call(request, &mut publish)).await {
         Ok(thought) => thought.and_then(usable),
         Err(_) => {
             let message = format!("no whole reply within {timeout:?} (timeout of agent `{name}`)");
             Err(ProviderError::new(ProviderErrorKind::Timeout, message))
         }
+    };
+    permit.heard(outcome(&thought));
+    thought
+}
+
+/// What a thought says about the limits of its provider.
+fn outcome(thought: &Thought) -> Outcome {
+    match thought {
+        Ok(_) => Outcome::Answered,
+        Err(error) if error.kind == ProviderErrorKind::RateLimited => {
+            Outcome::Refused(error.retry_after)
+        }
+        Err(error) if is_ill(error.kind) => Outcome::Ill(
+            format!("{:?}", error.kind).to_lowercase(),
+            error.retry_after,
+        ),
+        Err(_) => Outcome::Failed,
     }
+}
+
+/// Whether it is the provider that fails, and not the request.
+fn is_ill(kind: ProviderErrorKind) -> bool {
+    use ProviderErrorKind as K;
+    matches!(
+        kind,
+        K::Overloaded | K::Timeout | K::Cut | K::Unreachable | K::Internal
+    )
 }

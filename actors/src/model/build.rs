@@ -80,6 +80,7 @@ impl TaskDefinition {
             workflow: None,
             agents: BTreeMap::new(),
             limits: Limits::default(),
+            priority: 0,
             source: Value::Null,
         }
     }
@@ -109,6 +110,13 @@ impl TaskDefinition {
     #[must_use]
     pub fn project(mut self, project: impl Into<String>) -> Self {
         self.project = project.into();
+        self
+    }
+
+    /// As urgent as this, from -10 to 10.
+    #[must_use]
+    pub fn priority(mut self, priority: i32) -> Self {
+        self.priority = priority;
         self
     }
 

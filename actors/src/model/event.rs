@@ -196,6 +196,9 @@ pub enum EventBody {
         error: String,
         /// The wait before the next, in milliseconds.
         delay_ms: u64,
+        /// Whether the provider had no room for it: a wait like any other, which is not one of the tries that may fail.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        refused: bool,
     },
     /// The run has a result.
     RunCompleted {
@@ -350,6 +353,21 @@ pub enum EventBody {
         path: String,
         /// The child that brought it there, and how it ended.
         reason: String,
+    },
+    /// A provider that the task has calls to is ill, and left alone: calls to it wait.
+    BreakerOpened {
+        /// The provider.
+        provider: String,
+        /// What it did.
+        reason: String,
+        /// For how long, in milliseconds; then one call tries it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait_ms: Option<u64>,
+    },
+    /// The provider is well again.
+    BreakerClosed {
+        /// The provider.
+        provider: String,
     },
     /// A limit of the tree refused something.
     BudgetExceeded {

@@ -38,6 +38,8 @@ impl EventBody {
             Self::AgentState { .. } => "agent_state",
             Self::SupervisorRestart { .. } => "supervisor_restart",
             Self::SupervisorGaveUp { .. } => "supervisor_gave_up",
+            Self::BreakerOpened { .. } => "breaker_opened",
+            Self::BreakerClosed { .. } => "breaker_closed",
             Self::BudgetExceeded { .. } => "budget_exceeded",
         }
     }
@@ -58,6 +60,8 @@ impl EventBody {
                 | Self::AgentState { .. }
                 | Self::SupervisorRestart { .. }
                 | Self::SupervisorGaveUp { .. }
+                | Self::BreakerOpened { .. }
+                | Self::BreakerClosed { .. }
                 | Self::BudgetExceeded { .. }
         )
     }

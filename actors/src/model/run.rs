@@ -105,6 +105,17 @@ pub enum WaitReason {
         /// The pool.
         pool: String,
     },
+    /// Its provider takes no call now.
+    Provider {
+        /// The provider.
+        provider: String,
+        /// What keeps it from taking one.
+        #[serde(flatten)]
+        limit: ProviderLimit,
+        /// How long from the event's time until it takes the next, in milliseconds; none where that depends on calls under way.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait_ms: Option<u64>,
+    },
     /// No executor of its project that has the tool is connected.
     Executor {
         /// The tool.
@@ -128,4 +139,46 @@ pub enum WaitReason {
         /// How long from the event's time, in milliseconds.
         delay_ms: u64,
     },
+}
+
+/// What keeps a provider from taking one more call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "limit", rename_all = "snake_case")]
+pub enum ProviderLimit {
+    /// As many calls are under way as may be.
+    Concurrent {
+        /// How many.
+        calls: u32,
+    },
+    /// As many calls were made in a time as may be.
+    Rate {
+        /// The rate, as files write it.
+        rate: String,
+    },
+    /// It has refused a call because there were too many, and is left alone for a while.
+    Refused,
+    /// It has refused a call lately, and is asked by few at a time.
+    SlowStart,
+    /// It is ill and left alone, or one call tries whether it is well again.
+    Breaker,
+}
+
+impl WaitReason {
+    /// Whether it is the same wait, however long it still takes.
+    #[must_use]
+    pub fn is_still(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Provider {
+                    provider, limit, ..
+                },
+                Self::Provider {
+                    provider: other,
+                    limit: of_other,
+                    ..
+                },
+            ) => (provider, limit) == (other, of_other),
+            (one, other) => one == other,
+        }
+    }
 }

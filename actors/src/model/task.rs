@@ -84,9 +84,20 @@ pub struct TaskDefinition {
     /// Limits of the tree of runs.
     #[serde(default)]
     pub limits: Limits,
+    /// How urgent it is, from -10 to 10: where model calls of several tasks wait for the same, those of a higher priority go first.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub priority: i32,
     /// Whatever the program that embeds the system needs to go on with the task after a restart; opaque here.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub source: Value,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's skip_serializing_if hands over a reference"
+)]
+fn is_usual(priority: &i32) -> bool {
+    *priority == 0
 }
 
 /// Where a task stands. Folded from its events, never written on its own.

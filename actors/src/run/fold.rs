@@ -159,7 +159,11 @@ impl RunState {
 
     fn fold_own(&mut self, event: &Event, body: &EventBody) {
         let only_waited = body.is_claim() && self.only_waits();
-        if !matches!(body, EventBody::RunWaiting { .. }) {
+        let changes_nothing = matches!(
+            body,
+            EventBody::RunWaiting { .. } | EventBody::RunProgress { .. }
+        );
+        if !changes_nothing {
             self.waiting = None;
         }
         match body {
@@ -178,7 +182,7 @@ impl RunState {
             EventBody::RunReleased => self.goes_on(),
             EventBody::RunContinued { from, content } => {
                 self.goes_on();
-                self.failures = 0;
+                (self.failures, self.refusals) = (0, 0);
                 self.thinking = None;
                 self.heard(private(event.id, from, content.clone()));
             }
@@ -236,7 +240,7 @@ impl RunState {
             .collect();
         self.thinking = None;
         self.retry_at = None;
-        self.failures = 0;
+        (self.failures, self.refusals) = (0, 0);
         for child in self.children.values_mut() {
             child.delegation = Delegation::Background;
         }
@@ -246,9 +250,15 @@ impl RunState {
 
     fn fold_thinking(&mut self, event: &Event, body: &EventBody) {
         match body {
-            EventBody::RunRetrying { delay_ms, .. } => {
+            EventBody::RunRetrying {
+                delay_ms, refused, ..
+            } => {
                 self.thinking = None;
-                self.failures = self.failures.saturating_add(1);
+                let tries = match refused {
+                    true => &mut self.refusals,
+                    false => &mut self.failures,
+                };
+                *tries = tries.saturating_add(1);
                 self.wasted_calls = self.wasted_calls.saturating_add(1);
                 self.retry_at = Some(Timestamp(event.at.0.saturating_add(*delay_ms)));
             }
@@ -267,7 +277,7 @@ impl RunState {
                 self.items.push(Item::Turn(answer(event, *turn, planned)));
                 self.usage += *usage;
                 self.turn = turn.saturating_add(1);
-                self.failures = 0;
+                (self.failures, self.refusals) = (0, 0);
                 self.claims = 0;
             }
             _ => {}

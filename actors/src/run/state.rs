@@ -40,6 +40,9 @@ pub struct RunState {
     pub thinking: Option<Thinking>,
     /// Failed tries of the present turn's model call.
     pub failures: u32,
+    /// How often the provider had no room for it.
+    #[serde(default)]
+    pub refusals: u32,
     /// Not before this time is it tried again.
     pub retry_at: Option<Timestamp>,
     /// The runs it delegated.
@@ -237,6 +240,7 @@ impl RunState {
             unseen: Vec::new(),
             thinking: None,
             failures: 0,
+            refusals: 0,
             retry_at: None,
             children: BTreeMap::new(),
             waiting: None,
@@ -277,13 +281,20 @@ impl RunState {
         note.shared && !note.to.as_ref().is_some_and(is_mine)
     }
 
-    /// Whether it does nothing itself until somebody else has: a person, an executor, or runs it delegated.
+    /// Whether it does nothing itself until somebody else has: a person, an executor, those who call its provider, or
+    /// runs it delegated.
     #[must_use]
     pub fn only_waits(&self) -> bool {
         use WaitReason as W;
         let said = matches!(
             self.waiting,
-            Some(W::Executor { .. } | W::Human { .. } | W::Children { .. })
+            Some(
+                W::Permit { .. }
+                    | W::Provider { .. }
+                    | W::Executor { .. }
+                    | W::Human { .. }
+                    | W::Children { .. }
+            )
         );
         said || match self.phase() {
             Phase::Act => self.open_calls().all(|(_, call)| match &call.phase {

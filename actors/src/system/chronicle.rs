@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use supervision::{Actor, Context, Failure, Handle, Inbox, Report, Start};
 
 use crate::journal::{Journal, JournalError};
-use crate::model::TaskId;
+use crate::model::{EventBody, TaskId};
+use crate::pool::News;
 use crate::store::{Append, Draft};
 
 use super::desk::{Desk, Entry};
@@ -57,9 +58,42 @@ impl Reports {
         }
         waiting.appends.push_back(append(journal, task, entries));
         drop(waiting);
-        // Should its inbox be full, it is awake anyway.
-        let _ = chronicle.try_send(ChronicleMessage::Reported);
+        wake(chronicle);
     }
+
+    /// A provider has fallen ill or is well again: the tasks that it concerns are told.
+    pub(super) fn note(
+        &self,
+        news: &News,
+        journal: &Journal,
+        chronicle: &Handle<ChronicleMessage>,
+    ) {
+        let provider = news.provider.clone();
+        let body = match &news.opened {
+            Some((reason, wait)) => EventBody::BreakerOpened {
+                provider,
+                reason: reason.clone(),
+                wait_ms: wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+            },
+            None => EventBody::BreakerClosed { provider },
+        };
+        let mut waiting = self.waiting();
+        for task in &news.tasks {
+            if waiting.appends.len() >= REPORTS {
+                tracing::warn!(%task, "the chronicle has no room for: {}", body.kind());
+                break;
+            }
+            let entry = vec![(None, body.clone())];
+            waiting.appends.push_back(append(journal, *task, entry));
+        }
+        drop(waiting);
+        wake(chronicle);
+    }
+}
+
+/// Should its inbox be full, it is awake anyway.
+fn wake(chronicle: &Handle<ChronicleMessage>) {
+    let _ = chronicle.try_send(ChronicleMessage::Reported);
 }
 
 fn append(journal: &Journal, task: TaskId, entries: Vec<Entry>) -> Append {

@@ -1,11 +1,10 @@
 //! What a system is given.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::{Clock, Ids};
 use crate::model::ToolSpec;
-use crate::pool::Pools;
+use crate::pool::{self, Pools};
 use crate::provider::Provider;
 use crate::run::next::RetryPolicy;
 use crate::store::Store;
@@ -80,7 +79,7 @@ impl Deps {
     }
 
     pub(super) fn pools(&self) -> Pools {
-        Pools::new(self.settings.pools.clone())
+        Pools::new(&self.settings.pools)
     }
 }
 
@@ -89,15 +88,15 @@ impl Deps {
 pub struct Settings {
     /// Whether unfinished tasks go on at the start; otherwise they are marked failed, with this as the reason.
     pub auto_recover: bool,
-    /// Sizes of the pools; `workers` has 5 unless said otherwise.
-    pub pools: BTreeMap<String, usize>,
+    /// Sizes of the pools and what providers take; the pool `workers` has 5 permits unless said otherwise.
+    pub pools: pool::Limits,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             auto_recover: true,
-            pools: BTreeMap::new(),
+            pools: pool::Limits::default(),
         }
     }
 }

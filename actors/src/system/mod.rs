@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! system          rest_for_one   journal · services · tasks · opener
-//! ├ services      one_for_one    chronicle · executors
+//! ├ services      one_for_one    chronicle · pools · executors
 //! ├ tasks         dynamic        task/<id> …
 //! └ opener                       opens every unfinished task; last, so that it does so again whenever something before it was lost
 //! ```
@@ -16,6 +16,7 @@ mod spec;
 mod tasks;
 mod wait;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use crate::feed::{Bus, Feed};
 use crate::journal::{Journal, JournalError, Trouble};
 use crate::model::event::Seq;
 use crate::model::{RunId, TaskId};
+use crate::pool::Pools;
 use crate::store::{EventQuery, RunRow, StoreError, TaskRow};
 use crate::task::tree::TaskWorld;
 use crate::tool::Toolbox;
@@ -80,6 +82,7 @@ pub struct System {
     root: SupervisorHandle,
     journal: Journal,
     deps: Arc<Deps>,
+    pools: Pools,
     toolbox: Arc<Toolbox>,
     executor_links: DynamicHandle<LinkArguments>,
     opener: Handle<OpenerMessage>,
@@ -116,13 +119,14 @@ impl System {
             crate::run::tools::specs(),
             remote.chain(deps.tools.iter().cloned()),
         ));
+        let pools = deps.pools();
         let world = TaskWorld {
             journal: journal.clone(),
             bus,
             ids: deps.ids.clone(),
             providers: Arc::new(deps.providers.clone()),
             tools: toolbox.clone(),
-            pools: deps.pools(),
+            pools: pools.clone(),
         };
         let (seats, reports) = (Seats::default(), chronicle::Reports::default());
         let (chronicle, chronicle_reads) = inbox(64, AtRestart::Carry);
@@ -140,17 +144,21 @@ impl System {
         let spec = root_spec(
             journal_start,
             chronicle_start,
+            spec::pools(&pools),
             links_start,
             tasks_start,
             opener_start,
         );
         let hears = journal.clone();
+        let (notes, desk, scribe) = (reports.clone(), journal.clone(), chronicle.clone());
+        pools.listen(move |news| notes.note(&news, &desk, &scribe));
         let listener = Arc::new(move |report: &Report| reports.hear(report, &hears, &chronicle));
         let root = Root::new("system").listener(listener).start(spec).await?;
         Ok(Self {
             root,
             journal,
             deps,
+            pools,
             toolbox,
             executor_links,
             opener,
@@ -188,12 +196,18 @@ impl System {
         Ok(self.deps.store.runs(task).await?)
     }
 
-    /// The runs of a task as a tree, each with the runs it waits for.
+    /// The runs of a task as a tree, each with the runs it waits for, or what else it waits for at this moment.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn run_tree(&self, task: TaskId) -> Result<Vec<RunNode>, SystemError> {
-        Ok(registry::tree(self.runs(task).await?))
+        let rows = self.runs(task).await?;
+        let mut waits = match rows.iter().all(|row| row.status.is_terminal()) {
+            true => BTreeMap::new(),
+            false => registry::waits(self.deps.store.as_ref(), task).await?,
+        };
+        waits.extend(self.pools.waits());
+        Ok(registry::tree(rows, &mut waits))
     }
 
     /// One run in full: what it was given and what came of it.
@@ -226,6 +240,12 @@ impl System {
     #[must_use]
     pub fn watch(&self, task: TaskId, after: Seq) -> Feed {
         Feed::new(task, after, self.deps.store.clone(), self.journal.bus())
+    }
+
+    /// The pools of permits and the limits of providers, to be looked at.
+    #[must_use]
+    pub fn pools(&self) -> &Pools {
+        &self.pools
     }
 
     /// Everything live, of all tasks.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::event::Seq;
-use crate::model::{Content, Delegation, EventBody, RunId};
+use crate::model::{Content, Delegation, Event, EventBody, RunId, TaskId, WaitReason};
 use crate::store::{EventQuery, RunRow, Store, StoreError};
 
 /// A run in the tree of a task.
@@ -15,6 +15,9 @@ pub struct RunNode {
     pub run: RunRow,
     /// The runs it waits for: those it delegated in the foreground that have not ended.
     pub depends_on: Vec<RunId>,
+    /// What else it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<WaitReason>,
     /// The runs it delegated, in order.
     pub children: Vec<RunNode>,
 }
@@ -34,19 +37,24 @@ pub struct RunRecord {
     pub error: Option<String>,
 }
 
-/// The runs of a task as a tree; roots first, each in order of creation.
-pub(super) fn tree(rows: Vec<RunRow>) -> Vec<RunNode> {
+/// The runs of a task as a tree; roots first, each in order of creation. `waits` says why runs wait.
+pub(super) fn tree(rows: Vec<RunRow>, waits: &mut BTreeMap<RunId, WaitReason>) -> Vec<RunNode> {
     let mut below = BTreeMap::<Option<RunId>, Vec<RunRow>>::new();
     for row in rows {
         below.entry(row.parent).or_default().push(row);
     }
-    nodes(None, &mut below)
+    nodes(None, &mut below, waits)
 }
 
-fn nodes(parent: Option<RunId>, below: &mut BTreeMap<Option<RunId>, Vec<RunRow>>) -> Vec<RunNode> {
+fn nodes(
+    parent: Option<RunId>,
+    below: &mut BTreeMap<Option<RunId>, Vec<RunRow>>,
+    waits: &mut BTreeMap<RunId, WaitReason>,
+) -> Vec<RunNode> {
     let rows = below.remove(&parent).unwrap_or_default();
     let node = |run: RunRow| {
-        let children = nodes(Some(run.id), below);
+        let children = nodes(Some(run.id), below, waits);
+        let waits_for = waits.remove(&run.id);
         let waits = |child: &&RunNode| {
             child.run.delegation == Some(Delegation::Foreground) && !child.run.status.is_terminal()
         };
@@ -58,6 +66,7 @@ fn nodes(parent: Option<RunId>, below: &mut BTreeMap<Option<RunId>, Vec<RunRow>>
         RunNode {
             run,
             depends_on,
+            waits_for,
             children,
         }
     };
@@ -77,22 +86,52 @@ pub(super) async fn record(store: &dyn Store, run: RunRow) -> Result<RunRecord, 
         result: None,
         error: None,
     };
-    let mut after: Seq = 0;
-    loop {
-        let page = store
-            .events(EventQuery {
-                task: record.run.task,
-                after,
-                limit: PAGE,
-            })
-            .await?;
-        let id = Some(record.run.id);
-        for event in page.iter().filter(|event| event.run_id == id) {
+    let (task, id) = (record.run.task, Some(record.run.id));
+    read(store, task, |event| {
+        if event.run_id == id {
             record.take(&event.body);
         }
+    })
+    .await?;
+    Ok(record)
+}
+
+/// Why the runs of a task wait, as far as they said so.
+pub(super) async fn waits(
+    store: &dyn Store,
+    task: TaskId,
+) -> Result<BTreeMap<RunId, WaitReason>, StoreError> {
+    let mut waits = BTreeMap::new();
+    read(store, task, |event| note(&mut waits, event)).await?;
+    Ok(waits)
+}
+
+fn note(waits: &mut BTreeMap<RunId, WaitReason>, event: &Event) {
+    let Some(run) = event.run_id else { return };
+    match &event.body {
+        EventBody::RunProgress { .. } => {}
+        EventBody::RunWaiting { reason } => drop(waits.insert(run, reason.clone())),
+        EventBody::RunRetrying { delay_ms, .. } => {
+            let delay_ms = *delay_ms;
+            waits.insert(run, WaitReason::Retry { delay_ms });
+        }
+        _ => drop(waits.remove(&run)),
+    }
+}
+
+/// Reads all events of a task, in order.
+async fn read(
+    store: &dyn Store,
+    task: TaskId,
+    mut take: impl FnMut(&Event),
+) -> Result<(), StoreError> {
+    let (mut after, limit): (Seq, _) = (0, PAGE);
+    loop {
+        let page = store.events(EventQuery { task, after, limit }).await?;
+        page.iter().for_each(&mut take);
         match page.last() {
             Some(last) if page.len() == PAGE => after = last.id,
-            _ => return Ok(record),
+            _ => return Ok(()),
         }
     }
 }

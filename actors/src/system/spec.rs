@@ -9,6 +9,7 @@ use supervision::{
 };
 
 use crate::executor::{Executors, Link};
+use crate::pool::Pools;
 use crate::task::TaskArguments;
 use crate::task::tree::{self, TaskWorld};
 
@@ -58,9 +59,22 @@ pub(super) fn links(
         .map_err(|error| SystemError::Definition(error.to_string()))
 }
 
+/// Lets in those who wait for pools and providers when their time has come.
+pub(super) fn pools(pools: &Pools) -> Start {
+    let pools = pools.clone();
+    Start::worker(move || {
+        let pools = pools.clone();
+        async move {
+            pools.keep_time().await;
+            Ok(())
+        }
+    })
+}
+
 pub(super) fn root_spec(
     journal: Start,
     chronicle: Start,
+    pools: Start,
     links: Start,
     tasks: Start,
     opener: Start,
@@ -68,6 +82,7 @@ pub(super) fn root_spec(
     let services =
         SupervisorSpec::new(Flags::new(Strategy::OneForOne).intensity(10, Duration::from_secs(60)))
             .child(ChildSpec::new("chronicle", chronicle))
+            .child(ChildSpec::new("pools", pools))
             .child(ChildSpec::supervisor("executors", links));
     SupervisorSpec::new(Flags::new(Strategy::RestForOne).intensity(10, Duration::from_secs(60)))
         .child(ChildSpec::new("journal", journal))

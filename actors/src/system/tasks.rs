@@ -11,6 +11,7 @@ use crate::model::{
     AgentName, Attention, Content, ContextMode, Event, EventBody, RunId, RunSpec, Sender,
     TaskDefinition, TaskId, TaskStatus,
 };
+use crate::pool::PRIORITIES;
 use crate::store::{Append, Draft, RunRow, StoreError, TaskRow};
 use crate::task::RoomMessage;
 use crate::task::room::open_questions;
@@ -84,6 +85,13 @@ impl System {
 
     /// Checks everything a task depends on, so that nothing is found missing half-way.
     fn check(&self, definition: &TaskDefinition) -> Result<(), String> {
+        if !PRIORITIES.contains(&definition.priority) {
+            let (low, high) = (PRIORITIES.start(), PRIORITIES.end());
+            return Err(format!(
+                "its priority is {}; priorities are from {low} to {high}",
+                definition.priority
+            ));
+        }
         if definition.agents.is_empty() {
             return Err("it has no agent".to_owned());
         }

@@ -193,6 +193,7 @@ impl Stage {
                 .map(|name| (name, spec.clone()))
                 .collect::<BTreeMap<_, _>>(),
             limits: crate::model::Limits::default(),
+            priority: 0,
             source: serde_json::Value::Null,
         }
     }

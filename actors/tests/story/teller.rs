@@ -113,6 +113,10 @@ fn what(body: &EventBody) -> String {
         } => format!("{path} starts {child} as #{incarnation}: {reason}"),
         E::SupervisorGaveUp { path, reason } => format!("{path}: {reason}"),
         E::BudgetExceeded { limit } => limit.clone(),
+        E::BreakerOpened {
+            provider, reason, ..
+        } => format!("{provider}: {reason}"),
+        E::BreakerClosed { provider } => provider.clone(),
         E::ModelCallStarted { .. }
         | E::ModelCallCompleted { .. }
         | E::Message { .. }
@@ -139,6 +143,11 @@ fn run(body: &EventBody) -> String {
         }
         E::RunRestarted { recovery, reason } => format!("{}: {reason}", word(recovery)),
         E::RunWaiting { reason } => match reason {
+            WaitReason::Provider {
+                provider, limit, ..
+            } => {
+                format!("for the provider {provider}: {limit:?}")
+            }
             WaitReason::Permit { pool } => format!("for a permit of {pool}"),
             WaitReason::Executor { tool, name } => match name {
                 Some(name) => format!("for {name}, to go on with {tool}"),

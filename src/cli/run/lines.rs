@@ -110,6 +110,15 @@ fn of_task(body: &EventBody) -> Told {
             format!("the task was cancelled: {}", clean(reason)),
         ),
         EventBody::BudgetExceeded { limit } => (Tone::Warning, reached(limit)),
+        EventBody::BreakerOpened {
+            provider,
+            reason,
+            wait_ms,
+        } => (Tone::Warning, left_alone(provider, reason, *wait_ms)),
+        EventBody::BreakerClosed { provider } => (
+            Tone::Good,
+            format!("the provider `{}` is well again", clean(provider)),
+        ),
         _ => return None,
     })
 }
@@ -122,6 +131,13 @@ fn begun(facts: &Facts) -> String {
         .scripted()
         .map_or_else(String::new, |scripted| format!(", {scripted}"));
     format!("task {}{team}{scripted}", quoted(&facts.name))
+}
+
+fn left_alone(provider: &str, reason: &str, wait_ms: Option<u64>) -> String {
+    let (provider, reason) = (clean(provider), clean(reason));
+    let wait = wait_ms.map(|ms| format!(" for {}", time(Duration::from_millis(ms))));
+    let wait = wait.unwrap_or_default();
+    format!("the provider `{provider}` is left alone{wait}: {reason}")
 }
 
 /// A limit mostly says by itself that it is one.
@@ -285,7 +301,7 @@ fn waiting(view: &View, run: &Run, reason: &WaitReason) -> Option<String> {
                 (None, said) => said,
             }
         }
-        reason => Some(format!("waits for {}", waits_for(reason))),
+        reason => Some(format!("waits for {}", waits_for(reason, Duration::ZERO))),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actors::model::team::TeamStrategy;
-use actors::model::{AgentName, Timestamp, WaitReason};
+use actors::model::{AgentName, ProviderLimit, Timestamp, WaitReason};
 
 use super::view::{Doing, Run, View};
 
@@ -142,10 +142,18 @@ pub(super) fn strategy(strategy: TeamStrategy) -> &'static str {
     }
 }
 
-/// What a run waits for.
-pub(super) fn waits_for(reason: &WaitReason) -> String {
+/// What a run has waited for since so long.
+pub(super) fn waits_for(reason: &WaitReason, since: Duration) -> String {
     match reason {
         WaitReason::Permit { pool } => format!("a permit of the pool `{pool}`: all are taken"),
+        WaitReason::Provider {
+            provider,
+            limit,
+            wait_ms,
+        } => {
+            let left = wait_ms.map(|ms| Duration::from_millis(ms).saturating_sub(since));
+            provider_waits(provider, limit, left)
+        }
         WaitReason::Executor { tool, name: None } => {
             format!("an executor that has {tool}: none is connected")
         }
@@ -157,6 +165,23 @@ pub(super) fn waits_for(reason: &WaitReason) -> String {
         WaitReason::Human { question } => format!("a human: {}", clean(question)),
         WaitReason::Retry { delay_ms } => time(Duration::from_millis(*delay_ms)),
     }
+}
+
+fn provider_waits(provider: &str, limit: &ProviderLimit, left: Option<Duration>) -> String {
+    let why = match limit {
+        ProviderLimit::Concurrent { calls } => {
+            format!("{} at a time (max_concurrent)", counted(*calls, "call"))
+        }
+        ProviderLimit::Rate { rate } => format!("its rate is {rate}"),
+        ProviderLimit::Refused => "it refused a call, there were too many".to_owned(),
+        ProviderLimit::Breaker => "it fails too often and is left alone".to_owned(),
+        ProviderLimit::SlowStart => "few calls at a time, since it refused one".to_owned(),
+    };
+    let wait = left.map(|left| format!(", free in {}", time(left)));
+    format!(
+        "the provider `{provider}`: {why}{}",
+        wait.unwrap_or_default()
+    )
 }
 
 /// Whom a run waits for; none where all have ended and it is about to hear of it.
@@ -178,7 +203,7 @@ pub(super) fn doing(view: &View, run: &Run, now: Timestamp) -> String {
             Some(whom) => format!("waits for {whom}, {}", time(since)),
             None => "is about to go on".to_owned(),
         },
-        Doing::Waits(reason) => format!("waits {} for {}", time(since), waits_for(reason)),
+        Doing::Waits(reason) => format!("waits {} for {}", time(since), waits_for(reason, since)),
         Doing::TriesAgain(error, delay_ms) => {
             let left = Duration::from_millis(delay_ms).saturating_sub(since);
             format!("tries again in {}: {}", time(left), clean(error))

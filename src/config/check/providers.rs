@@ -1,12 +1,14 @@
 //! `[providers.NAME]`
 
+use actors::pool::{LONGEST_OPEN, MOST_REQUESTS};
 use actors::provider::scripted::MAX_LATENCY;
 
 use super::{url, variable, waits};
-use crate::config::file::{Config, ProviderConfig, ProviderKind};
+use crate::config::file::{Breaker, Config, ProviderConfig, ProviderKind};
 use crate::config::path::{Path, setting};
 use crate::config::problem::Complaint;
 use crate::config::read::Report;
+use crate::config::values::Rate;
 
 pub(super) fn check(config: &Config, report: &mut Report<'_>) {
     for (name, provider) in &config.providers {
@@ -14,6 +16,10 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) {
         keys_of_kind(provider.kind, &path, report);
         address(provider, &path, report);
         latency(provider, &path.then("latency"), report);
+        if let Some(own) = &provider.breaker {
+            breaker(own, &path.then("breaker"), report);
+        }
+        rates(&provider.rate_limits, &path.then("rate_limits"), report);
         if let Some(name) = &provider.api_key_env {
             variable(name, &path.then("api_key_env"), report);
         }
@@ -59,6 +65,42 @@ fn keys_of_kind(kind: ProviderKind, path: &Path, report: &mut Report<'_>) {
                 &path.then(key),
                 Complaint::new(message).help("remove it, or change `kind`"),
             );
+        }
+    }
+}
+
+fn breaker(breaker: &Breaker, path: &Path, report: &mut Report<'_>) {
+    for (key, time) in [
+        ("within", breaker.within),
+        ("reset_after", breaker.reset_after),
+    ] {
+        if time.get() > LONGEST_OPEN {
+            let complaint = Complaint::new(format!("`{key}` is longer than a day"));
+            report.at(&path.then(key), complaint);
+        }
+    }
+    if breaker.failures.get() > MOST_REQUESTS {
+        let complaint = Complaint::new(format!("`failures` is more than {MOST_REQUESTS}"));
+        report.at(&path.then("failures"), complaint);
+    }
+}
+
+/// How many rates a provider may have.
+const MOST_RATES: usize = 16;
+
+fn rates(rates: &[Rate], path: &Path, report: &mut Report<'_>) {
+    if rates.len() > MOST_RATES {
+        let message = format!("{} rates are more than {MOST_RATES}", rates.len());
+        let complaint =
+            Complaint::new(message).help("a few are enough: each call has to fit into all of them");
+        report.at(path, complaint);
+    }
+    for (n, rate) in rates.iter().enumerate() {
+        if rate.count.get() > MOST_REQUESTS {
+            let message = format!("`{rate}` is more than {MOST_REQUESTS} calls");
+            let complaint =
+                Complaint::new(message).help("say it for a shorter time, or leave it out");
+            report.at(&path.then(n), complaint);
         }
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::config::choice::choices;
 use crate::config::read::{Node, Read, Report, table};
 use crate::config::values::{Notation, NotationError, notation};
+use crate::config::whole::Whole;
 
 /// The node itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,9 +32,11 @@ pub struct NodeConfig {
     pub engine: Engine,
     /// Whether unfinished runs go on when the node starts; if not, they are marked failed.
     pub auto_recover: bool,
+    /// How many model calls may wait for one pool; a call beyond that fails, and is tried again like one that its provider refused.
+    pub max_waiting_calls: Whole<1, 1_000_000>,
 }
 
-table!(NodeConfig { ; name, listen, data_dir, store, durability, engine, auto_recover });
+table!(NodeConfig { ; name, listen, data_dir, store, durability, engine, auto_recover, max_waiting_calls });
 
 choices! {
     /// What a record has survived once it is acknowledged.

@@ -45,7 +45,7 @@ pub struct ProviderConfig {
     /// How many calls it may be asked at a time, whatever the pools allow; no limit of its own when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_concurrent: Option<Count>,
-    /// How many calls it may be asked in a time, such as `["60/30s", "10/1m"]`; calls beyond wait.
+    /// How many calls it may be asked in a time, such as `["60/30s", "10/1m"]`, whenever that time begins; calls beyond wait.
     pub rate_limits: Vec<Rate>,
     /// How calls that failed in passing are tried again.
     pub retry: Retry,
@@ -105,7 +105,8 @@ pub struct Retry {
 
 table!(Retry { ; attempts, base, cap });
 
-/// When a provider is left alone for a while.
+/// When a provider is left alone for a while. A call counts as failed that finds it overloaded, unreachable, silent or broken inside;
+/// one that it refuses does not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
@@ -114,7 +115,7 @@ pub struct Breaker {
     pub failures: Count,
     /// if they happen within this time.
     pub within: Period,
-    /// How long it stays open before one call may try again.
+    /// How long it is left alone before one call may try again; twice as long each time that fails, up to eight times.
     pub reset_after: Period,
 }
 

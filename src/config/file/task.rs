@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::required;
+use crate::config::priority::Priority;
 use crate::config::read::table;
 
 /// What is to be done when the command line names no task.
@@ -27,6 +28,9 @@ pub struct TaskConfig {
     /// The workflow it follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow: Option<String>,
+    /// How urgent it is, from -10 to 10: where model calls of several tasks wait for the same, those of a higher priority go first. A
+    /// call that has waited a minute counts one more.
+    pub priority: Priority,
 }
 
-table!(TaskConfig { description; name, team, root_agent, available_agents, workflow });
+table!(TaskConfig { description; name, team, root_agent, available_agents, workflow, priority });

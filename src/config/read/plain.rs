@@ -29,7 +29,7 @@ impl Read for bool {
 
 impl Read for u32 {
     fn read(node: &Node<'_>, report: &mut Report<'_>) -> Self {
-        whole_number(node, 0, u64::from(Self::MAX), report)
+        whole_number(node, 0, i64::from(Self::MAX), report)
             .and_then(|n| Self::try_from(n).ok())
             .unwrap_or_default()
     }
@@ -37,7 +37,9 @@ impl Read for u32 {
 
 impl Read for u64 {
     fn read(node: &Node<'_>, report: &mut Report<'_>) -> Self {
-        whole_number(node, 0, i64::MAX.cast_unsigned(), report).unwrap_or_default()
+        whole_number(node, 0, i64::MAX, report)
+            .and_then(|n| Self::try_from(n).ok())
+            .unwrap_or_default()
     }
 }
 
@@ -95,16 +97,16 @@ impl<T: Read> Read for BTreeMap<String, T> {
 /// A whole number of a range; anything else is reported.
 pub(crate) fn whole_number(
     node: &Node<'_>,
-    least: u64,
-    most: u64,
+    least: i64,
+    most: i64,
     report: &mut Report<'_>,
-) -> Option<u64> {
+) -> Option<i64> {
     let DeValue::Integer(digits) = node.value else {
         report.expected(node, "a whole number");
         return None;
     };
     let number = i128::from_str_radix(digits.as_str(), digits.radix());
-    let number = number.ok().and_then(|n| u64::try_from(n).ok());
+    let number = number.ok().and_then(|n| i64::try_from(n).ok());
     let fitting = number.filter(|n| (least..=most).contains(n));
     if fitting.is_none() {
         let name = quoted(&node.path.to_string());

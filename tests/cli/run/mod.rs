@@ -5,6 +5,7 @@ mod examples;
 mod kill;
 mod refusals;
 mod signals;
+mod waits;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};

@@ -53,6 +53,18 @@ fn numbers_out_of_range() {
 fn limits() {
     each(&[
         (
+            "[task]\ndescription = 'x'\nroot_agent = 'ann'\npriority = «11»",
+            ("`task.priority` must be at most 10", ""),
+        ),
+        (
+            "[task]\ndescription = 'x'\nroot_agent = 'ann'\npriority = «-11»",
+            ("`task.priority` must be at least -10", ""),
+        ),
+        (
+            "[node]\nmax_waiting_calls = «0»",
+            ("`node.max_waiting_calls` must be at least 1", ""),
+        ),
+        (
             "[limits]\ndepth = «65»",
             ("`limits.depth` must be at most 64", ""),
         ),
@@ -152,6 +164,25 @@ fn durations_and_rates() {
                 "`10` is not a rate such as `10/1m`",
                 "there is no `/` in it",
             ),
+        ),
+        (
+            "[providers.p]\nkind = 'scripted'\nrate_limits = ['10/1m', «'2000000/1d'»]",
+            (
+                "`2000000/1day` is more than 1000000 calls",
+                "say it for a shorter time",
+            ),
+        ),
+        (
+            "[providers.p]\nkind = 'scripted'\nrate_limits = «['1/1s', '1/1s', '1/1s', '1/1s', '1/1s', '1/1s', '1/1s', '1/1s', '1/1s', '1/1s', '1/1s', '1/1s', '1/1s', '1/1s', '1/1s', '1/1s', '1/1s']»",
+            ("17 rates are more than 16", "a few are enough"),
+        ),
+        (
+            "[providers.p]\nkind = 'scripted'\nbreaker = { reset_after = «'2d'» }",
+            ("`reset_after` is longer than a day", ""),
+        ),
+        (
+            "[providers.p]\nkind = 'scripted'\nbreaker = { failures = «0» }",
+            ("`providers.p.breaker.failures` must be at least 1", ""),
         ),
         (
             "[teams.t]\nlead = 'ann'\nbackoff = { base = «'1m'», cap = '5s' }",

@@ -7,8 +7,9 @@ use crate::model::event::{Outcome, Resolution};
 use crate::model::run::Parent;
 use crate::model::{
     Attention, Content, Delegation, EffectClass, EventBody, InDoubtPolicy, RunId, RunSpec, Sender,
-    Step, WaitReason,
+    Step,
 };
+use crate::provider::ProviderError;
 use crate::run::load;
 use crate::run::next::{in_doubt, model_call_failed, question, resolve};
 use crate::run::state::{Call, CallPhase};
@@ -30,10 +31,7 @@ impl RunActor {
                 stop: reply.stop,
                 opaque: reply.opaque,
             }]),
-            Ok(Err(error)) => {
-                let body = model_call_failed(&self.state, &error, self.retry());
-                self.write([body]);
-            }
+            Ok(Err(error)) => self.call_failed(&error),
             Err(CallError::Stopped) => {
                 let error = format!("agent `{}` has stopped and is not coming back", self.name);
                 self.write([EventBody::RunFailed {
@@ -43,6 +41,11 @@ impl RunActor {
             }
             Err(_) => self.agent_was_lost(),
         }
+    }
+
+    pub(super) fn call_failed(&mut self, error: &ProviderError) {
+        let body = model_call_failed(&self.state, error, self.retry());
+        self.write([body]);
     }
 
     /// The run is claimed anew under a higher epoch, by the agent's recovery policy. Why the agent ended, its supervisor says.
@@ -218,13 +221,6 @@ impl RunActor {
                 delegation: wish.mode,
                 up_to: self.state.head,
             }),
-        }
-    }
-
-    pub(super) fn waits(&mut self, reason: WaitReason) {
-        let is_active = !self.state.status.is_terminal() && self.cancel.is_none();
-        if is_active && self.state.waiting.as_ref() != Some(&reason) {
-            self.write([EventBody::RunWaiting { reason }]);
         }
     }
 

@@ -73,6 +73,7 @@ impl RunActor {
     }
 
     pub(super) fn abort_all(&mut self) {
+        self.permit = None;
         for handle in std::mem::take(&mut self.doing).into_values() {
             handle.abort();
         }

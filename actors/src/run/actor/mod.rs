@@ -6,6 +6,7 @@
 mod came_of_it;
 mod cancel;
 mod perform;
+mod permit;
 mod progress;
 mod reading;
 mod record;
@@ -22,7 +23,7 @@ use crate::model::{
     AgentName, AgentSpec, Attention, Event, EventBody, RunId, RunSpec, Step, TaskDefinition,
     TaskId, Timestamp, WaitReason,
 };
-use crate::pool::Pools;
+use crate::pool::{Permit, Pools, Refused};
 use crate::recipient::Recipient;
 use crate::store::StoreError;
 use crate::tool::{Probe, ToolError, Toolbox};
@@ -126,6 +127,8 @@ pub enum RunMessage {
     Answer(String, String, Vec<Attention>, Reply<bool>),
     /// An append has ended.
     Recorded(Result<Vec<Event>, JournalError>),
+    /// The permit for a model call has come, or does not come.
+    Permitted(Result<Permit, Refused>),
     /// A model call has ended.
     Thought(Box<Result<Thought, CallError>>),
     /// A tool call has ended.
@@ -159,6 +162,7 @@ impl From<Arc<Event>> for RunMessage {
 /// What is under way in this incarnation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Doing {
+    Permit,
     Think,
     Call(Step),
     Probe(Step),
@@ -188,6 +192,8 @@ struct RunActor {
     outbox: Vec<Out>,
     is_recording: bool,
     reading: Reading,
+    /// For the model call that is made next.
+    permit: Option<Permit>,
     doing: BTreeMap<Doing, AbortHandle>,
     cancel: Option<Cancelling>,
     /// Who answered a question, until that is durable.
@@ -221,6 +227,7 @@ pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> 
                 outbox: Vec::new(),
                 is_recording: false,
                 reading: Reading::new(loaded.read_to),
+                permit: None,
                 doing: BTreeMap::new(),
                 cancel: None,
                 answering: None,
@@ -249,6 +256,7 @@ impl Actor for RunActor {
             RunMessage::Heard(_) => {}
             RunMessage::Read(meanwhile) => return self.read(meanwhile?, cx),
             RunMessage::Recorded(result) => self.recorded(result, cx)?,
+            RunMessage::Permitted(permit) => self.permitted(permit),
             RunMessage::Thought(thought) => self.thought(*thought),
             RunMessage::Called(step, epoch, result) => self.called(step, epoch, result),
             RunMessage::Probed(step, probe) => self.probed(step, probe),
@@ -328,6 +336,7 @@ impl RunActor {
             tools: self.context.tools.specs(),
             limits: &self.context.definition.limits,
             retry: self.retry(),
+            is_permitted: self.permit.is_some(),
         };
         next(&self.state, &around)
     }

@@ -7,8 +7,8 @@ use supervision::{CallError, Context, Handle, Reply};
 use tokio::task::AbortHandle;
 
 use crate::agent::{AgentMessage, Gate, Thought};
-use crate::model::{CallId, EffectClass, ModelRequest, Place, RunId, Step, WaitReason};
-use crate::pool::provider_pool;
+use crate::model::{CallId, EffectClass, ModelRequest, Place, RunId, Step};
+use crate::pool::Permit;
 use crate::run::context::{self, Scene};
 use crate::run::load;
 use crate::run::next::Effect;
@@ -22,6 +22,7 @@ impl RunActor {
     pub(super) fn perform(&mut self, effect: Effect, cx: &Context<RunMessage>) {
         let doing = match &effect {
             Effect::Record(bodies) => return self.write(bodies.clone()),
+            Effect::Permit => Doing::Permit,
             Effect::Think { .. } => Doing::Think,
             Effect::Call(step) => Doing::Call(*step),
             Effect::Probe(step) => Doing::Probe(*step),
@@ -36,6 +37,7 @@ impl RunActor {
         }
         let started = match effect {
             Effect::Record(_) => return,
+            Effect::Permit => self.ask_permit(cx),
             Effect::Think { seen, .. } => self.think(seen, cx),
             Effect::Call(step) => self.call(step, cx),
             Effect::Probe(step) => self.probe(step, cx),
@@ -51,7 +53,7 @@ impl RunActor {
         self.doing.insert(doing, started);
     }
 
-    fn think(&self, seen: u64, cx: &Context<RunMessage>) -> AbortHandle {
+    fn think(&mut self, seen: u64, cx: &Context<RunMessage>) -> AbortHandle {
         let scene = Scene {
             task: &self.context.definition,
             name: &self.name,
@@ -61,20 +63,10 @@ impl RunActor {
         };
         let request = Box::new(context::request(&self.state, seen, scene));
         let agent = self.context.agents.get(&self.name).cloned();
-        let (spec, gate) = (self.agent(), self.gate.clone());
-        let (pools, own) = (self.context.pools.clone(), cx.handle());
+        let (gate, permit) = (self.gate.clone(), self.permit.take().map(Arc::new));
         cx.attach(async move {
-            let waits = |pool: String| {
-                let _ = own.try_send(RunMessage::Waits(WaitReason::Permit { pool }));
-            };
-            let limited = provider_pool(&spec.provider);
-            // The provider's own limit first: who waits for that must not hold a place that calls of other providers need.
-            let _limit = pools
-                .provider_permit(&spec.provider, || waits(limited))
-                .await;
-            let _permit = pools.permit(&spec.pool, || waits(spec.pool.clone())).await;
             let thought = match agent {
-                Some(agent) => ask_agent(&agent, request, &gate).await,
+                Some(agent) => ask_agent(&agent, request, &gate, permit.as_ref()).await,
                 None => Err(CallError::Stopped),
             };
             RunMessage::Thought(Box::new(thought))
@@ -250,11 +242,13 @@ async fn ask_agent(
     agent: &Handle<AgentMessage>,
     request: Box<ModelRequest>,
     gate: &Gate,
+    permit: Option<&Arc<Permit>>,
 ) -> Result<Thought, CallError> {
     let (gate, _abandoned) = gate.within();
     for _ in 0..AGENT_PATIENCE {
         let (request, gate) = (request.clone(), gate.clone());
-        let question = |reply| AgentMessage::Think(request, gate, reply);
+        let permit = permit.map(Arc::downgrade).unwrap_or_default();
+        let question = |reply| AgentMessage::Think(request, gate, permit, reply);
         match agent.ask(question).await {
             Err(CallError::Stopped) => tokio::time::sleep(AGENT_PAUSE).await,
             answer => return answer,

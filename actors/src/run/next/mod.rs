@@ -22,7 +22,7 @@ pub use doubt::{
 use ends::finish;
 pub use ends::{capsule, room_message};
 use think::think;
-pub use think::{model_call_failed, retry_delay};
+pub use think::{MOST_REFUSALS, model_call_failed, retry_delay};
 
 /// What the next effects depend on besides the state.
 #[derive(Debug, Clone)]
@@ -41,6 +41,8 @@ pub struct Surroundings<'a> {
     pub limits: &'a Limits,
     /// How often and how long its provider is tried again.
     pub retry: RetryPolicy,
+    /// Whether it holds the permit for a model call.
+    pub is_permitted: bool,
 }
 
 /// How often and how long a model call is tried again.
@@ -69,6 +71,8 @@ impl Default for RetryPolicy {
 pub enum Effect {
     /// Write these together, then look again.
     Record(Vec<EventBody>),
+    /// Get the permit for a model call.
+    Permit,
     /// Make the model call of this turn, showing what was said up to `seen`.
     Think {
         /// The turn.

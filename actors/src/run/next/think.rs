@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::{EventBody, RunId};
-use crate::provider::ProviderError;
+use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::run::state::RunState;
 
 use super::ends::background_ends;
@@ -37,6 +37,10 @@ pub(super) fn think(state: &RunState, around: &Surroundings<'_>) -> Vec<Effect> 
             },
         ])];
     }
+    // What is said while it waits is shown to the model: the call begins when it can be made.
+    if !around.is_permitted {
+        return vec![Effect::Permit];
+    }
     let (turn, seen) = (state.turn, state.head);
     vec![
         Effect::Record(vec![EventBody::ModelCallStarted { turn, seen }]),
@@ -44,17 +48,30 @@ pub(super) fn think(state: &RunState, around: &Surroundings<'_>) -> Vec<Effect> 
     ]
 }
 
+/// How often a turn may be refused because its provider has no room, before its run fails after all: with the usual waits, hours.
+pub const MOST_REFUSALS: u32 = 200;
+
 /// What to write when a model call failed.
 #[must_use]
 pub fn model_call_failed(state: &RunState, error: &ProviderError, retry: RetryPolicy) -> EventBody {
-    let attempt = state.failures + 1;
-    if error.is_retryable() && attempt < retry.attempts {
+    let refused = error.kind == ProviderErrorKind::RateLimited;
+    let (tries, most) = match refused {
+        true => (state.refusals, MOST_REFUSALS),
+        false => (state.failures, retry.attempts),
+    };
+    let attempt = state
+        .failures
+        .saturating_add(state.refusals)
+        .saturating_add(1);
+    if error.is_retryable() && tries.saturating_add(1) < most {
+        // One that was refused waits for its provider besides, with all others.
+        let cap = if refused { retry.base } else { retry.cap };
         let delay = retry_delay(
             state.id,
             state.turn,
-            attempt,
+            tries.saturating_add(1),
             retry.base,
-            retry.cap,
+            cap,
             error.retry_after,
         );
         let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
@@ -63,6 +80,7 @@ pub fn model_call_failed(state: &RunState, error: &ProviderError, retry: RetryPo
             attempt,
             error: error.to_string(),
             delay_ms,
+            refused,
         };
     }
     let error = if attempt > 1 {

@@ -248,9 +248,14 @@ impl Run {
             (RunStatus::Quarantined, _) => Doing::Quarantined(&self.last),
             (status, _) if status.is_terminal() => Doing::Ended,
             (_, Some(WaitReason::Retry { delay_ms })) => Doing::TriesAgain(&self.error, *delay_ms),
-            (_, Some(reason @ (WaitReason::Permit { .. } | WaitReason::Executor { .. }))) => {
-                Doing::Waits(reason)
-            }
+            (
+                _,
+                Some(
+                    reason @ (WaitReason::Permit { .. }
+                    | WaitReason::Provider { .. }
+                    | WaitReason::Executor { .. }),
+                ),
+            ) => Doing::Waits(reason),
             (_, Some(WaitReason::Children { .. })) => Doing::WaitsForRuns,
             (_, Some(reason)) if self.calls.is_empty() => Doing::Waits(reason),
             _ => self.calling().unwrap_or(Doing::Thinks(&self.words)),

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use crate::model::event::{AgentState, Outcome, Resolution};
 use crate::model::run::Parent;
 use crate::model::{
-    AgentName, Attention, Content, Delegation, EffectClass, EventBody, InDoubtPolicy, Recovery,
-    RunId, RunSpec, Sender, Step, StopReason, TaskDefinition, TeamSpec, ToolCall, Usage,
-    WaitReason,
+    AgentName, Attention, Content, Delegation, EffectClass, EventBody, InDoubtPolicy,
+    ProviderLimit, Recovery, RunId, RunSpec, Sender, Step, StopReason, TaskDefinition, TeamSpec,
+    ToolCall, Usage, WaitReason,
 };
 
 use super::draft::{definition, run, spec};
 
-const KINDS: usize = 32;
+const KINDS: usize = 34;
 
 /// One event of every kind, each with contents that are easily mangled.
 #[must_use]
@@ -44,6 +44,14 @@ fn of_what_goes_on(rng: &mut Rng, n: usize) -> EventBody {
         30 => EventBody::RunContinued {
             from: sender(rng),
             content: content(rng),
+        },
+        31 => EventBody::BreakerOpened {
+            provider: text(rng),
+            reason: text(rng),
+            wait_ms: maybe(rng, |rng| rng.u64(..)),
+        },
+        32 => EventBody::BreakerClosed {
+            provider: text(rng),
         },
         _ => EventBody::RunProgress {
             turn: rng.u32(..),
@@ -94,6 +102,7 @@ fn of_run(rng: &mut Rng, n: usize) -> EventBody {
             attempt: rng.u32(..),
             error: text(rng),
             delay_ms: rng.u64(..),
+            refused: rng.bool(),
         },
         12 => EventBody::RunCompleted {
             result: content(rng),
@@ -236,7 +245,7 @@ fn attention(rng: &mut Rng) -> Attention {
 }
 
 fn wait_reason(rng: &mut Rng) -> WaitReason {
-    match rng.u8(..5) {
+    match rng.u8(..6) {
         0 => WaitReason::Permit { pool: text(rng) },
         1 => WaitReason::Executor {
             tool: text(rng),
@@ -246,9 +255,24 @@ fn wait_reason(rng: &mut Rng) -> WaitReason {
         3 => WaitReason::Human {
             question: text(rng),
         },
+        4 => WaitReason::Provider {
+            provider: text(rng),
+            limit: provider_limit(rng),
+            wait_ms: maybe(rng, |rng| rng.u64(..)),
+        },
         _ => WaitReason::Retry {
             delay_ms: rng.u64(..),
         },
+    }
+}
+
+fn provider_limit(rng: &mut Rng) -> ProviderLimit {
+    match rng.u8(..5) {
+        0 => ProviderLimit::Concurrent { calls: rng.u32(..) },
+        1 => ProviderLimit::Rate { rate: text(rng) },
+        2 => ProviderLimit::Refused,
+        3 => ProviderLimit::Breaker,
+        _ => ProviderLimit::SlowStart,
     }
 }
 

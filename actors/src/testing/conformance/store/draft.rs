@@ -96,6 +96,7 @@ pub fn definition(name: &str) -> TaskDefinition {
         workflow: None,
         agents: BTreeMap::from([("writer".into(), crate::model::AgentSpec::default())]),
         limits: Limits::default(),
+        priority: 0,
         source: serde_json::Value::Null,
     }
 }
