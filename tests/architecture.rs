@@ -165,7 +165,7 @@ fn arrows_inside_actors() {
             ("feed", "model store"),
             ("journal", "model clock store feed"),
             ("pool", ""),
-            ("topology", "model"),
+            ("topology", "model journal store"),
             ("agent", "model provider feed pool"),
             ("executor", "model tool"),
             (

@@ -13,6 +13,7 @@ use super::run::{RunSpec, WaitReason};
 use super::task::{Attention, Sender, TaskDefinition};
 use super::time::Timestamp;
 use super::tool::EffectClass;
+use super::topology::Topology;
 use super::usage::Usage;
 
 /// An event's number in its task: 1, 2, 3 … without gaps.
@@ -137,6 +138,13 @@ pub enum EventBody {
         /// Whether it is a delegated run's outcome, which whoever delegated it is told in another way.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         outcome: bool,
+    },
+    /// Who hears whom in the room is another matter from here on; what was said before is seen as it was.
+    TopologyChanged {
+        /// What holds from now on.
+        topology: Topology,
+        /// Who changed it.
+        by: Sender,
     },
     /// A human has to decide.
     TaskNeedsAttention {

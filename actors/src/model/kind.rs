@@ -9,6 +9,7 @@ impl EventBody {
         match self {
             Self::TaskCreated { .. } => "task_created",
             Self::TaskMessage { .. } => "task_message",
+            Self::TopologyChanged { .. } => "topology_changed",
             Self::TaskNeedsAttention { .. } => "task_needs_attention",
             Self::TaskResumed { .. } => "task_resumed",
             Self::TaskCompleted { .. } => "task_completed",
@@ -49,6 +50,7 @@ impl EventBody {
             self,
             Self::TaskCreated { .. }
                 | Self::TaskMessage { .. }
+                | Self::TopologyChanged { .. }
                 | Self::TaskNeedsAttention { .. }
                 | Self::TaskResumed { .. }
                 | Self::TaskCompleted { .. }

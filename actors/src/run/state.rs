@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::model::event::Outcome;
 use crate::model::{
     AgentName, Content, Delegation, EffectClass, Event, EventBody, InDoubtPolicy, RunId, RunSpec,
-    RunStatus, Sender, Seq, Step, Timestamp, ToolCall, Usage, WaitReason,
+    RunStatus, Sender, Seq, Step, Timestamp, ToolCall, Topology, Usage, WaitReason,
 };
 
 /// A run, folded from its events and from those of others that concern it: room messages it may see, and the beginnings and
@@ -54,6 +54,9 @@ pub struct RunState {
     pub claims: u32,
     /// Whether it was claimed and has not ended since.
     pub is_begun: bool,
+    /// Who hears whom in the room, where that was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topology: Option<Topology>,
 }
 
 /// Something said to a run.
@@ -244,6 +247,7 @@ impl RunState {
             wasted_calls: 0,
             claims: 0,
             is_begun: false,
+            topology: None,
         }
     }
 

@@ -258,6 +258,7 @@ fn is_work(body: &EventBody) -> bool {
     matches!(
         body,
         EventBody::RunContinued { .. }
+            | EventBody::TopologyChanged { .. }
             | EventBody::AgentState { .. }
             | EventBody::SupervisorRestart { .. }
             | EventBody::SupervisorGaveUp { .. }

@@ -14,6 +14,7 @@ mod opener;
 mod registry;
 mod spec;
 mod tasks;
+mod topology;
 mod wait;
 
 use std::sync::Arc;
@@ -57,6 +58,9 @@ pub enum SystemError {
     /// It could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The topology cannot be used in this task.
+    #[error("the topology cannot be changed: {0}")]
+    Topology(String),
     /// There is no such task.
     #[error("there is no {0}")]
     NoSuchTask(TaskId),
@@ -123,6 +127,7 @@ impl System {
             providers: Arc::new(deps.providers.clone()),
             tools: toolbox.clone(),
             pools: deps.pools(),
+            routes: Arc::new(deps.topologies.clone()),
         };
         let (seats, reports) = (Seats::default(), chronicle::Reports::default());
         let (chronicle, chronicle_reads) = inbox(64, AtRestart::Carry);

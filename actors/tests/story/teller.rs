@@ -103,6 +103,7 @@ fn what(body: &EventBody) -> String {
             let (by, to) = (by(from), to.unwrap_or_default());
             format!("by {by}{to}: {}", short(content))
         }
+        E::TopologyChanged { topology, by: who } => format!("by {}: {}", by(who), topology.name()),
         E::TaskNeedsAttention { attention } => asked(attention),
         E::AgentState { state, reason } => format!("{} {reason}", word(state)),
         E::SupervisorRestart {

@@ -7,13 +7,13 @@ use crate::model::event::{AgentState, Outcome, Resolution};
 use crate::model::run::Parent;
 use crate::model::{
     AgentName, Attention, Content, Delegation, EffectClass, EventBody, InDoubtPolicy, Recovery,
-    RunId, RunSpec, Sender, Step, StopReason, TaskDefinition, TeamSpec, ToolCall, Usage,
+    RunId, RunSpec, Sender, Step, StopReason, TaskDefinition, TeamSpec, ToolCall, Topology, Usage,
     WaitReason,
 };
 
 use super::draft::{definition, run, spec};
 
-const KINDS: usize = 32;
+const KINDS: usize = 33;
 
 /// One event of every kind, each with contents that are easily mangled.
 #[must_use]
@@ -45,11 +45,26 @@ fn of_what_goes_on(rng: &mut Rng, n: usize) -> EventBody {
             from: sender(rng),
             content: content(rng),
         },
+        31 => EventBody::TopologyChanged {
+            topology: topology(rng),
+            by: sender(rng),
+        },
         _ => EventBody::RunProgress {
             turn: rng.u32(..),
             doing: text(rng),
             tokens: rng.u64(..),
         },
+    }
+}
+
+fn topology(rng: &mut Rng) -> Topology {
+    let rules =
+        json!({ "rules": [{ "from": "@lead", "to": "*", "when": text(rng), "decide": "deny" }] });
+    match rng.u8(..4) {
+        0 => Topology::Custom(text(rng)),
+        1 => serde_json::from_value(rules).unwrap_or_default(),
+        2 => Topology::Chain,
+        _ => Topology::Filtered,
     }
 }
 
