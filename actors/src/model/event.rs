@@ -188,6 +188,14 @@ pub enum EventBody {
         /// What ended the one before.
         reason: String,
     },
+    /// A peer that was asked whether it engages has made up its mind.
+    PeerDecided {
+        /// Whether it engages; if not, its run ends with that.
+        engages: bool,
+        /// Why not, as it said.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+    },
     /// The run waits.
     RunWaiting {
         /// For what.

@@ -19,6 +19,7 @@ impl EventBody {
             Self::RunQueued { .. } => "run_queued",
             Self::RunStarted => "run_started",
             Self::RunRestarted { .. } => "run_restarted",
+            Self::PeerDecided { .. } => "peer_decided",
             Self::RunWaiting { .. } => "run_waiting",
             Self::RunRetrying { .. } => "run_retrying",
             Self::RunCompleted { .. } => "run_completed",

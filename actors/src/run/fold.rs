@@ -173,6 +173,7 @@ impl RunState {
                     self.clean_slate();
                 }
             }
+            EventBody::PeerDecided { .. } => self.decided = true,
             EventBody::RunWaiting { reason } => self.waiting = Some(reason.clone()),
             EventBody::RunCompleted { .. } => self.over(RunStatus::Completed),
             EventBody::RunFailed { .. } => self.over(RunStatus::Failed),

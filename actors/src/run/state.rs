@@ -54,6 +54,9 @@ pub struct RunState {
     pub claims: u32,
     /// Whether it was claimed and has not ended since.
     pub is_begun: bool,
+    /// With a peer that was asked whether it engages: whether it has made up its mind.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub decided: bool,
     /// Who hears whom in the room, where that was changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topology: Option<Topology>,
@@ -247,6 +250,7 @@ impl RunState {
             wasted_calls: 0,
             claims: 0,
             is_begun: false,
+            decided: false,
             topology: None,
         }
     }
@@ -273,6 +277,13 @@ impl RunState {
             }
             _ => Phase::Think,
         }
+    }
+
+    /// Whether it is a peer's that has not made up its mind whether it engages.
+    #[must_use]
+    pub fn is_undecided(&self) -> bool {
+        let asked = |spec: &RunSpec| spec.heard.is_some();
+        !self.decided && self.spec.as_ref().is_some_and(asked)
     }
 
     /// Whether something said to it needs no turn of its own: it was said to the room and not to its agent alone.

@@ -49,6 +49,7 @@ impl System {
             snippets: Vec::new(),
             worker: false,
             parent: None,
+            heard: None,
         };
         let agent = Some(spec.agent.clone());
         let definition = Box::new(definition);

@@ -138,6 +138,8 @@ fn run(body: &EventBody) -> String {
             let worker = if spec.worker { " as a worker" } else { "" };
             format!("{}{how}{worker}", short(&spec.input))
         }
+        E::PeerDecided { engages: true, .. } => "engages".to_owned(),
+        E::PeerDecided { reason, .. } => format!("declines: {reason}"),
         E::RunRestarted { recovery, reason } => format!("{}: {reason}", word(recovery)),
         E::RunWaiting { reason } => match reason {
             WaitReason::Permit { pool } => format!("for a permit of {pool}"),

@@ -13,7 +13,7 @@ use crate::model::{
 
 use super::draft::{definition, run, spec};
 
-const KINDS: usize = 33;
+const KINDS: usize = 34;
 
 /// One event of every kind, each with contents that are easily mangled.
 #[must_use]
@@ -44,6 +44,10 @@ fn of_what_goes_on(rng: &mut Rng, n: usize) -> EventBody {
         30 => EventBody::RunContinued {
             from: sender(rng),
             content: content(rng),
+        },
+        32 => EventBody::PeerDecided {
+            engages: rng.bool(),
+            reason: text(rng),
         },
         31 => EventBody::TopologyChanged {
             topology: topology(rng),
@@ -229,6 +233,7 @@ fn any_spec(rng: &mut Rng) -> RunSpec {
             delegation: pick(rng, &[Delegation::Foreground, Delegation::Background]),
             up_to: rng.u64(..),
         }),
+        heard: maybe(rng, |rng| rng.u64(..)),
         ..spec(agent)
     }
 }

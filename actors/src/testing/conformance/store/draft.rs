@@ -112,6 +112,7 @@ pub fn spec(agent: AgentName) -> RunSpec {
         snippets: Vec::new(),
         worker: false,
         parent: None,
+        heard: None,
     }
 }
 
