@@ -31,7 +31,7 @@ pub struct PeerLimits {
 impl Default for PeerLimits {
     fn default() -> Self {
         Self {
-            rounds: 4,
+            rounds: 8,
             messages: 20,
         }
     }

@@ -29,7 +29,7 @@ use crate::executor::{Executors, Link};
 use crate::feed::{Bus, Feed};
 use crate::journal::{Journal, JournalError, Trouble};
 use crate::model::event::Seq;
-use crate::model::{RunId, TaskId};
+use crate::model::{AgentName, RunId, TaskId};
 use crate::store::{EventQuery, RunRow, StoreError, TaskRow};
 use crate::task::tree::TaskWorld;
 use crate::tool::Toolbox;
@@ -64,6 +64,9 @@ pub enum SystemError {
     /// There is no such task.
     #[error("there is no {0}")]
     NoSuchTask(TaskId),
+    /// There is no such agent in the task.
+    #[error("there is no agent `{0}` in this task")]
+    NoSuchAgent(AgentName),
     /// There is no such run in the task.
     #[error("there is no {0} in this task")]
     NoSuchRun(RunId),

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::model::event::Seq;
-use crate::model::{EventBody, Sender, TaskDefinition, TaskId, Topology};
+use crate::model::{AgentName, EventBody, Sender, TaskDefinition, TaskId, Topology};
 use crate::store::EventQuery;
+use crate::topology::mail::{Mail, Mailbox};
 use crate::topology::{ChangeError, TopologyMessage, Wiring};
 
 use super::tasks::{PAUSE, TRIES};
@@ -72,6 +73,32 @@ impl System {
     /// [`SystemError::NoSuchTask`], or when the store cannot be read.
     pub async fn topology(&self, task: TaskId) -> Result<Topology, SystemError> {
         Ok(self.topology_now(task).await?.topology().clone())
+    }
+
+    /// All messages of a task, with who sees them.
+    ///
+    /// # Errors
+    /// [`SystemError::NoSuchTask`], or when the store cannot be read.
+    pub async fn mail(&self, task: TaskId) -> Result<Mail, SystemError> {
+        let mut mail = None;
+        self.each_event(task, |event| {
+            if let EventBody::TaskCreated { definition } = &event.body {
+                mail.get_or_insert_with(|| Mail::new(self.wiring(definition)));
+            }
+            mail.iter_mut().for_each(|mail| mail.fold(event));
+        })
+        .await?;
+        mail.ok_or(SystemError::NoSuchTask(task))
+    }
+
+    /// What one agent of a task was sent and has sent.
+    ///
+    /// # Errors
+    /// [`SystemError::NoSuchTask`], [`SystemError::NoSuchAgent`], or when the store cannot be read.
+    pub async fn mailbox(&self, task: TaskId, agent: &AgentName) -> Result<Mailbox, SystemError> {
+        let mail = self.mail(task).await?;
+        let found = mail.mailbox(agent);
+        found.ok_or_else(|| SystemError::NoSuchAgent(agent.clone()))
     }
 
     async fn topology_now(&self, task: TaskId) -> Result<Wiring, SystemError> {

@@ -135,7 +135,7 @@ fn supervise(world: &TaskWorld, arguments: &TaskArguments) -> InitResult {
         said: Recipient::new(arguments.seat.topology.clone()),
     });
     let (runs, runs_start) = runs(&registry)?;
-    let listeners = registry.clone();
+    let (listeners, room_hears) = (registry.clone(), arguments.seat.room.clone());
     let topology = topology::actor::start(
         arguments.seat.hears.clone(),
         TopologyArguments {
@@ -143,6 +143,8 @@ fn supervise(world: &TaskWorld, arguments: &TaskArguments) -> InitResult {
             wiring,
             journal: world.journal.clone(),
             listeners: Arc::new(move || listeners.all()),
+            // A room whose inbox is full looks after each message that is before this one.
+            heard: Arc::new(move || drop(room_hears.try_send(RoomMessage::Heard))),
         },
     );
     let room = RoomArguments {

@@ -50,6 +50,8 @@ pub struct TopologyArguments<M> {
     pub journal: Journal,
     /// Who is told.
     pub listeners: Listeners<M>,
+    /// What is done besides, at whatever is said or changed; it must not wait.
+    pub heard: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl<M> Clone for TopologyArguments<M> {
@@ -59,6 +61,7 @@ impl<M> Clone for TopologyArguments<M> {
             wiring: self.wiring.clone(),
             journal: self.journal.clone(),
             listeners: self.listeners.clone(),
+            heard: self.heard.clone(),
         }
     }
 }
@@ -174,6 +177,7 @@ impl<M: From<Arc<Event>> + Send + 'static> TopologyActor<M> {
 
     /// A run whose inbox is full is not waited for: it looks after each message that is before this one.
     fn wake(&self, event: &Arc<Event>, hears: impl Fn(&AgentName) -> bool) {
+        (self.arguments.heard)();
         for (run, agent, handle) in (self.arguments.listeners)() {
             if event.run_id != Some(run) && hears(&agent) {
                 let _ = handle.try_send(event.clone().into());
