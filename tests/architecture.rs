@@ -301,6 +301,8 @@ fn what_decides_does_not_act() {
         "actors/src/run/context.rs",
         "actors/src/run/recover.rs",
         "actors/src/task/budget.rs",
+        "actors/src/task/peers.rs",
+        "actors/src/topology/mail.rs",
         "actors/src/topology/routing.rs",
         "actors/src/executor/calls.rs",
         "actors/src/store/project.rs",

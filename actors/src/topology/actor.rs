@@ -21,10 +21,13 @@ pub enum TopologyMessage {
     /// This was said in the room, durably.
     Said(Arc<Event>),
     /// Somebody wants another topology; answered when it holds, with its event, or none if it held already.
-    Change(Topology, Reply<Result<Option<Seq>, ChangeError>>),
+    Change(Topology, ChangeReply),
     /// A change is durable, or was refused.
     Changed(Result<Vec<Event>, JournalError>),
 }
+
+/// Where the answer to a change goes.
+pub type ChangeReply = Reply<Result<Option<Seq>, ChangeError>>;
 
 /// Why a topology was not changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,7 +73,7 @@ struct TopologyActor<M> {
     arguments: TopologyArguments<M>,
     /// As it is now.
     wiring: Wiring,
-    changes: VecDeque<(Topology, Reply<Result<Option<Seq>, ChangeError>>)>,
+    changes: VecDeque<(Topology, ChangeReply)>,
     is_changing: bool,
 }
 

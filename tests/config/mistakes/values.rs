@@ -288,7 +288,10 @@ fn rooms_that_make_no_sense() {
         ),
         (
             "[teams.t]\nlead = 'ann'\ntopology = { rules = [{ from = '*', to = 'ann', decide = «'ask'» }] }",
-            ("`ask` is not a choice", "known choices: `allow`, `deny`"),
+            (
+                "`ask` is not a choice for `teams.t.topology.rules[0].decide`",
+                "known choices: `allow`, `deny`",
+            ),
         ),
         (
             "[teams.t]\nlead = 'ann'\nmode = «'peers'»",
