@@ -102,6 +102,11 @@ async fn what_was_said_before_a_change_is_seen_by_the_rules_that_held_then() {
         Ok(None)
     );
     assert_eq!(system.topology(task).await, Ok(Topology::Hierarchical));
+    // Whoever is started again knows it from the journal.
+    let path = format!("tasks/{task}/topology");
+    assert!(system.root().kill_at(&path).await);
+    let again = system.set_topology(task, Topology::Hierarchical).await;
+    assert_eq!(again, Ok(None));
     let ended = settle(&system, task, Duration::from_secs(60)).await;
     assert_eq!(ended, Some(TaskStatus::Completed));
     assert_snapshot!(shown(&requests));
