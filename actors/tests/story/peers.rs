@@ -15,6 +15,11 @@ fn decline(reason: &str) -> Value {
     json!({ "tool": "decline", "args": { "reason": reason } })
 }
 
+const FOUR: PeerLimits = PeerLimits {
+    rounds: 4,
+    messages: 20,
+};
+
 /// A team of peers under this topology.
 fn peers(topology: Topology, limits: PeerLimits) -> impl FnOnce(&mut TaskDefinition) {
     move |definition| {
@@ -54,7 +59,7 @@ fn scripts() -> Value {
 #[tokio::test(start_paused = true)]
 async fn who_hears_something_engages_or_declines_and_the_lead_has_the_last_word() {
     let play = Play::new(scripts(), &[]).await;
-    let change = peers(Topology::Broadcast, PeerLimits::default());
+    let change = peers(Topology::Broadcast, FOUR);
     let task = play.begin(&["lead", "a", "b", "c"], change).await;
     assert_snapshot!(play.told_to_the_end(task, TaskStatus::Completed).await);
     assert_snapshot!("who_hears_something_runs", play.runs(task).await);
