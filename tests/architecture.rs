@@ -170,7 +170,7 @@ fn arrows_inside_actors() {
             ("feed", "model store"),
             ("journal", "model clock store feed"),
             ("pool", "model"),
-            ("topology", "model"),
+            ("topology", "model journal store"),
             ("agent", "model provider feed pool"),
             ("executor", "model tool"),
             (
@@ -306,6 +306,8 @@ fn what_decides_does_not_act() {
         "actors/src/run/context.rs",
         "actors/src/run/recover.rs",
         "actors/src/task/budget.rs",
+        "actors/src/task/peers.rs",
+        "actors/src/topology/mail.rs",
         "actors/src/topology/routing.rs",
         "actors/src/executor/calls.rs",
         "actors/src/pool/cool.rs",

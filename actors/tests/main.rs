@@ -8,4 +8,5 @@ mod privacy;
 mod seeds;
 mod story;
 mod support;
+mod topology;
 mod wait;

@@ -12,7 +12,6 @@ use actors::model::{
     AgentName, Content, ContextMode, Event, EventBody, ModelRequest, RunId, RunSpec, Seq,
 };
 use actors::testing::sim::{Moments, Stage, settle};
-use actors::topology::routing::sees;
 use regex::Regex;
 use serde_json::json;
 
@@ -83,15 +82,13 @@ impl<'a> Journal<'a> {
                 .for_each(|snippet| allow(snippet, Way::Snippet));
         }
         let is_alone = spec.context == ContextMode::None && spec.parent.is_some();
-        for event in self.record.events.iter().filter(|event| event.id <= up_to) {
+        for event in self.record.visible(&spec.agent) {
+            if event.id > up_to {
+                break;
+            }
             match &event.body {
-                EventBody::TaskMessage {
-                    from, to, content, ..
-                } if !(is_alone && event.id < queued) => {
-                    let team = self.record.task.team.as_ref();
-                    if sees(team, &spec.agent, from, to.as_ref()) {
-                        allow(content, Way::Room);
-                    }
+                EventBody::TaskMessage { content, .. } if !(is_alone && event.id < queued) => {
+                    allow(content, Way::Room);
                 }
                 EventBody::RunCompleted { result, .. } if self.is_child(event, run) => {
                     allow(&self.capsule(result), Way::Result);

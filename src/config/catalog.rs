@@ -20,6 +20,8 @@ pub const TOOLS: &[(&str, Place)] = &[
 pub const EVENTS: &[&str] = &[
     "task_created",
     "task_message",
+    "topology_changed",
+    "peer_decided",
     "task_needs_attention",
     "task_resumed",
     "task_completed",

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use actors::model::agent::RestartType;
 use actors::model::team::TeamStrategy;
+use actors::model::topology::Decide;
 use actors::model::{EffectClass, InDoubtPolicy, Recovery};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
@@ -101,6 +102,7 @@ pub(crate) use choice;
 choice!(RestartType: Permanent, Transient, Temporary);
 choice!(Recovery: Resume, CleanSlate);
 choice!(InDoubtPolicy: TellModel, Ask, Retry, Compensate);
+choice!(Decide: Allow, Deny);
 choice!(TeamStrategy: OneForOne, OneForAll, RestForOne);
 // `transactional` is not a choice: it is the class of tools that write to our own store.
 choice!(EffectClass: Pure, Keyed, Queryable, Ledgered, Once);

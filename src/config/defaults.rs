@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use actors::model::team::PeerLimits;
 use actors::model::{AgentSpec, InDoubtPolicy, Limits, Recovery, TeamSpec};
 use actors::pool::{DEFAULT_WAITING, DEFAULT_WORKERS, WORKERS};
 use serde_json::Map;
 
 use super::file::{
     AgentConfig, Backoff, Breaker, Config, Durability, Engine, ExecutorConfig, LimitsConfig,
-    NameOr, NodeConfig, ProviderConfig, ProviderKind, Retry, ShellConfig, TeamConfig, TeamMode,
+    NameOr, NodeConfig, PeersConfig, ProviderConfig, ProviderKind, Retry, ShellConfig, TeamConfig,
+    TeamMode,
 };
 use super::values::{Delay, Period};
 use super::whole::{Count, Whole};
@@ -143,6 +145,7 @@ impl Default for TeamConfig {
             lead: String::new(),
             members: Vec::new(),
             mode: TeamMode::Delegate,
+            peers: PeersConfig::default(),
             topology: NameOr::default(),
             strategy: team.strategy,
             max_restarts: team.max_restarts,
@@ -150,6 +153,16 @@ impl Default for TeamConfig {
             backoff: None,
             max_workers: None,
             pipeline: None,
+        }
+    }
+}
+
+impl Default for PeersConfig {
+    fn default() -> Self {
+        let limits = PeerLimits::default();
+        Self {
+            rounds: Count::new(limits.rounds),
+            messages: Count::new(limits.messages),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! From a file to a task as the domain knows it.
 
-use actors::model::team::TeamBackoff;
+use actors::model::team::{PeerLimits, TeamBackoff, TeamMode};
+use actors::model::topology::{Pattern, Rule};
 use actors::model::{AgentName, AgentSpec, Limits, TaskDefinition, TeamSpec, Topology};
 
 use super::defaults::PROJECT;
-use super::file::{Config, LimitsConfig, NameOr, TeamConfig, TopologyName};
+use super::file::{self, Config, LimitsConfig, NameOr, TeamConfig, TopologyName, TopologyRule};
 use super::nearest::suggestion;
 use super::source::{quoted, shortened};
 use super::whole::Count;
@@ -216,7 +217,12 @@ fn team_spec(name: &str, team: &TeamConfig) -> Result<TeamSpec, ConfigError> {
             .iter()
             .map(|name| name.as_str().into())
             .collect(),
-        topology: topology(team)?,
+        mode: mode(team)?,
+        peers: PeerLimits {
+            rounds: team.peers.rounds.get(),
+            messages: team.peers.messages.get(),
+        },
+        topology: topology(team),
         strategy: team.strategy,
         max_restarts: team.max_restarts,
         within: team.within.get(),
@@ -225,17 +231,31 @@ fn team_spec(name: &str, team: &TeamConfig) -> Result<TeamSpec, ConfigError> {
     })
 }
 
-fn topology(team: &TeamConfig) -> Result<Topology, ConfigError> {
-    match &team.topology {
-        NameOr::Name(TopologyName::Broadcast) => Ok(Topology::Broadcast),
-        NameOr::Name(TopologyName::Hierarchical) => Ok(Topology::Hierarchical),
-        NameOr::Name(other) => Err(unavailable(&other.to_string())),
-        NameOr::Table(_) => Err(unavailable("rules")),
+fn mode(team: &TeamConfig) -> Result<TeamMode, ConfigError> {
+    match team.mode {
+        file::TeamMode::Delegate => Ok(TeamMode::Delegate),
+        file::TeamMode::Peers => Ok(TeamMode::Peers),
+        file::TeamMode::SameTask => Err(ConfigError::Unavailable {
+            what: format!("the mode `{}`", team.mode),
+        }),
     }
 }
 
-fn unavailable(topology: &str) -> ConfigError {
-    ConfigError::Unavailable {
-        what: format!("the topology `{topology}`"),
+fn topology(team: &TeamConfig) -> Topology {
+    match &team.topology {
+        NameOr::Name(TopologyName::Broadcast) => Topology::Broadcast,
+        NameOr::Name(TopologyName::Filtered) => Topology::Filtered,
+        NameOr::Name(TopologyName::Hierarchical) => Topology::Hierarchical,
+        NameOr::Name(TopologyName::Chain) => Topology::Chain,
+        NameOr::Table(table) => Topology::Rules(table.rules.iter().map(rule).collect()),
+    }
+}
+
+fn rule(rule: &TopologyRule) -> Rule {
+    Rule {
+        from: rule.from.clone().into(),
+        to: rule.to.clone().into(),
+        when: rule.when.as_deref().map(Pattern::new),
+        decide: rule.decide,
     }
 }

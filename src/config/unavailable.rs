@@ -36,8 +36,7 @@ const fn value(at: &'static str, value: &'static str, instead: &'static str) -> 
 
 const REMOVE: &str = "remove it, or wait for a version that has it";
 const KINDS: &str = "this version has `scripted` and `openai-compatible`, which most vendors and local servers speak";
-const TOPOLOGIES: &str = "this version has `broadcast` and `hierarchical`";
-const MODES: &str = "this version has `delegate`";
+const MODES: &str = "this version has `delegate` and `peers`";
 
 /// All of it. To switch something on, delete its line.
 const UNAVAILABLE: &[Unavailable] = &[
@@ -56,10 +55,6 @@ const UNAVAILABLE: &[Unavailable] = &[
     key("agents.*.budget", "a run is limited by `max_turns`"),
     key("agents.*.cwd", REMOVE),
     value("teams.*.mode", "same_task", MODES),
-    value("teams.*.mode", "peers", MODES),
-    value("teams.*.topology", "filtered", TOPOLOGIES),
-    value("teams.*.topology", "chain", TOPOLOGIES),
-    key("teams.*.topology.rules", TOPOLOGIES),
     key("teams.*.pipeline", REMOVE),
     value("node.engine", "restate:*", "this version has `local`"),
     value("node.store", "postgres*", "this version has `sqlite:FILE`"),

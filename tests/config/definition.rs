@@ -135,11 +135,11 @@ fn pinned_data_that_no_file_could_have_is_refused() {
         })
     );
     let mut json = team().to_json();
-    json["teams"]["build"]["topology"] = "chain".into();
+    json["teams"]["build"]["mode"] = "same_task".into();
     let config: Config = serde_json::from_value(json).expect("a config");
     assert_eq!(
         define(&config, None, None).expect_err("no").to_string(),
-        "the topology `chain` is not available in this version"
+        "the mode `same_task` is not available in this version"
     );
 }
 

@@ -13,6 +13,7 @@ use super::run::{RunSpec, WaitReason};
 use super::task::{Attention, Sender, TaskDefinition};
 use super::time::Timestamp;
 use super::tool::EffectClass;
+use super::topology::Topology;
 use super::usage::Usage;
 
 /// An event's number in its task: 1, 2, 3 … without gaps.
@@ -138,6 +139,13 @@ pub enum EventBody {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         outcome: bool,
     },
+    /// Who hears whom in the room is another matter from here on; what was said before is seen as it was.
+    TopologyChanged {
+        /// What holds from now on.
+        topology: Topology,
+        /// Who changed it.
+        by: Sender,
+    },
     /// A human has to decide.
     TaskNeedsAttention {
         /// What about.
@@ -178,6 +186,14 @@ pub enum EventBody {
         /// How it goes on.
         recovery: Recovery,
         /// What ended the one before.
+        reason: String,
+    },
+    /// A peer that was asked whether it engages has made up its mind.
+    PeerDecided {
+        /// Whether it engages; if not, its run ends with that.
+        engages: bool,
+        /// Why not, as it said.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
         reason: String,
     },
     /// The run waits.

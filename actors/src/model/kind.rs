@@ -9,6 +9,7 @@ impl EventBody {
         match self {
             Self::TaskCreated { .. } => "task_created",
             Self::TaskMessage { .. } => "task_message",
+            Self::TopologyChanged { .. } => "topology_changed",
             Self::TaskNeedsAttention { .. } => "task_needs_attention",
             Self::TaskResumed { .. } => "task_resumed",
             Self::TaskCompleted { .. } => "task_completed",
@@ -18,6 +19,7 @@ impl EventBody {
             Self::RunQueued { .. } => "run_queued",
             Self::RunStarted => "run_started",
             Self::RunRestarted { .. } => "run_restarted",
+            Self::PeerDecided { .. } => "peer_decided",
             Self::RunWaiting { .. } => "run_waiting",
             Self::RunRetrying { .. } => "run_retrying",
             Self::RunCompleted { .. } => "run_completed",
@@ -51,6 +53,7 @@ impl EventBody {
             self,
             Self::TaskCreated { .. }
                 | Self::TaskMessage { .. }
+                | Self::TopologyChanged { .. }
                 | Self::TaskNeedsAttention { .. }
                 | Self::TaskResumed { .. }
                 | Self::TaskCompleted { .. }

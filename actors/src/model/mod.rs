@@ -1,7 +1,7 @@
 //! The nouns: plain data with serde, and the legal transitions between their states.
 //!
 //! Nothing here waits, spawns, reads a clock or knows an actor. Reading order: [`id`], [`agent`], [`team`], [`task`], [`run`],
-//! [`chat`], [`tool`], [`executor`], [`usage`], and last [`event`], the records that everything else is folded from.
+//! [`chat`], [`tool`], [`topology`], [`executor`], [`usage`], and last [`event`], the records that everything else is folded from.
 
 pub mod agent;
 mod build;
@@ -15,6 +15,7 @@ pub mod task;
 pub mod team;
 pub mod time;
 pub mod tool;
+pub mod topology;
 pub mod usage;
 
 pub use agent::{AgentName, AgentSpec, InDoubtPolicy, Recovery};
@@ -24,7 +25,8 @@ pub use event::{Content, Event, EventBody, Seq};
 pub use id::{CallId, ExecutorId, RunId, Step, TaskId};
 pub use run::{ContextMode, Delegation, ProviderLimit, RunSpec, RunStatus, WaitReason};
 pub use task::{Attention, Limits, Sender, TaskDefinition, TaskStatus, WorkflowPin};
-pub use team::{TeamSpec, Topology};
+pub use team::{TeamMode, TeamSpec};
 pub use time::Timestamp;
 pub use tool::{EffectClass, Place, ToolSpec};
+pub use topology::Topology;
 pub use usage::Usage;

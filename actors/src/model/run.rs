@@ -61,9 +61,12 @@ pub struct RunSpec {
     /// Whether it is a worker: a light run of the delegating agent's own persona, with its tools and a conversation of its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub worker: bool,
-    /// Who delegated it; none for the root run.
+    /// Who delegated it; none for the root run and for those of peers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Parent>,
+    /// With peers: the newest event of the room that it was asked about, in which it may engage or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard: Option<Seq>,
 }
 
 /// Where a run stands. Folded from its events.

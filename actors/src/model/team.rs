@@ -5,16 +5,36 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::agent::{AgentName, millis};
+use super::topology::Topology;
 
-/// Who sees which messages of the room.
+/// Who gets what to do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Topology {
-    /// Everybody sees everything.
+pub enum TeamMode {
+    /// The lead gets the task and delegates.
     #[default]
-    Broadcast,
-    /// The lead sees everything; members see the lead, people, and what is addressed to them.
-    Hierarchical,
+    Delegate,
+    /// All hear what is said and decide for themselves whether to engage.
+    Peers,
+}
+
+/// What keeps peers from talking for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PeerLimits {
+    /// How often a peer is asked whether it engages, until a person says something again.
+    pub rounds: u32,
+    /// How many messages a peer may have said in the room and still be asked.
+    pub messages: u32,
+}
+
+impl Default for PeerLimits {
+    fn default() -> Self {
+        Self {
+            rounds: 8,
+            messages: 20,
+        }
+    }
 }
 
 /// Whom a crash restarts; OTP's words.
@@ -51,7 +71,11 @@ pub struct TeamSpec {
     pub lead: AgentName,
     /// The others, in the order in which they are started.
     pub members: Vec<AgentName>,
-    /// Who hears whom.
+    /// Who gets what to do.
+    pub mode: TeamMode,
+    /// With [`TeamMode::Peers`]: what keeps them from talking for ever.
+    pub peers: PeerLimits,
+    /// Who hears whom, until it is changed.
     pub topology: Topology,
     /// Whom a crash restarts.
     pub strategy: TeamStrategy,
@@ -72,6 +96,8 @@ impl Default for TeamSpec {
             name: String::new(),
             lead: "".into(),
             members: Vec::new(),
+            mode: TeamMode::default(),
+            peers: PeerLimits::default(),
             topology: Topology::default(),
             strategy: TeamStrategy::default(),
             max_restarts: 5,

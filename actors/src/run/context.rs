@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
 use super::state::{Call, CallPhase, Item, Note, RunState, Turn};
-use super::tools::CREATE_RUN;
+use super::tools::{self, CREATE_RUN};
 use crate::model::event::Outcome;
 use crate::model::{
     AgentName, AgentSpec, ChatMessage, Content, ContextMode, EffectClass, ModelRequest, RunSpec,
-    Sender, Seq, TaskDefinition, ToolSpec,
+    Sender, Seq, TaskDefinition, TeamMode, ToolSpec,
 };
 
 /// What a request is made from besides the run's state.
@@ -40,11 +40,10 @@ pub fn request(state: &RunState, seen: Seq, scene: Scene<'_>) -> ModelRequest {
         .as_ref()
         .map(|spec| spec.input.clone())
         .unwrap_or_default();
-    let tools = agent
-        .tools
-        .iter()
-        .filter_map(|tool| scene.tools.get(tool))
-        .cloned()
+    let own = agent.tools.iter();
+    let own = own.filter_map(|tool| scene.tools.get(tool)).cloned();
+    let tools = own
+        .chain(state.is_undecided().then(tools::decline))
         .collect();
     ModelRequest {
         run: state.id,
@@ -95,7 +94,21 @@ fn system(agent: &AgentSpec, scene: Scene<'_>) -> String {
             );
         }
     }
-    text
+    text + &peers(scene)
+}
+
+/// What the lead of peers has to know; they are told when they are asked.
+fn peers(scene: Scene<'_>) -> String {
+    let team = scene.task.team.as_ref();
+    let Some(team) = team.filter(|it| it.mode == TeamMode::Peers && it.lead == *scene.name) else {
+        return String::new();
+    };
+    let names: Vec<_> = team.members.iter().map(AgentName::as_str).collect();
+    format!(
+        "\n\nIn the room with you: {}. They hear what is said there and decide for themselves whether they engage. When the \
+         room has gone quiet, you are asked again for the result.",
+        names.join(", ")
+    )
 }
 
 fn messages(state: &RunState, seen: Seq, scene: Scene<'_>) -> Vec<ChatMessage> {

@@ -24,6 +24,9 @@ impl RunState {
             }
             (EventBody::RunQueued { spec }, Some(run)) => self.delegated(run, spec),
             (EventBody::TaskMessage { .. }, by) => self.said(event, by),
+            (EventBody::TopologyChanged { topology, .. }, _) => {
+                self.topology = Some(topology.clone());
+            }
             (body, Some(run)) if run == self.id => self.fold_own(event, body),
             (EventBody::RunProgress { .. }, Some(run)) => self.progressed(run, event),
             (body, Some(run)) => self.fold_child(run, body),
@@ -174,6 +177,7 @@ impl RunState {
                     self.clean_slate();
                 }
             }
+            EventBody::PeerDecided { .. } => self.decided = true,
             EventBody::RunWaiting { reason } => self.waiting = Some(reason.clone()),
             EventBody::RunCompleted { .. } => self.over(RunStatus::Completed),
             EventBody::RunFailed { .. } => self.over(RunStatus::Failed),

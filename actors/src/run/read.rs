@@ -7,7 +7,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use crate::model::event::Seq;
 use crate::model::{AgentName, Content, ContextMode, Event, EventBody, RunId, TaskId};
 use crate::store::{EventQuery, Page, Snapshot, Store, StoreError};
-use crate::topology::routing::sees;
+use crate::topology::routing::Wiring;
 
 use super::actor::RunContext;
 use super::context::{self, Scene};
@@ -80,11 +80,14 @@ pub(super) async fn fold_from(
     up_to: Seq,
 ) -> Result<Seq, StoreError> {
     let mut last = after;
+    let mut wiring = wiring(context, state);
     loop {
         let page = page(context, state.id, last).await?;
-        let read = page.events.iter().take_while(|event| event.id <= up_to);
-        for event in read.filter(|event| is_visible(context, agent, event)) {
-            state.fold(event);
+        for event in page.events.iter().take_while(|event| event.id <= up_to) {
+            wiring.fold(event);
+            if wiring.shows(agent, event) {
+                state.fold(event);
+            }
         }
         last = page.last.min(up_to);
         state.head = state.head.max(last);
@@ -92,6 +95,11 @@ pub(super) async fn fold_from(
             return Ok(last);
         }
     }
+}
+
+/// Who hears whom where a state stands: what happened after it is seen by the changes after it.
+pub(super) fn wiring(context: &RunContext, state: &RunState) -> Wiring {
+    context.wiring.under(state.topology.as_ref())
 }
 
 async fn page(context: &RunContext, run: RunId, after: Seq) -> Result<Page, StoreError> {
@@ -113,9 +121,10 @@ pub struct Meanwhile {
     pub(super) last: Seq,
 }
 
-/// Reads what happened after an event.
+/// Reads what happened after an event, up to which the room was wired like this.
 pub(super) async fn meanwhile(
     context: &RunContext,
+    mut wiring: Wiring,
     run: RunId,
     agent: &AgentName,
     after: Seq,
@@ -132,7 +141,8 @@ pub(super) async fn meanwhile(
                 let said = said(&event.body).into_iter();
                 load_blobs(context, said, usize::MAX, &mut read.blobs).await?;
             }
-            if is_visible(context, agent, &event) {
+            wiring.fold(&event);
+            if wiring.shows(agent, &event) {
                 read.events.push(event);
             }
         }
@@ -148,16 +158,6 @@ fn said(body: &EventBody) -> Option<&Content> {
             Some(content)
         }
         _ => None,
-    }
-}
-
-/// Whether an event may be folded into a run of this agent: what was said in the room only if the agent sees it.
-fn is_visible(context: &RunContext, agent: &AgentName, event: &Event) -> bool {
-    match &event.body {
-        EventBody::TaskMessage { from, to, .. } => {
-            sees(context.definition.team.as_ref(), agent, from, to.as_ref())
-        }
-        _ => true,
     }
 }
 

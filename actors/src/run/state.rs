@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::model::event::Outcome;
 use crate::model::{
     AgentName, Content, Delegation, EffectClass, Event, EventBody, InDoubtPolicy, RunId, RunSpec,
-    RunStatus, Sender, Seq, Step, Timestamp, ToolCall, Usage, WaitReason,
+    RunStatus, Sender, Seq, Step, Timestamp, ToolCall, Topology, Usage, WaitReason,
 };
 
 /// A run, folded from its events and from those of others that concern it: room messages it may see, and the beginnings and
@@ -57,6 +57,12 @@ pub struct RunState {
     pub claims: u32,
     /// Whether it was claimed and has not ended since.
     pub is_begun: bool,
+    /// With a peer that was asked whether it engages: whether it has made up its mind.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub decided: bool,
+    /// Who hears whom in the room, where that was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topology: Option<Topology>,
 }
 
 /// Something said to a run.
@@ -248,6 +254,8 @@ impl RunState {
             wasted_calls: 0,
             claims: 0,
             is_begun: false,
+            decided: false,
+            topology: None,
         }
     }
 
@@ -273,6 +281,13 @@ impl RunState {
             }
             _ => Phase::Think,
         }
+    }
+
+    /// Whether it is a peer's that has not made up its mind whether it engages.
+    #[must_use]
+    pub fn is_undecided(&self) -> bool {
+        let asked = |spec: &RunSpec| spec.heard.is_some();
+        !self.decided && self.spec.as_ref().is_some_and(asked)
     }
 
     /// Whether something said to it needs no turn of its own: it was said to the room and not to its agent alone.

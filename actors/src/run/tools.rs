@@ -10,7 +10,10 @@ pub const CREATE_RUN: &str = "create_run";
 /// Says something in the room.
 pub const POST_MESSAGE: &str = "post_message";
 
-/// The specs of both.
+/// With peers: says that one does not engage.
+pub const DECLINE: &str = "decline";
+
+/// The specs of what agents can be given.
 #[must_use]
 pub fn specs() -> Vec<ToolSpec> {
     vec![create_run(), post_message()]
@@ -40,6 +43,24 @@ fn create_run() -> ToolSpec {
             "additionalProperties": false
         }),
         effect: EffectClass::Transactional,
+        place: Place::Node,
+    }
+}
+
+/// The spec of [`DECLINE`], which a peer has in the first turn after it was asked, and nobody else.
+#[must_use]
+pub fn decline() -> ToolSpec {
+    ToolSpec {
+        name: DECLINE.to_owned(),
+        description:
+            "Leaves what was said in the room to the others. Nobody is told but the record."
+                .to_owned(),
+        parameters: json!({
+            "type": "object",
+            "properties": { "reason": { "type": "string", "description": "a few words for the record" } },
+            "additionalProperties": false
+        }),
+        effect: EffectClass::Pure,
         place: Place::Node,
     }
 }

@@ -121,7 +121,7 @@ impl Store for Memory {
         let concerns = |event: &&Event| match event.run_id {
             _ if matches!(event.body, EventBody::TaskMessage { .. }) => true,
             Some(by) => by == run || delegated(by),
-            None => false,
+            None => true,
         };
         done(Page {
             events: page.iter().filter(concerns).cloned().collect(),

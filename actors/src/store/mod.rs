@@ -192,7 +192,7 @@ pub trait Store: Send + Sync + 'static {
     fn events(&self, query: EventQuery) -> BoxFuture<'_, Result<Vec<Event>, StoreError>>;
 
     /// Like [`Store::events`], but of those only what concerns one run has to be in the answer: its own events, those of the runs it
-    /// delegated, and what was said in the room. So that a task of many runs is not read whole by each of them.
+    /// delegated, those of the task as a whole, and what was said in the room. So that a task of many runs is not read whole by each of them.
     ///
     /// # Errors
     /// As [`Store::events`].

@@ -247,7 +247,8 @@ fn fold_task(task: &mut TaskRow, event: &Event) -> Result<(), Illegal> {
         return Err(Illegal::new(kind, task.id, named(task.status)));
     }
     task.status = next;
-    if matches!(&event.body, EventBody::RunQueued { spec } if spec.parent.is_none()) {
+    if matches!(&event.body, EventBody::RunQueued { spec } if spec.parent.is_none() && spec.heard.is_none())
+    {
         task.root_run = event.run_id;
     }
     Ok(())
@@ -258,6 +259,7 @@ fn is_work(body: &EventBody) -> bool {
     matches!(
         body,
         EventBody::RunContinued { .. }
+            | EventBody::TopologyChanged { .. }
             | EventBody::AgentState { .. }
             | EventBody::SupervisorRestart { .. }
             | EventBody::SupervisorGaveUp { .. }

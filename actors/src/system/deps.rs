@@ -1,5 +1,6 @@
 //! What a system is given.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::{Clock, Ids};
@@ -9,6 +10,7 @@ use crate::provider::Provider;
 use crate::run::next::RetryPolicy;
 use crate::store::Store;
 use crate::tool::Tool;
+use crate::topology::Route;
 
 use super::Providers;
 
@@ -27,6 +29,8 @@ pub struct Deps {
     pub tools: Vec<Arc<dyn Tool>>,
     /// Tools that run on executors.
     pub executor_tools: Vec<ToolSpec>,
+    /// Topologies of one's own, by the name that tasks pin.
+    pub topologies: BTreeMap<String, Arc<dyn Route>>,
     /// What can be set.
     pub settings: Settings,
 }
@@ -52,6 +56,7 @@ impl Deps {
             providers,
             tools,
             executor_tools,
+            topologies: BTreeMap::new(),
             settings: Settings::default(),
         }
     }
@@ -68,6 +73,13 @@ impl Deps {
     #[must_use]
     pub fn tool(mut self, tool: impl Tool) -> Self {
         self.tools.push(Arc::new(tool));
+        self
+    }
+
+    /// With a topology of one's own, for [`Topology::Custom`](crate::model::Topology::Custom) of this name.
+    #[must_use]
+    pub fn topology(mut self, name: &str, topology: impl Route) -> Self {
+        self.topologies.insert(name.to_owned(), Arc::new(topology));
         self
     }
 

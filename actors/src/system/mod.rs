@@ -14,6 +14,7 @@ mod opener;
 mod registry;
 mod spec;
 mod tasks;
+mod topology;
 mod wait;
 
 use std::collections::BTreeMap;
@@ -29,7 +30,7 @@ use crate::executor::{Executors, Link};
 use crate::feed::{Bus, Feed};
 use crate::journal::{Journal, JournalError, Trouble};
 use crate::model::event::Seq;
-use crate::model::{RunId, TaskId};
+use crate::model::{AgentName, RunId, TaskId};
 use crate::pool::Pools;
 use crate::store::{EventQuery, RunRow, StoreError, TaskRow};
 use crate::task::tree::TaskWorld;
@@ -59,9 +60,15 @@ pub enum SystemError {
     /// It could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The topology cannot be used in this task.
+    #[error("the topology cannot be changed: {0}")]
+    Topology(String),
     /// There is no such task.
     #[error("there is no {0}")]
     NoSuchTask(TaskId),
+    /// There is no such agent in the task.
+    #[error("there is no agent `{0}` in this task")]
+    NoSuchAgent(AgentName),
     /// There is no such run in the task.
     #[error("there is no {0} in this task")]
     NoSuchRun(RunId),
@@ -127,6 +134,7 @@ impl System {
             providers: Arc::new(deps.providers.clone()),
             tools: toolbox.clone(),
             pools: pools.clone(),
+            routes: Arc::new(deps.topologies.clone()),
         };
         let (seats, reports) = (Seats::default(), chronicle::Reports::default());
         let (chronicle, chronicle_reads) = inbox(64, AtRestart::Carry);

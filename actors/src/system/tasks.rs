@@ -21,10 +21,10 @@ use super::opener::{OpenerMessage, end_all};
 use super::{PATIENCE, System, SystemError};
 
 /// How often an answer is given, or a task cancelled, when its tree is restarted over it.
-const TRIES: u32 = 5;
+pub(super) const TRIES: u32 = 5;
 
 /// How long is waited before something is tried again.
-const PAUSE: Duration = Duration::from_millis(500);
+pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
 /// How often a run is continued when its task ended or was opened again at the same moment.
 const FOLLOW_UPS: u32 = 3;
@@ -50,6 +50,7 @@ impl System {
             snippets: Vec::new(),
             worker: false,
             parent: None,
+            heard: None,
         };
         let agent = Some(spec.agent.clone());
         let definition = Box::new(definition);
@@ -120,7 +121,7 @@ impl System {
                 ));
             }
         }
-        Ok(())
+        self.wiring(definition).check()
     }
 
     /// Opens a task that is not open: after a restart with `auto_recover` off, or when it waits for attention and its tree is
@@ -137,7 +138,7 @@ impl System {
     }
 
     /// A task that has not ended.
-    async fn live(&self, task: TaskId) -> Result<TaskRow, SystemError> {
+    pub(super) async fn live(&self, task: TaskId) -> Result<TaskRow, SystemError> {
         let row = self.task(task).await?;
         match row.status.is_terminal() {
             true => Err(SystemError::Over(task)),
@@ -145,7 +146,7 @@ impl System {
         }
     }
 
-    async fn open_and_tell(
+    pub(super) async fn open_and_tell(
         &self,
         task: TaskId,
         first: Option<RoomMessage>,
@@ -161,7 +162,7 @@ impl System {
     }
 
     /// Whether one of its supervisors gave up. If so, nothing of its tree is left when this returns.
-    async fn is_given_up(&self, task: TaskId) -> Result<bool, SystemError> {
+    pub(super) async fn is_given_up(&self, task: TaskId) -> Result<bool, SystemError> {
         let row = self.live(task).await?;
         if row.status != TaskStatus::NeedsAttention {
             return Ok(false);
@@ -409,7 +410,7 @@ impl System {
             .ok_or(SystemError::NoSuchRun(run))
     }
 
-    async fn append_task(
+    pub(super) async fn append_task(
         &self,
         task: TaskId,
         bodies: Vec<EventBody>,

@@ -2,6 +2,7 @@
 //! [`questions`] are what people have to decide, [`room`] starts and ends runs, and [`tree`] says what stands under what.
 
 pub mod budget;
+pub mod peers;
 pub mod questions;
 pub mod registry;
 pub mod room;

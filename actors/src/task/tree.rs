@@ -28,6 +28,8 @@ use crate::run::actor::RunContext;
 use crate::run::next::RetryPolicy;
 use crate::run::{self, RunArguments};
 use crate::tool::Toolbox;
+use crate::topology::actor::TopologyArguments;
+use crate::topology::routing::{Routes, Wiring};
 use crate::topology::{self, TopologyMessage};
 
 use super::registry::Registry;
@@ -51,6 +53,8 @@ pub struct TaskWorld {
     pub tools: Arc<Toolbox>,
     /// Where permits come from.
     pub pools: Pools,
+    /// Topologies of one's own, by name.
+    pub routes: Routes,
 }
 
 impl std::fmt::Debug for TaskWorld {
@@ -117,9 +121,11 @@ fn supervise(world: &TaskWorld, arguments: &TaskArguments) -> InitResult {
     let definition = &arguments.definition;
     let registry = Registry::default();
     let (agents, agent_specs) = agents(world, arguments)?;
+    let wiring = Wiring::of(definition, &world.routes);
     let context = Arc::new(RunContext {
         task: arguments.id,
         definition: definition.clone(),
+        wiring: wiring.clone(),
         journal: world.journal.clone(),
         agents: Arc::new(agents),
         tools: world.tools.clone(),
@@ -129,11 +135,17 @@ fn supervise(world: &TaskWorld, arguments: &TaskArguments) -> InitResult {
         said: Recipient::new(arguments.seat.topology.clone()),
     });
     let (runs, runs_start) = runs(&registry)?;
-    let listeners = registry.clone();
+    let (listeners, room_hears) = (registry.clone(), arguments.seat.room.clone());
     let topology = topology::actor::start(
         arguments.seat.hears.clone(),
-        definition.clone(),
-        Arc::new(move || listeners.all()),
+        TopologyArguments {
+            task: arguments.id,
+            wiring,
+            journal: world.journal.clone(),
+            listeners: Arc::new(move || listeners.all()),
+            // A room whose inbox is full looks after each message that is before this one.
+            heard: Arc::new(move || drop(room_hears.try_send(RoomMessage::Heard))),
+        },
     );
     let room = RoomArguments {
         context,

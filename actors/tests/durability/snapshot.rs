@@ -32,10 +32,7 @@ fn examine(played: &Played, record: &Record<'_>, run: RunId) -> usize {
     let by_number: BTreeMap<_, _> = by_number.collect();
     let (mut state, mut resumed) = (RunState::new(run), None::<RunState>);
     let mut count = 0;
-    for event in &played.events {
-        if !record.is_visible(agent, event) {
-            continue;
-        }
+    for event in record.visible(agent) {
         state.fold(event);
         if let Some(resumed) = &mut resumed {
             resumed.fold(event);

@@ -6,6 +6,7 @@ mod executors;
 mod follow;
 mod long;
 mod nodes;
+mod peers;
 mod questions;
 mod supervision;
 mod talk;

@@ -103,6 +103,7 @@ fn what(body: &EventBody) -> String {
             let (by, to) = (by(from), to.unwrap_or_default());
             format!("by {by}{to}: {}", short(content))
         }
+        E::TopologyChanged { topology, by: who } => format!("by {}: {}", by(who), topology.name()),
         E::TaskNeedsAttention { attention } => asked(attention),
         E::AgentState { state, reason } => format!("{} {reason}", word(state)),
         E::SupervisorRestart {
@@ -141,6 +142,8 @@ fn run(body: &EventBody) -> String {
             let worker = if spec.worker { " as a worker" } else { "" };
             format!("{}{how}{worker}", short(&spec.input))
         }
+        E::PeerDecided { engages: true, .. } => "engages".to_owned(),
+        E::PeerDecided { reason, .. } => format!("declines: {reason}"),
         E::RunRestarted { recovery, reason } => format!("{}: {reason}", word(recovery)),
         E::RunWaiting { reason } => match reason {
             WaitReason::Provider {

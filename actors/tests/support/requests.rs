@@ -9,7 +9,7 @@ use actors::model::{
 use actors::run::context::{self, Scene};
 use actors::run::state::RunState;
 use actors::store::Store;
-use actors::topology::routing::sees;
+use actors::topology::Wiring;
 
 /// A journal with everything it refers to.
 pub(crate) struct Record<'a> {
@@ -45,19 +45,18 @@ impl<'a> Record<'a> {
     }
 
     /// Whether the journal says that an agent may see it.
-    pub(crate) fn is_visible(&self, agent: &AgentName, event: &Event) -> bool {
-        match &event.body {
-            EventBody::TaskMessage { from, to, .. } => {
-                sees(self.task.team.as_ref(), agent, from, to.as_ref())
-            }
-            _ => true,
-        }
+    pub(crate) fn visible(&self, agent: &AgentName) -> impl Iterator<Item = &'a Event> {
+        let mut wiring = Wiring::of(self.task, &Default::default());
+        self.events.iter().filter(move |event| {
+            wiring.fold(event);
+            wiring.shows(agent, event)
+        })
     }
 
     pub(crate) fn state(&self, run: RunId, up_to: Seq) -> RunState {
         let agent = self.agent(run);
-        let events = self.events.iter().filter(|event| event.id <= up_to);
-        RunState::from_events(run, events.filter(|event| self.is_visible(agent, event)))
+        let events = self.visible(agent).filter(|event| event.id <= up_to);
+        RunState::from_events(run, events)
     }
 
     fn inherited(&self, state: &RunState) -> Option<String> {

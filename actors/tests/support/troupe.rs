@@ -318,6 +318,20 @@ fn limits(random: &mut Rng) -> Limits {
     limits
 }
 
+fn topology(random: &mut Rng) -> Topology {
+    let rules = json!({ "rules": [
+        { "from": "@members", "to": "@members", "when": "[13579]>", "decide": "deny" },
+        { "from": "*", "to": "*" },
+    ] });
+    match random.u8(..5) {
+        0 => Topology::Hierarchical,
+        1 => Topology::Broadcast,
+        2 => Topology::Filtered,
+        3 => Topology::Chain,
+        _ => serde_json::from_value(rules).expect("rules"),
+    }
+}
+
 fn team(random: &mut Rng) -> TeamSpec {
     use TeamStrategy as S;
     let strategies = [S::OneForOne, S::OneForAll, S::RestForOne];
@@ -328,11 +342,7 @@ fn team(random: &mut Rng) -> TeamSpec {
             .iter()
             .map(|name| AgentName::from(*name))
             .collect(),
-        topology: if random.bool() {
-            Topology::Hierarchical
-        } else {
-            Topology::Broadcast
-        },
+        topology: topology(random),
         strategy: *random.choice(&strategies).expect("a strategy"),
         max_restarts: random.u32(2..8),
         backoff: random.bool().then(|| TeamBackoff {

@@ -96,6 +96,10 @@ fn of_task(body: &EventBody) -> Told {
             Tone::Words,
             said(from, to.as_ref().map(|to| to.as_str()), content),
         ),
+        EventBody::TopologyChanged { topology, .. } => (
+            Tone::Plain,
+            format!("the room is wired anew: {}", clean(topology.name())),
+        ),
         EventBody::TaskNeedsAttention { .. } => (Tone::Bad, "the task needs a human".to_owned()),
         EventBody::TaskResumed { answer } => {
             (Tone::Plain, format!("a human decided: {}", quoted(answer)))
@@ -203,6 +207,9 @@ fn allowance(view: &View) -> String {
 // ---- runs
 
 fn given(view: &View, spec: &RunSpec) -> String {
+    if spec.heard.is_some() {
+        return format!("is asked whether it engages: {}", quoted(&spec.title));
+    }
     let by = spec
         .parent
         .as_ref()
@@ -247,6 +254,7 @@ fn of_run(view: &View, run: &Run, body: &EventBody) -> Told {
                 clean(doing)
             ),
         ),
+        EventBody::PeerDecided { engages: true, .. } => (Tone::Plain, format!("engages, {title}")),
         EventBody::RunReleased => (Tone::Plain, format!("may go on with {title}")),
         EventBody::ModelCallCompleted { text, calls, .. }
             if !calls.is_empty() && !first_line(text).is_empty() =>

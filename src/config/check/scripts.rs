@@ -3,6 +3,7 @@
 //! The provider checks its scripts as well, for those who make it in a program; a test holds that both accept the same.
 
 use actors::provider::scripted::MAX_ENTRIES;
+use actors::run::tools::DECLINE;
 use regex::Regex;
 
 use super::Names;
@@ -53,7 +54,8 @@ fn check_reply(reply: &ScriptedReply, path: &Path, report: &mut Report<'_>) {
     let tools = Names {
         one: "tool",
         all: "tools",
-        known: tool_names().into_iter().collect(),
+        // A peer that is asked whether it engages has one tool more.
+        known: tool_names().into_iter().chain([DECLINE]).collect(),
     };
     if let Some(tool) = &reply.call {
         tools.check(tool, &path.then("call"), report);

@@ -30,7 +30,10 @@ pub use provider::{
     ScriptedUsage,
 };
 pub use task::TaskConfig;
-pub use team::{Backoff, PipelinePreset, TeamConfig, TeamMode, TopologyName, TopologyRules};
+pub use team::{
+    Backoff, PeersConfig, PipelinePreset, TeamConfig, TeamMode, TopologyName, TopologyRule,
+    TopologyRules,
+};
 
 /// A team file or a node file, checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

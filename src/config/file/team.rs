@@ -1,6 +1,7 @@
 //! `[teams.NAME]`
 
 use actors::model::team::TeamStrategy;
+use actors::model::topology::Decide;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -22,7 +23,9 @@ pub struct TeamConfig {
     pub members: Vec<String>,
     /// Who gets what to do.
     pub mode: TeamMode,
-    /// Who sees which messages of the room.
+    /// With `mode = "peers"`: what keeps them from talking for ever.
+    pub peers: PeersConfig,
+    /// Who sees which messages of the room. What is said to one agent alone is seen by no third one.
     pub topology: NameOr<TopologyName, TopologyRules>,
     /// Whom the crash of an agent restarts: that agent (`one_for_one`), all (`one_for_all`), or that agent and those after it
     /// (`rest_for_one`).
@@ -44,7 +47,7 @@ pub struct TeamConfig {
 }
 
 table!(TeamConfig { lead;
-    members, mode, topology, strategy, max_restarts, within, backoff, max_workers, pipeline
+    members, mode, peers, topology, strategy, max_restarts, within, backoff, max_workers, pipeline
 });
 
 choices! {
@@ -68,11 +71,11 @@ choices! {
         /// Everybody sees everything.
         #[default]
         Broadcast,
-        /// Everybody sees what is meant for them.
+        /// Everybody sees what is meant for them: what names nobody, and of what names somebody (`@ann`, `@all`), what names them.
         Filtered,
         /// The lead sees everything; members see the lead, people, and what is addressed to them.
         Hierarchical,
-        /// Everybody sees the one before.
+        /// Everybody sees the one before in the order of the team, the lead and people; the lead sees the last.
         Chain,
     }
 }
@@ -82,11 +85,43 @@ choices! {
 #[serde(default)]
 #[schemars(deny_unknown_fields, transform = required::<Self>)]
 pub struct TopologyRules {
-    /// The rules, the first that fits decides.
-    pub rules: Vec<Value>,
+    /// The rules, at most 64: the first that fits decides. Where none does, people are heard and agents are not.
+    pub rules: Vec<TopologyRule>,
 }
 
 table!(TopologyRules { rules; });
+
+/// One rule about who sees what.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields, transform = required::<Self>)]
+pub struct TopologyRule {
+    /// Who says it: an agent of the team, `@lead`, `@members`, `@human`, `@system`, or `*` for anybody.
+    pub from: String,
+    /// Who may see it: an agent of the team, `@lead`, `@members`, or `*` for anybody.
+    pub to: String,
+    /// What it says, as a regular expression; anything when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// Whether it is seen.
+    #[schemars(schema_with = "choice::schema::<Decide>")]
+    pub decide: Decide,
+}
+
+table!(TopologyRule { from, to; when, decide });
+
+/// What keeps peers from talking for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct PeersConfig {
+    /// How often a peer is asked whether it engages, until a person says something again.
+    pub rounds: Count,
+    /// How many messages a peer may have said in the room and still be asked.
+    pub messages: Count,
+}
+
+table!(PeersConfig { ; rounds, messages });
 
 choices! {
     /// Ready-made stages of a task.

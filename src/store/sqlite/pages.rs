@@ -49,7 +49,7 @@ pub(super) fn events_for(
         "SELECT ",
         event_columns!(),
         " FROM events WHERE key > ?1 AND key <= ?2 AND (
-           run IN (SELECT key FROM runs WHERE task = ?3 AND (id = ?4 OR parent = ?4))
+           run IS NULL OR run IN (SELECT key FROM runs WHERE task = ?3 AND (id = ?4 OR parent = ?4))
            OR kind = (SELECT key FROM kinds WHERE name = 'task_message'))
          ORDER BY key"
     );

@@ -47,7 +47,12 @@ fn teams(path: &Path) -> Vec<String> {
 fn scripted_ones_come_to_their_end() {
     assert_eq!(
         names(),
-        ["local-model.toml", "quickstart.toml", "strategies.toml"]
+        [
+            "local-model.toml",
+            "quickstart.toml",
+            "strategies.toml",
+            "topologies.toml"
+        ]
     );
     let latency = regex::Regex::new("(?m)^latency = \"[0-9]+ms\"").expect("a regex");
     for name in names() {

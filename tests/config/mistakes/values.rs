@@ -298,3 +298,45 @@ fn equal_waits_are_fine() {
         not_yet,
     );
 }
+
+#[test]
+fn rooms_that_make_no_sense() {
+    each(&[
+        (
+            "[teams.t]\nlead = 'ann'\nmembers = ['bob']\ntopology = { rules = [{ from = «'eve'», to = '*' }] }",
+            ("`eve` is nobody in the team", "known names: `*`, `@lead`"),
+        ),
+        (
+            "[teams.t]\nlead = 'ann'\nmembers = ['bob']\ntopology = { rules = [{ from = '@human', to = «'@human'» }] }",
+            ("`@human` is nobody in the team", "known names"),
+        ),
+        (
+            "[teams.t]\nlead = 'ann'\ntopology = { rules = [{ from = '*', to = 'ann' }, { from = '*', to = 'ann', when = «'(a'» }] }",
+            (
+                "not a regular expression: unclosed group",
+                "outside of groups",
+            ),
+        ),
+        (
+            "[teams.t]\nlead = 'ann'\ntopology = { rules = [{ from = '*', to = 'ann', decide = «'ask'» }] }",
+            (
+                "`ask` is not a choice for `teams.t.topology.rules[0].decide`",
+                "known choices: `allow`, `deny`",
+            ),
+        ),
+        (
+            "[teams.t]\nlead = 'ann'\nmode = «'peers'»",
+            ("a lead alone has no peers", "in `members`"),
+        ),
+        (
+            "[teams.t]\nlead = 'ann'\n«peers» = { rounds = 2 }",
+            ("`peers` means nothing without", "set the mode"),
+        ),
+    ]);
+    let rules = "{ from = '*', to = '*' }, ".repeat(65);
+    let many = format!("[teams.t]\nlead = 'ann'\ntopology = {{ «rules» = [{rules}] }}");
+    each(&[(
+        many.leak(),
+        ("65 rules; 64 are the most", "several patterns"),
+    )]);
+}

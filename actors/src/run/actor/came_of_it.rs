@@ -221,6 +221,7 @@ impl RunActor {
                 delegation: wish.mode,
                 up_to: self.state.head,
             }),
+            heard: None,
         }
     }
 

@@ -27,6 +27,7 @@ use crate::pool::{Permit, Pools, Refused};
 use crate::recipient::Recipient;
 use crate::store::StoreError;
 use crate::tool::{Probe, ToolError, Toolbox};
+use crate::topology::routing::Wiring;
 
 use self::cancel::Cancelling;
 use self::reading::Reading;
@@ -43,6 +44,8 @@ pub struct RunContext {
     pub task: TaskId,
     /// Its definition.
     pub definition: Arc<TaskDefinition>,
+    /// Who hears whom in the room, to begin with.
+    pub wiring: Wiring,
     /// Where everything is written.
     pub journal: Journal,
     /// Who thinks.

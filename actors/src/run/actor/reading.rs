@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use supervision::{Context, Exit, Failure};
 
 use crate::model::event::Seq;
-use crate::run::read::{Meanwhile, meanwhile};
+use crate::run::read::{Meanwhile, meanwhile, wiring};
 
 use super::{RunActor, RunMessage};
 
@@ -50,9 +50,10 @@ impl RunActor {
         // Whatever comes in meanwhile says that it is not so.
         (self.reading.is_current, self.reading.is_under_way) = (true, true);
         let (context, run, name) = (self.context.clone(), self.run, self.name.clone());
-        let to = self.reading.to;
-        let _ =
-            cx.attach(async move { RunMessage::Read(meanwhile(&context, run, &name, to).await) });
+        let (wiring, to) = (wiring(&context, &self.state), self.reading.to);
+        let _ = cx.attach(async move {
+            RunMessage::Read(meanwhile(&context, wiring, run, &name, to).await)
+        });
         false
     }
 

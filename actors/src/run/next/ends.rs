@@ -103,11 +103,32 @@ pub(super) fn finish(state: &RunState, around: &Surroundings<'_>) -> Vec<Effect>
         .map(|turn| turn.text.clone())
         .unwrap_or_default();
     let mut bodies = room_message(state, around.name, &text, around.limits);
+    bodies.extend(peer_message(state, around, &text));
     bodies.push(EventBody::RunCompleted {
         result: Content::Inline(text),
         usage: state.usage,
     });
     vec![Effect::Record(bodies)]
+}
+
+/// What a peer that engaged answers, said in the room.
+fn peer_message(state: &RunState, around: &Surroundings<'_>, text: &str) -> Option<EventBody> {
+    let spec = state.spec.as_ref()?;
+    spec.heard?;
+    let content = shown_of(state.id, text, around.limits);
+    (!text.trim().is_empty()).then(|| EventBody::TaskMessage {
+        from: Sender::Agent(around.name.clone()),
+        to: None,
+        content,
+        outcome: false,
+    })
+}
+
+/// As much of a run's result as the room is shown.
+fn shown_of(run: RunId, text: &str, limits: &Limits) -> String {
+    cut(&Content::Inline(text.to_owned()), limits, |limit| {
+        format!("[the first {limit} characters; the whole result is in the record of {run}]")
+    })
 }
 
 /// A delegated run's outcome, said in the room.
@@ -121,10 +142,7 @@ pub fn room_message(
     let Some(spec) = state.spec.as_ref().filter(|spec| spec.parent.is_some()) else {
         return Vec::new();
     };
-    let run = state.id;
-    let shown = cut(&Content::Inline(text.to_owned()), limits, |limit| {
-        format!("[the first {limit} characters; the whole result is in the record of {run}]")
-    });
+    let shown = shown_of(state.id, text, limits);
     let content = format!("{}: {shown}", spec.title);
     vec![EventBody::TaskMessage {
         from: Sender::Agent(name.clone()),

@@ -3,6 +3,7 @@
 mod act;
 mod doubt;
 mod ends;
+mod peer;
 mod think;
 
 use std::collections::BTreeMap;
@@ -99,7 +100,13 @@ pub enum Effect {
 /// What `state` calls for. An effect that is under way is named again; whoever performs them knows what is under way.
 #[must_use]
 pub fn next(state: &RunState, around: &Surroundings<'_>) -> Vec<Effect> {
-    let mut effects = match state.phase() {
+    let phase = state.phase();
+    if phase != Phase::Over
+        && let Some(decided) = peer::decide(state)
+    {
+        return vec![Effect::Record(decided)];
+    }
+    let mut effects = match phase {
         Phase::Over => return vec![Effect::Over],
         Phase::Think => think(state, around),
         Phase::Act => act(state, around),

@@ -4,6 +4,7 @@
 
 mod answer;
 mod closing;
+mod floor;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use super::registry::Registry;
 use super::roster::Roster;
 pub(crate) use answer::open_questions;
 use closing::Closing;
+pub use floor::Looked;
+use floor::Looking;
 
 /// What a room's actor is told.
 #[derive(Debug)]
@@ -42,6 +45,10 @@ pub enum RoomMessage {
     Continued(RunId, Seq),
     /// An answer has come to where it belongs, and may have released a quarantined run.
     Answered(Option<RunId>),
+    /// Something was said in the room, or who hears whom has changed.
+    Heard,
+    /// With peers: what came of looking who is to be asked.
+    Looked(Looked),
     /// One run, and what works for it, is to be cancelled; answered when it has ended.
     CancelRun(RunId, String, Reply<()>),
 }
@@ -68,6 +75,8 @@ pub struct RoomArguments {
 struct Room {
     arguments: RoomArguments,
     roster: Roster,
+    /// With peers: who is to be asked whether it engages.
+    looking: Option<Looking>,
     starting: BTreeSet<RunId>,
     cancelling: Vec<Reply<()>>,
     /// Runs that asked when the task was ending already: they are about to be cancelled.
@@ -91,9 +100,11 @@ pub fn start(reads: Inbox<RoomMessage>, arguments: RoomArguments) -> Start {
         });
         async move {
             let roster = read(&arguments.context).await?;
+            let looking = Looking::of(&arguments.context);
             Ok(Room {
                 arguments,
                 roster,
+                looking,
                 starting: BTreeSet::new(),
                 cancelling: Vec::new(),
                 unanswered: Vec::new(),
@@ -137,6 +148,8 @@ impl Actor for Room {
         cx: &mut Context<RoomMessage>,
     ) -> Result<(), Failure> {
         match message {
+            RoomMessage::Looked(looked) => return self.looked(looked, cx),
+            RoomMessage::Heard => {}
             RoomMessage::Open => self.open(cx),
             RoomMessage::Report(report) => self.reported(report, cx),
             RoomMessage::Continued(run, since) => {
@@ -166,6 +179,7 @@ impl Actor for Room {
                 cx.exit(Exit::Normal);
             }
         }
+        self.look(cx);
         Ok(())
     }
 }
@@ -200,10 +214,10 @@ impl Room {
         if self.is_ending {
             return;
         }
-        if let Some(end) = self.roster.end().cloned() {
-            return self.end_task(&end, cx);
+        match self.roster.end().cloned() {
+            Some(end) if !self.is_floor_open() => self.end_task(&end, cx),
+            _ => self.cancel_orphans(cx),
         }
-        self.cancel_orphans(cx);
     }
 
     fn tell_run(&self, run: Option<RunId>, message: RunMessage, cx: &Context<RoomMessage>) {
@@ -281,6 +295,7 @@ impl Room {
         }
         let is_root = self.roster.root_end().is_some_and(|root| root.id == end.id);
         match self.roster.end().cloned() {
+            _ if self.is_floor_open() => self.cancel_orphans(cx),
             Some(root) => self.end_task(&root, cx),
             None if is_root => self.end_task(end, cx),
             None => self.cancel_orphans(cx),

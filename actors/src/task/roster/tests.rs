@@ -35,6 +35,7 @@ fn queued(parent: Option<RunId>) -> EventBody {
         snippets: Vec::new(),
         worker: false,
         parent,
+        heard: None,
     };
     EventBody::RunQueued {
         spec: Box::new(spec),

@@ -8,12 +8,12 @@ use crate::model::run::Parent;
 use crate::model::{
     AgentName, Attention, Content, Delegation, EffectClass, EventBody, InDoubtPolicy,
     ProviderLimit, Recovery, RunId, RunSpec, Sender, Step, StopReason, TaskDefinition, TeamSpec,
-    ToolCall, Usage, WaitReason,
+    ToolCall, Topology, Usage, WaitReason,
 };
 
 use super::draft::{definition, run, spec};
 
-const KINDS: usize = 34;
+const KINDS: usize = 36;
 
 /// One event of every kind, each with contents that are easily mangled.
 #[must_use]
@@ -53,11 +53,30 @@ fn of_what_goes_on(rng: &mut Rng, n: usize) -> EventBody {
         32 => EventBody::BreakerClosed {
             provider: text(rng),
         },
+        33 => EventBody::PeerDecided {
+            engages: rng.bool(),
+            reason: text(rng),
+        },
+        34 => EventBody::TopologyChanged {
+            topology: topology(rng),
+            by: sender(rng),
+        },
         _ => EventBody::RunProgress {
             turn: rng.u32(..),
             doing: text(rng),
             tokens: rng.u64(..),
         },
+    }
+}
+
+fn topology(rng: &mut Rng) -> Topology {
+    let rules =
+        json!({ "rules": [{ "from": "@lead", "to": "*", "when": text(rng), "decide": "deny" }] });
+    match rng.u8(..4) {
+        0 => Topology::Custom(text(rng)),
+        1 => serde_json::from_value(rules).unwrap_or_default(),
+        2 => Topology::Chain,
+        _ => Topology::Filtered,
     }
 }
 
@@ -223,6 +242,7 @@ fn any_spec(rng: &mut Rng) -> RunSpec {
             delegation: pick(rng, &[Delegation::Foreground, Delegation::Background]),
             up_to: rng.u64(..),
         }),
+        heard: maybe(rng, |rng| rng.u64(..)),
         ..spec(agent)
     }
 }

@@ -113,6 +113,7 @@ pub fn spec(agent: AgentName) -> RunSpec {
         snippets: Vec::new(),
         worker: false,
         parent: None,
+        heard: None,
     }
 }
 
