@@ -81,11 +81,15 @@ impl RunActor {
     }
 
     pub(super) fn unknown(&mut self, step: Step, why: &str) {
-        let class = match self.state.call(step).map(|call| &call.phase) {
-            Some(CallPhase::Started { class, .. }) => *class,
-            _ => return,
+        let Some(call) = self.state.call(step) else {
+            return;
         };
-        if class.records_start() {
+        let CallPhase::Started { class, .. } = call.phase else {
+            return;
+        };
+        // Whatever a file says of it: a tool that knows of an effect is believed.
+        let own = self.context.tools.specs().get(&call.call.name);
+        if class.records_start() || own.is_some_and(|spec| spec.effect.records_start()) {
             self.doubt(step, why);
         } else {
             self.complete(step, Outcome::Error, why.to_owned());
