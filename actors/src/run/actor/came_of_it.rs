@@ -1,5 +1,7 @@
 //! What came of what was done.
 
+use std::time::Duration;
+
 use supervision::{CallError, Reply};
 
 use crate::agent::Thought;
@@ -9,6 +11,7 @@ use crate::model::{
     Attention, Content, Delegation, EffectClass, EventBody, InDoubtPolicy, RunId, RunSpec, Sender,
     Step, WaitReason,
 };
+use crate::provider::ProviderError;
 use crate::run::load;
 use crate::run::next::{in_doubt, model_call_failed, question, resolve};
 use crate::run::state::{Call, CallPhase};
@@ -16,6 +19,19 @@ use crate::run::tools::{CREATE_RUN, CreateRun};
 use crate::tool::{Probe, ToolError};
 
 use super::{Doing, Out, RunActor};
+
+/// The longest wait that a provider may ask for, where its `retry.cap` is not longer.
+const LONGEST_ASKED: Duration = Duration::from_secs(600);
+
+/// A provider that wants to be left alone for a day does not park a run for a day.
+fn not_too_long(error: &mut ProviderError, cap: Duration) {
+    let most = cap.max(LONGEST_ASKED);
+    if let Some(asked) = error.retry_after.filter(|asked| *asked > most) {
+        error.retry_after = Some(most);
+        let shortened = format!("; it wants to be left alone for {asked:?}, and is for {most:?}");
+        error.message.push_str(&shortened);
+    }
+}
 
 impl RunActor {
     pub(super) fn thought(&mut self, thought: Result<Thought, CallError>) {
@@ -30,8 +46,10 @@ impl RunActor {
                 stop: reply.stop,
                 opaque: reply.opaque,
             }]),
-            Ok(Err(error)) => {
-                let body = model_call_failed(&self.state, &error, self.retry());
+            Ok(Err(mut error)) => {
+                let retry = self.retry();
+                not_too_long(&mut error, retry.cap);
+                let body = model_call_failed(&self.state, &error, retry);
                 self.write([body]);
             }
             Err(CallError::Stopped) => {
