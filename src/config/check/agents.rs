@@ -11,7 +11,7 @@ use crate::config::nearest::suggestion;
 use crate::config::path::{Path, setting};
 use crate::config::problem::Complaint;
 use crate::config::read::{Report, looks_secret, secret_in_file};
-use crate::config::source::quoted;
+use crate::config::source::{as_key, quoted};
 
 pub(super) fn check(config: &Config, report: &mut Report<'_>) {
     let providers = Names::of("provider", "providers", &config.providers);
@@ -171,7 +171,9 @@ fn mind(name: &str, agent: &AgentConfig, provider: &ProviderConfig, report: &mut
         report.at(
             &path,
             complaint.help(format!(
-                "add `{name} = [{{ say = \"…\" }}]` to `[{thinker}.scripts]`"
+                "add `{} = [{{ say = \"…\" }}]` to `[providers.{}.scripts]`",
+                as_key(name),
+                as_key(&agent.provider),
             )),
         );
     }
