@@ -5,6 +5,8 @@
 //! system      its own root: journal · services · tasks · opener
 //! ```
 
+mod begun;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,6 +104,12 @@ impl Data {
         let store = Arc::new(Sqlite::open(options)?);
         Ok(Self { folder, store })
     }
+
+    /// Whether what is written is still kept: the folder and the store's file are where they were.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.folder.is_there() && self.store.path().exists()
+    }
 }
 
 /// A running node.
@@ -109,7 +117,8 @@ pub struct Node {
     /// The system; everything is asked of it.
     pub system: System,
     root: SupervisorHandle,
-    data: Data,
+    /// Where it keeps what it does.
+    pub data: Data,
 }
 
 impl std::fmt::Debug for Node {
@@ -132,6 +141,10 @@ impl Node {
             return Err(NodeError::Gone { path });
         }
         let executor = Arc::new(open_executor(config, &data, workspace)?);
+        if !executor.vouches() {
+            let begun = begun::begun(&*data.store).await?;
+            executor.adopt(begun).map_err(OpenError::from)?;
+        }
         let mut deps = crate::local::deps(data.store.clone());
         deps.providers = providers(config)?;
         deps.executor_tools = executor_tools(&executor);
@@ -168,12 +181,16 @@ impl Node {
     }
 }
 
+/// The file that knows of the executor's ledger; beside the executor's folder, so that one is not lost with the other.
+const WITNESS: &str = "executor-ledger";
+
 fn open_executor(config: &Config, data: &Data, workspace: &Path) -> Result<Executor, NodeError> {
     std::fs::create_dir_all(workspace).map_err(|error| NodeError::Folder {
         path: workspace.to_owned(),
         error,
     })?;
     let mut options = executor::Options::new(workspace, data.folder.path().join("executor"));
+    options.witness = Some(data.folder.path().join(WITNESS));
     options.name.clone_from(&config.node.name);
     options.limits = executor_limits(&config.executor);
     Ok(Executor::open(options)?)

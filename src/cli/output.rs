@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use anstream::{AutoStream, ColorChoice};
 use serde_json::Value;
 
-use crate::config::{Problems, Rendering};
+use crate::config::{Problems, Rendering, turns_or_hides};
 
 /// Text for stdout.
 pub(super) fn data(text: &str) -> io::Result<()> {
@@ -33,10 +33,28 @@ pub(super) fn problems(problems: &Problems) -> io::Result<()> {
 
 /// Something to know, for stderr.
 pub(super) fn note(message: &str) -> io::Result<()> {
-    writeln!(anstream::stderr(), "{message}")
+    writeln!(anstream::stderr(), "{}", visible(message))
 }
 
 /// An error for stderr.
 pub(super) fn error(message: &str) -> io::Result<()> {
-    writeln!(anstream::stderr(), "error: {message}")
+    writeln!(anstream::stderr(), "error: {}", visible(message))
+}
+
+/// A message may hold names and texts from anywhere: what would control the terminal or turn the writing direction is spelled out.
+fn visible(message: &str) -> String {
+    let seen = |c: char| match c != '\n' && turns_or_hides(c) {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    message.chars().map(seen).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_controls_a_terminal_is_spelled_out() {
+        let shown = super::visible("a\u{1b}[2Jb\u{202e}c\nd\u{e9}");
+        assert_eq!(shown, "a\\u{1b}[2Jb\\u{202e}c\nd\u{e9}");
+    }
 }

@@ -32,5 +32,6 @@ pub use priority::Priority;
 pub use problem::{MAX_PROBLEMS, Problem, Problems};
 pub use render::Rendering;
 pub use schema::schema;
+pub(crate) use source::turns_or_hides;
 pub use values::{Delay, NotationError, Period, Rate};
 pub use whole::{Count, Whole};

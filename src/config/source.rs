@@ -103,6 +103,26 @@ fn without_controls(text: &str) -> String {
 }
 
 /// A name from a file for a message: in backticks, control characters escaped, not too long, without a password.
+/// A name as a key of a file.
+pub(crate) fn as_key(name: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !name.is_empty() && name.chars().all(is_bare) {
+        return name.to_owned();
+    }
+    let escaped = name.chars().map(|c| match c {
+        '"' | '\\' => format!("\\{c}"),
+        c if turns_or_hides(c) => format!("\\U{:08X}", u32::from(c)),
+        c => c.to_string(),
+    });
+    format!("\"{}\"", escaped.collect::<String>())
+}
+
+/// Whether a character controls a terminal, turns the writing direction or cannot be seen.
+pub(crate) fn turns_or_hides(c: char) -> bool {
+    let is_invisible = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    c.is_control() || is_invisible
+}
+
 pub(crate) fn quoted(name: &str) -> String {
     format!(
         "`{}`",
@@ -112,7 +132,7 @@ pub(crate) fn quoted(name: &str) -> String {
 
 /// At most `limit` characters of a text, on one line.
 pub(crate) fn shortened(text: &str, limit: usize) -> String {
-    let clean = |c: char| match c.is_control() {
+    let clean = |c: char| match turns_or_hides(c) {
         true => c.escape_default().to_string(),
         false => c.to_string(),
     };
@@ -126,6 +146,20 @@ pub(crate) fn shortened(text: &str, limit: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn any_name_can_be_a_key_of_a_file() {
+        for (name, key) in [
+            ("a-b_1", "a-b_1"),
+            ("p q", "\"p q\""),
+            ("", "\"\""),
+            ("c\u{202e}\"\\", "\"c\\U0000202E\\\"\\\\\""),
+        ] {
+            assert_eq!(super::as_key(name), key);
+            let file: toml::Table = format!("{key} = 1").parse().unwrap();
+            assert_eq!(file.keys().next().unwrap(), name);
+        }
+    }
 
     #[test]
     fn a_secret_is_never_kept() {

@@ -93,7 +93,11 @@ impl Executor {
     pub fn open(options: Options) -> Result<Self, OpenError> {
         let workspace = Workspace::open(&options.root, options.limits.tools.clone())?;
         let state_dir = state_dir(&options.state_dir, workspace.root())?;
-        let ledger = Arc::new(Ledger::open(&state_dir, options.limits.ledger())?);
+        let ledger = Arc::new(Ledger::open(
+            &state_dir,
+            options.witness,
+            options.limits.ledger(),
+        )?);
         let mark = mark(&state_dir)?;
         let workspace = Arc::new(workspace.owned_by(&mark));
         if ledger.has_unfinished() {
@@ -136,6 +140,30 @@ impl Executor {
             root: self.workspace.root().display().to_string(),
             session: self.session.clone(),
         }
+    }
+
+    /// Whether a call of which the ledger knows nothing was never begun. Where that is not so, because the ledger was lost or cut short or
+    /// is another one than its [witness](Options::witness) knows, [`Self::adopt`] what was begun before anything is asked for.
+    #[must_use]
+    pub fn vouches(&self) -> bool {
+        self.ledger.vouches()
+    }
+
+    /// Takes calls, with their tools, that were begun in an earlier life and have no end as interrupted, as far as the ledger knows nothing
+    /// of them. They are never run then, and from now on the ledger vouches for all others. Only tools that record that they start count.
+    ///
+    /// # Errors
+    /// When the ledger or its witness cannot be written; it does not vouch then.
+    pub fn adopt(
+        &self,
+        begun: impl IntoIterator<Item = (CallId, String)>,
+    ) -> Result<(), LedgerError> {
+        let records_start = |tool: &str| {
+            let known = self.tool(tool);
+            known.is_none_or(|(_, spec)| spec.effect.records_start())
+        };
+        let begun = begun.into_iter().filter(|(_, tool)| records_start(tool));
+        self.ledger.adopt(begun.collect())
     }
 
     /// The results that have not been acknowledged, as they are sent again on a new connection.

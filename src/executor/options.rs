@@ -29,6 +29,9 @@ pub struct Options {
     pub root: PathBuf,
     /// Where the executor keeps its ledger, and the shell's home and temporary folders; outside of the root.
     pub state_dir: PathBuf,
+    /// A file outside of the state folder that knows which ledger there is and how long it has become: with it a ledger that was lost or
+    /// cut short is noticed, see [`Executor::vouches`](super::Executor::vouches). Without it such a ledger is taken for what it says.
+    pub witness: Option<PathBuf>,
     /// A name for people.
     pub name: String,
     /// How much it takes on.
@@ -46,6 +49,7 @@ impl Options {
         Self {
             root: root.into(),
             state_dir: state_dir.into(),
+            witness: None,
             name: "executor".to_owned(),
             limits: Limits::default(),
             shell: ShellOptions::default(),

@@ -2,8 +2,9 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use actors::store::StoreError;
 use rustix::fs::{FlockOperation, flock};
@@ -13,11 +14,15 @@ use super::reason;
 const LOCK: &str = "lock";
 const DATABASE: &str = "impresario.db";
 
+/// How often, and after what pause, the lock is tried.
+const LOCK_TRIES: usize = 40;
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
+
 /// A data folder that this process holds alone, until the value is dropped or the process ends, however it ends.
 #[derive(Debug)]
 pub struct DataFolder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl DataFolder {
@@ -30,19 +35,33 @@ impl DataFolder {
         let path = std::path::absolute(&path).unwrap_or_else(|_| path.as_ref().to_owned());
         let opened = make(&path).and_then(|()| open_lock(&path));
         let mut lock = opened.map_err(|error| unusable(&path, &error))?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(in_use(&path, &mut lock)),
-            Err(error) => return Err(unusable(&path, &error.into())),
+        match locked_in_time(&lock) {
+            Ok(true) => {}
+            Ok(false) => return Err(in_use(&path, &mut lock)),
+            Err(error) => return Err(unusable(&path, &error)),
         }
         sign(&mut lock).map_err(|error| unusable(&path, &error))?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, lock })
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether it is still where it was, with its lock and its store: what is written into a folder that was deleted or replaced is lost.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        let same = |found: &fs::Metadata, held: &fs::Metadata| {
+            (found.dev(), found.ino()) == (held.dev(), held.ino())
+        };
+        let (found, held) = (fs::metadata(self.path.join(LOCK)), self.lock.metadata());
+        match (found, held) {
+            (Ok(found), Ok(held)) => same(&found, &held),
+            (Err(error), _) => error.kind() != io::ErrorKind::NotFound,
+            (_, Err(_)) => true,
+        }
     }
 
     /// The file of the store.
@@ -70,6 +89,18 @@ fn open_lock(path: &Path) -> io::Result<File> {
         .truncate(false)
         .mode(0o600)
         .open(path.join(LOCK))
+}
+
+/// A process that was killed holds the folder until the children it was just starting are programs of their own.
+fn locked_in_time(lock: &File) -> io::Result<bool> {
+    for _ in 0..LOCK_TRIES {
+        match flock(lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(true),
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(LOCK_PAUSE),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(false)
 }
 
 /// Says who holds the folder; the file's time says since when.

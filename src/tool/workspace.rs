@@ -168,7 +168,7 @@ impl Workspace {
     /// Puts `content` in place of the file at `path`, wholly or not at all, also across a power cut. Folders on the way are made.
     /// Says whether there was a file before.
     pub(super) fn replace(&self, path: &Path, content: &[u8]) -> Result<bool, CallError> {
-        let path = self.through_links(path)?;
+        let path = self.through_links(&self.without_detours(path))?;
         let refused = |error: io::Error| self.refusal("write", &path, &error);
         let before = match self.dir.symlink_metadata(&path) {
             Ok(found) => Some(found),
@@ -209,6 +209,25 @@ impl Workspace {
             "the root {} was deleted while it was worked in: nothing can be read or written there until the program is started anew on a folder that is there",
             self.root.display()
         ))
+    }
+
+    /// `path` without the folders that are not there and that it leaves again: they would be made for nothing.
+    fn without_detours(&self, path: &Path) -> PathBuf {
+        let (mut way, mut missing) = (PathBuf::new(), 0_usize);
+        for part in path.components() {
+            if part == Component::ParentDir && missing > 0 {
+                way.pop();
+                missing -= 1;
+                continue;
+            }
+            way.push(part);
+            let found = self.dir.symlink_metadata(&way);
+            let is_missing = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
+            if missing > 0 || found.is_err_and(is_missing) {
+                missing += 1;
+            }
+        }
+        way
     }
 
     /// The folder that `path` lies in, made where it is missing and on disk then.

@@ -259,3 +259,23 @@ fn a_folder_that_turns_into_a_link_meanwhile_leads_nowhere() {
     });
     assert_eq!(everything_outside(&stage), before);
 }
+
+#[test]
+fn what_is_refused_leaves_no_folders_behind() {
+    let stage = Stage::new();
+    let executor = stage.open();
+    run(linked(&executor, async |node| {
+        for (id, path) in [("a", "new/deep/../../../esc3"), ("b", "new/../../esc3")] {
+            let refused = node
+                .ask(id, "write_file", json!({"path": path, "content": "x"}))
+                .await;
+            assert_eq!(error(refused).code, CallErrorCode::Confined, "{path}");
+        }
+        let within = json!({"path": "new/deep/../../kept/file", "content": "x"});
+        node.ask("c", "write_file", within).await;
+    }));
+    let names = fs::read_dir(stage.root()).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["kept"]);
+    assert_eq!(stage.read("kept/file"), "x");
+}

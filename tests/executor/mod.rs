@@ -8,6 +8,6 @@ mod ledger;
 mod link;
 mod sandbox;
 mod shell;
-mod stage;
+pub(crate) mod stage;
 mod tools;
 mod trees;

@@ -41,6 +41,30 @@ fn a_second_holder_is_told_who_has_it() {
 }
 
 #[test]
+fn a_holder_that_is_about_to_go_is_waited_for() {
+    let parent = tempfile::tempdir().expect("a folder");
+    let first = DataFolder::open(parent.path()).expect("the folder");
+    let path = parent.path().to_owned();
+    let (begins, begun) = std::sync::mpsc::channel();
+    let second = std::thread::spawn(move || {
+        begins.send(()).expect("somebody listens");
+        DataFolder::open(path)
+    });
+    begun.recv().expect("it begins");
+    // Longer than one try takes.
+    assert!(
+        begun
+            .recv_timeout(std::time::Duration::from_millis(200))
+            .is_err()
+    );
+    drop(first);
+    second
+        .join()
+        .expect("no panic")
+        .expect("it is free by then");
+}
+
+#[test]
 fn a_killed_holder_leaves_it_free() {
     let parent = tempfile::tempdir().expect("a folder");
     let mut holder = Child::start("store::folder::hold", parent.path());

@@ -75,7 +75,7 @@ fn told(view: &View, event: &Event) -> Told {
         EventBody::TaskMessage { .. } if run.is_some_and(|run| !is_posting(run)) => None,
         body => of_task(body)
             .or_else(|| of_supervision(view, body))
-            .or_else(|| of_run(view, run?, body))
+            .or_else(|| of_run(view, run?, event))
             .or_else(|| of_end(run?, body))
             .or_else(|| of_call(run?, body)),
     }
@@ -225,15 +225,21 @@ fn by(view: &View, parent: &Parent) -> String {
     }
 }
 
-fn of_run(view: &View, run: &Run, body: &EventBody) -> Told {
+fn of_run(view: &View, run: &Run, event: &Event) -> Told {
     let title = quoted(&run.title);
-    Some(match body {
+    Some(match &event.body {
         EventBody::RunRestarted { recovery, reason } => {
             let how = match recovery {
                 Recovery::Resume => "goes on with",
                 Recovery::CleanSlate => "begins anew with",
             };
-            (Tone::Warning, format!("{how} {title}: {}", clean(reason)))
+            let is_kept = *recovery == Recovery::Resume;
+            let rest = run.asks_again_in(event.at).filter(|_| is_kept).map(time);
+            let rest = rest.map_or_else(String::new, |rest| {
+                format!("; it asks its model again in {rest}")
+            });
+            let what = format!("{how} {title}: {}{rest}", clean(reason));
+            (Tone::Warning, what)
         }
         EventBody::RunWaiting { reason } => (Tone::Plain, waiting(view, run, reason)?),
         EventBody::RunRetrying {

@@ -125,6 +125,10 @@ impl Run {
         match watched {
             Watched::Over(exit) => Ok(Ok(*exit)),
             Watched::Stopped | Watched::AtOnce => Ok(Ok(Exit::Interrupted)),
+            Watched::Lost(folder) => Err(Refusal::Failed(format!(
+                "the data folder {folder} was deleted or replaced while the task was at work: what was done is not recorded any more, and the \
+                 task cannot be gone on with; look at what is in the workspace, and begin anew"
+            ))),
             Watched::Down(reason) => Err(Refusal::Failed(format!(
                 "the node gave up: {reason}; what was done is kept: go on with {}",
                 self.commands().go_on()
@@ -148,7 +152,7 @@ const FAREWELL: Duration = Duration::from_millis(200);
 async fn close(node: Node, show: Show, watched: &Watched) -> Result<(), Refusal> {
     let written = show.out.finish();
     match watched {
-        Watched::Over(_) | Watched::Down(_) => drop(written.await),
+        Watched::Over(_) | Watched::Down(_) | Watched::Lost(_) => drop(written.await),
         Watched::Stopped | Watched::AtOnce => drop(timeout(FAREWELL, written).await),
     }
     let stopped = match watched {

@@ -20,8 +20,33 @@ pub(super) fn workspace(run: &Run, data_dir: &Path) -> Result<PathBuf, Refusal> 
     let path = given.unwrap_or_else(|| data_dir.join("workspace"));
     let path = std::path::absolute(&path)
         .map_err(|error| Refusal::Usage(format!("{}: {error}", path.display())))?;
+    named(&path, "workspace")?;
     checked(&path, data_dir)?;
     Ok(path)
+}
+
+/// The folder that a task is bound to; to be told another one is a mistake, for what was done so far lies there.
+pub(super) fn kept(run: &Run, pinned: PathBuf) -> Result<PathBuf, Refusal> {
+    match &run.workspace {
+        Some(given) if real(given) != real(&pinned) => Err(Refusal::Usage(format!(
+            "the task works in {} and goes on there, not in {}: leave --workspace out, or begin anew with another --data-dir",
+            pinned.display(),
+            given.display(),
+        ))),
+        _ => Ok(pinned),
+    }
+}
+
+/// What is bound to a folder is written down, which takes a name that is text.
+pub(super) fn named(path: &Path, what: &str) -> Result<(), Refusal> {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    match whole.to_str() {
+        Some(_) => Ok(()),
+        None => Err(Refusal::Usage(format!(
+            "the path of the {what}, {}, is not UTF-8: rename the folder or choose another one",
+            whole.display()
+        ))),
+    }
 }
 
 /// Agents must not be able to change what decides what they have done.

@@ -41,6 +41,7 @@ pub(super) async fn start(run: &Run) -> Result<Begin, Refusal> {
         None => None,
     };
     let data_dir = place::data_dir(run, config.as_ref());
+    place::named(&data_dir, "data folder")?;
     let found = data_dir.exists();
     match &config {
         None if !found => Err(Refusal::Usage(format!(
@@ -186,7 +187,7 @@ async fn resume(
         )));
     };
     let (config, pinned) = pinned(definition)?;
-    let workspace = run.workspace.clone().unwrap_or(pinned);
+    let workspace = place::kept(run, pinned)?;
     place::checked(&workspace, data.folder.path())?;
     let answer = answer(run, row, &history)?;
     if let Some(note) = unheeded(run, given, &config) {

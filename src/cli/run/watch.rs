@@ -27,6 +27,9 @@ use crate::node::Node;
 /// How long a drawing stays.
 const BEAT: Duration = Duration::from_millis(100);
 
+/// How often it is seen to that the data folder is still there.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// The signals a person or an operator ends a program with.
 pub(super) struct Signals {
     interrupt: Signal,
@@ -42,6 +45,8 @@ pub(super) enum Watched {
     Stopped,
     /// The program is to end at once, whatever is under way.
     AtOnce,
+    /// The data folder was deleted or replaced: nothing is kept any more.
+    Lost(String),
     /// The node gave up, for this reason; the task can be gone on with.
     Down(String),
 }
@@ -101,6 +106,8 @@ impl<'a> Watch<'a> {
         let (mut feed, mut trouble) = (system.watch(self.task, 0), system.trouble());
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
@@ -113,17 +120,31 @@ impl<'a> Watch<'a> {
                     let error = trouble.borrow_and_update().as_ref().map(ToString::to_string);
                     self.troubled(error);
                 }
+                _ = look.tick() => if let Some(lost) = self.lost() {
+                    return Ok(lost);
+                },
                 wrote = self.show.out.pump() => if let Err(error) = wrote {
                     self.unread(&error);
                 },
                 _ = beat.tick(), if self.show.is_drawn() => self.draw(),
                 item = feed.next(), if !self.show.is_full() => if let Some(end) = self.took(item)? {
-                    return Ok(end);
+                    return Ok(self.lost().unwrap_or(end));
                 },
                 // The last one: what has happened before is shown.
                 exit = self.node.ended() => return Ok(self.down(&reason(exit))),
             }
         }
+    }
+
+    /// What was acknowledged into a folder that is not there any more was not kept, whatever the store says.
+    fn lost(&mut self) -> Option<Watched> {
+        let data = &self.node.data;
+        if data.is_kept() {
+            return None;
+        }
+        self.show.leave();
+        let path = data.folder.path().display().to_string();
+        Some(Watched::Lost(path))
     }
 
     fn now(&self) -> Timestamp {

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use actors::model::{EffectClass, Place};
+
 use super::Names;
-use crate::config::catalog::tool_names;
+use crate::config::catalog::{TOOLS, tool_names};
 use crate::config::file::{AgentConfig, Config, ProviderConfig, ProviderKind};
 use crate::config::nearest::suggestion;
 use crate::config::path::{Path, setting};
 use crate::config::problem::Complaint;
 use crate::config::read::{Report, looks_secret, secret_in_file};
-use crate::config::source::quoted;
+use crate::config::source::{as_key, quoted};
 
 pub(super) fn check(config: &Config, report: &mut Report<'_>) {
     let providers = Names::of("provider", "providers", &config.providers);
@@ -58,11 +60,57 @@ fn effects(agent: &AgentConfig, path: &Path, report: &mut Report<'_>) {
         return;
     }
     let tools: BTreeSet<_> = agent.tools.iter().map(String::as_str).collect();
-    for tool in agent.effects.keys() {
-        if !tools.contains(tool.as_str()) && report.has_room() {
-            report.at_key(&path.then("effects").then(tool), idle_effect(tool, &tools));
+    for (tool, effect) in &agent.effects {
+        if !report.has_room() {
+            return;
+        }
+        let path = path.then("effects").then(tool);
+        if !tools.contains(tool.as_str()) {
+            report.at_key(&path, idle_effect(tool, &tools));
+        } else if let Some(own) = own_effect(tool).filter(|own| !may_be(*effect, *own)) {
+            report.at(&path, unfit_effect(tool, own));
         }
     }
+}
+
+/// What a crash may do to a tool of an executor, which goes by that whatever a file says.
+fn own_effect(tool: &str) -> Option<EffectClass> {
+    let known = TOOLS.iter().find(|(name, _)| *name == tool)?;
+    match known {
+        (_, Place::Node) => None,
+        ("shell", _) => Some(EffectClass::Once),
+        ("write_file" | "edit_file", _) => Some(EffectClass::Ledgered),
+        _ => Some(EffectClass::Pure),
+    }
+}
+
+/// A tool may be taken for stricter than it is. All that have an effect are asked of the ledger.
+fn may_be(effect: EffectClass, own: EffectClass) -> bool {
+    match effect {
+        EffectClass::Once | EffectClass::Ledgered => true,
+        EffectClass::Pure => own == EffectClass::Pure,
+        EffectClass::Keyed | EffectClass::Queryable | EffectClass::Transactional => false,
+    }
+}
+
+fn unfit_effect(tool: &str, own: EffectClass) -> Complaint {
+    let (message, help) = match own {
+        EffectClass::Pure => (
+            format!(
+                "{} has no effect that could have a key or be asked about",
+                quoted(tool)
+            ),
+            "leave it out; \"ledgered\" and \"once\" are taken, too",
+        ),
+        _ => (
+            format!(
+                "{} has an effect, and its executor makes each call at most once whatever is said here",
+                quoted(tool)
+            ),
+            "leave it out, or say \"ledgered\" or \"once\"; what follows when nobody knows whether it was done is set with `in_doubt`",
+        ),
+    };
+    Complaint::new(message).help(help)
 }
 
 fn idle_effect(tool: &str, tools: &BTreeSet<&str>) -> Complaint {
@@ -123,7 +171,9 @@ fn mind(name: &str, agent: &AgentConfig, provider: &ProviderConfig, report: &mut
         report.at(
             &path,
             complaint.help(format!(
-                "add `{name} = [{{ say = \"…\" }}]` to `[{thinker}.scripts]`"
+                "add `{} = [{{ say = \"…\" }}]` to `[providers.{}.scripts]`",
+                as_key(name),
+                as_key(&agent.provider),
             )),
         );
     }

@@ -99,7 +99,7 @@ pub struct Retry {
     pub attempts: Count,
     /// The wait before the second attempt.
     pub base: Period,
-    /// The longest wait.
+    /// The longest wait; a provider may ask for up to 10 minutes, or this where it is longer.
     pub cap: Period,
 }
 

@@ -19,6 +19,10 @@ pub(super) struct Writer {
     /// How long the file is, and how much of that is needed.
     pub(super) length: u64,
     pub(super) live: u64,
+    /// How many lines the ledger has ever been given.
+    pub(super) given: u64,
+    /// Told of each call that begins; `None` as long as nobody has seen to what an unknown ledger lacks.
+    pub(super) witness: Option<File>,
     pub(super) broken: bool,
 }
 
@@ -41,6 +45,7 @@ impl Writer {
             return Err(error);
         }
         self.length += line.len() as u64;
+        self.given += 1;
         match sync {
             Sync::Yes => self.file.sync_data().inspect_err(|_| self.broken = true),
             Sync::No => Ok(()),

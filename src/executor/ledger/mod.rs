@@ -3,6 +3,7 @@
 mod book;
 mod file;
 mod record;
+mod witness;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,19 +14,21 @@ use actors::model::CallId;
 use actors::model::executor::{CallError, CallErrorCode, CallOutcome};
 
 use super::OpenError;
+use crate::tool::nonce;
 use book::Book;
 pub(super) use book::{Entry, State};
 pub(super) use file::read_or_make;
 use file::{Sync, Writer, lock, private, put, sync_folder};
 use record::{Record, VERSION};
+use witness::Mark;
 
 /// Why the ledger cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// A line that is not the last is not what was written.
     #[error(
-        "the ledger {path} is damaged in line {line}: what calls did cannot be told; restore the file, or move it away and treat every \
-         call that was under way as interrupted",
+        "the ledger {path} is damaged in line {line}: what calls did cannot be told; restore the file, or move it away: \
+         every call that was under way then counts as interrupted",
         path = path.display()
     )]
     Damaged {
@@ -76,6 +79,10 @@ pub(super) struct LedgerLimits {
 #[derive(Debug)]
 pub(super) struct Ledger {
     path: PathBuf,
+    /// Which ledger it is.
+    id: String,
+    /// The second place that knows of it.
+    witness: Option<PathBuf>,
     limits: LedgerLimits,
     file: Mutex<Writer>,
     book: Mutex<Book>,
@@ -85,10 +92,49 @@ pub(super) struct Ledger {
 
 impl Ledger {
     /// Opens the ledger in `state_dir`, which is then its own.
-    pub(super) fn open(state_dir: &Path, limits: LedgerLimits) -> Result<Self, OpenError> {
+    pub(super) fn open(
+        state_dir: &Path,
+        witness: Option<PathBuf>,
+        limits: LedgerLimits,
+    ) -> Result<Self, OpenError> {
         let lock = lock(state_dir)?;
         let path = state_dir.join("ledger");
-        Ok(Self::load(path, limits, lock)?)
+        Ok(Self::load(path, witness, limits, lock)?)
+    }
+
+    /// Whether what it does not know of was never begun: it is the ledger that its witness knows, and nothing is missing.
+    pub(super) fn vouches(&self) -> bool {
+        self.witness.is_none() || locked(&self.file).witness.is_some()
+    }
+
+    /// Takes calls that were begun, as far as it does not know of them, as interrupted. From then on it vouches.
+    pub(super) fn adopt(&self, begun: Vec<(CallId, String)>) -> Result<(), LedgerError> {
+        for (call_id, tool) in begun {
+            if self.entry(&call_id).is_none() {
+                let outcome = interrupted(&tool);
+                let begun = Record::Begun {
+                    call_id: call_id.clone(),
+                    epoch: 0,
+                    tool,
+                };
+                self.append(begun)?;
+                self.append(Record::Result { call_id, outcome })?;
+            }
+        }
+        let Some(path) = &self.witness else {
+            return Ok(());
+        };
+        let mut writer = locked(&self.file);
+        let made = self.mark(&writer).make(path);
+        writer.witness = Some(made.map_err(|source| failed(path, source))?);
+        Ok(())
+    }
+
+    fn mark(&self, writer: &Writer) -> Mark {
+        Mark {
+            id: self.id.clone(),
+            given: writer.given,
+        }
     }
 
     /// Whether an earlier life has begun calls that it did not end.
@@ -105,36 +151,36 @@ impl Ledger {
         Ok(())
     }
 
-    fn load(path: PathBuf, limits: LedgerLimits, lock: File) -> Result<Self, LedgerError> {
-        let failed = |source| LedgerError::Io {
-            path: path.clone(),
-            source,
+    fn load(
+        path: PathBuf,
+        witness: Option<PathBuf>,
+        limits: LedgerLimits,
+        lock: File,
+    ) -> Result<Self, LedgerError> {
+        let read = read(&path)?;
+        let known = match &witness {
+            Some(place) => Mark::read(place).map_err(|source| failed(place, source))?,
+            None => None,
         };
-        let mut file = private(&path).map_err(failed)?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(failed)?;
-        let read = record::read(&bytes).map_err(|line| LedgerError::Damaged {
-            path: path.clone(),
-            line,
-        })?;
-        match read.records.first() {
-            None | Some(Record::Ledger { version: VERSION }) => {}
-            Some(Record::Ledger { version }) => {
-                let version = *version;
-                return Err(LedgerError::Version { path, version });
-            }
-            Some(_) => return Err(LedgerError::Damaged { path, line: 1 }),
-        }
-        let book = Book::of(read.records);
+        let vouched = known.filter(|known| read.has_all_of(known));
+        let made = vouched.zip(witness.as_ref());
+        let made = made.map(|(known, place)| {
+            let made = known.make(place);
+            made.map_err(|source| failed(place, source))
+        });
         let ledger = Self {
             limits,
+            id: read.id,
+            witness,
             file: Mutex::new(Writer {
-                file,
-                length: read.whole as u64,
+                file: read.file,
+                length: read.whole,
                 live: 0,
+                given: read.given,
+                witness: made.transpose()?,
                 broken: false,
             }),
-            book: Mutex::new(book),
+            book: Mutex::new(read.book),
             lock,
             path,
         };
@@ -257,8 +303,22 @@ impl Ledger {
         let line = self.encoded(&record)?;
         let mut writer = locked(&self.file);
         self.write(&mut writer, &line, Sync::Yes)?;
+        if let Record::Begun { .. } = record {
+            self.told(&mut writer)?;
+        }
         locked(&self.book).apply(record);
         self.tidy(&mut writer)
+    }
+
+    /// A call of which the witness is not told must not begin.
+    fn told(&self, writer: &mut Writer) -> Result<(), LedgerError> {
+        let mark = self.mark(writer);
+        let told = writer.witness.as_ref().map(|witness| mark.tell(witness));
+        if let Some(Err(error)) = told {
+            tracing::error!(%error, "the witness of the ledger cannot be written");
+            writer.broken = true;
+        }
+        self.known(writer)
     }
 
     fn write(&self, writer: &mut Writer, line: &[u8], sync: Sync) -> Result<(), LedgerError> {
@@ -292,18 +352,22 @@ impl Ledger {
 
     /// Puts a file that holds only what is needed in place of the old one, wholly or not at all.
     fn rewrite(&self, writer: &mut Writer) -> Result<(), LedgerError> {
-        let mut bytes = self.encoded(&Record::Ledger { version: VERSION })?;
-        for record in locked(&self.book).records() {
-            bytes.extend(self.encoded(&record)?);
+        let records = locked(&self.book).records();
+        let mut bytes = self.encoded(&Record::Ledger {
+            version: VERSION,
+            id: self.id.clone(),
+            given: writer.given,
+            kept: records.len() as u64,
+        })?;
+        for record in &records {
+            bytes.extend(self.encoded(record)?);
         }
         let failed = |source| self.failed(source);
         let file = put(&self.path, &bytes).map_err(failed)?;
-        *writer = Writer {
-            file,
-            length: bytes.len() as u64,
-            live: bytes.len() as u64,
-            broken: true,
-        };
+        writer.file = file;
+        writer.length = bytes.len() as u64;
+        writer.live = writer.length;
+        writer.broken = true;
         sync_folder(&self.path).map_err(failed)?;
         writer.broken = false;
         Ok(())
@@ -314,11 +378,72 @@ impl Ledger {
     }
 
     fn failed(&self, source: io::Error) -> LedgerError {
-        LedgerError::Io {
-            path: self.path.clone(),
-            source,
-        }
+        failed(&self.path, source)
     }
+}
+
+fn failed(path: &Path, source: io::Error) -> LedgerError {
+    LedgerError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// What is on disk.
+struct Found {
+    file: File,
+    /// How many bytes of it are whole.
+    whole: u64,
+    id: String,
+    given: u64,
+    /// Whether less is there than was written when the file was made.
+    is_short: bool,
+    book: Book,
+}
+
+impl Found {
+    /// Whether nothing that the witness knows of is missing.
+    fn has_all_of(&self, known: &Mark) -> bool {
+        !self.is_short && self.id == known.id && self.given >= known.given
+    }
+}
+
+/// Reads a ledger; makes an empty one where there is none.
+fn read(path: &Path) -> Result<Found, LedgerError> {
+    let failed = |source| failed(path, source);
+    let damaged = |line| LedgerError::Damaged {
+        path: path.to_owned(),
+        line,
+    };
+    let mut file = private(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(failed)?;
+    let read = record::read(&bytes).map_err(damaged)?;
+    let (id, given, kept) = match read.records.first() {
+        None => (String::new(), 0, 0),
+        Some(Record::Ledger { version, .. }) if *version != VERSION => {
+            let (path, version) = (path.to_owned(), *version);
+            return Err(LedgerError::Version { path, version });
+        }
+        Some(Record::Ledger {
+            id, given, kept, ..
+        }) => (id.clone(), *given, *kept),
+        Some(_) => return Err(damaged(1)),
+    };
+    let lines = read.records.len().saturating_sub(1) as u64;
+    Ok(Found {
+        file,
+        whole: read.whole as u64,
+        // One without a name, of an earlier version or just made, gets one that no witness knows.
+        id: if id.is_empty() {
+            nonce() + &nonce()
+        } else {
+            id
+        },
+        given: given.saturating_add(lines.saturating_sub(kept)),
+        is_short: lines < kept,
+        book: Book::of(read.records),
+    })
 }
 
 impl Drop for Ledger {

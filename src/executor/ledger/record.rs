@@ -14,7 +14,17 @@ const SUM: usize = 16;
 #[serde(tag = "record", rename_all = "snake_case")]
 pub(super) enum Record {
     /// The first line of every ledger.
-    Ledger { version: u32 },
+    Ledger {
+        version: u32,
+        /// Which ledger it is, from its making on.
+        #[serde(default)]
+        id: String,
+        /// How many lines it had ever been given when this file was written, and how many of them follow at once.
+        #[serde(default)]
+        given: u64,
+        #[serde(default)]
+        kept: u64,
+    },
     /// The call is about to begin.
     Begun {
         call_id: CallId,
@@ -52,7 +62,7 @@ impl Record {
     }
 }
 
-fn sum(json: &[u8]) -> String {
+pub(super) fn sum(json: &[u8]) -> String {
     blake3::hash(json).to_hex()[..SUM].to_owned()
 }
 
@@ -90,7 +100,12 @@ mod tests {
     fn records() -> Vec<Record> {
         let call_id = CallId("run/0.0".to_owned());
         vec![
-            Record::Ledger { version: VERSION },
+            Record::Ledger {
+                version: VERSION,
+                id: "a".to_owned(),
+                given: 7,
+                kept: 0,
+            },
             Record::Begun {
                 call_id: call_id.clone(),
                 epoch: 1,

@@ -79,18 +79,14 @@ impl Calls {
         Ok(())
     }
 
-    /// The calls, of which `cut_short` allows the last one to be incomplete: that one is left out.
+    /// The calls. Of an answer that was `cut_short` the last one is left out: nothing says that it was whole, also where what there is of
+    /// it can be read.
     pub(super) fn finish(
         mut self,
         request: &ModelRequest,
         cut_short: bool,
     ) -> Result<Vec<ToolCall>, ProviderError> {
-        if cut_short
-            && self
-                .0
-                .last()
-                .is_some_and(|slot| !is_object(&slot.arguments))
-        {
+        if cut_short {
             self.0.pop();
         }
         let mut taken = taken_ids(request);

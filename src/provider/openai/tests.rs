@@ -366,3 +366,18 @@ async fn silence_is_measured_between_pieces_and_hardly_borne_after_the_end() {
     ("End \"a\" [1 in, 1 out, 0 cached, 0 µ$]", 3)
     "#);
 }
+
+/// Arguments that happen to be readable may lack their end all the same.
+#[test]
+fn the_last_call_of_an_answer_that_ran_out_is_not_made() {
+    let call = |index: u32, name: &str| json!({"index": index, "id": name, "function": {"name": name, "arguments": "{\"a\":1}"}});
+    let answer = |calls: Vec<Value>| {
+        let choice = json!({"index": 0, "delta": {"tool_calls": calls}, "finish_reason": "length"});
+        let stream = events(&[json!({"choices": [choice]})]);
+        let (reply, _) = read_pieces([stream.as_bytes()]);
+        let calls = reply.unwrap().calls.into_iter();
+        calls.map(|call| call.name).collect::<Vec<_>>()
+    };
+    assert_eq!(answer(vec![call(0, "only")]), [""; 0]);
+    assert_eq!(answer(vec![call(0, "whole"), call(1, "cut")]), ["whole"]);
+}

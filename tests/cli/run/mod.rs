@@ -3,6 +3,7 @@
 mod display;
 mod examples;
 mod kill;
+mod ledger;
 mod refusals;
 mod signals;
 mod waits;

@@ -199,7 +199,35 @@ fn an_unfinished_task() {
     insta::assert_snapshot!(refused(&place, &ran), @"error: the task `shelling` waits for no answer: go on with it without --answer");
     let above = place.path("");
     let ran = output(&mut place.go_on(&["--workspace", text(&above)]));
-    insta::assert_snapshot!(refused(&place, &ran), @"error: the workspace PLACE/ contains the data folder PLACE/data, which agents must not change: choose another --workspace or --data-dir");
+    insta::assert_snapshot!(refused(&place, &ran), @"error: the task works in PLACE/workspace and goes on there, not in PLACE/: leave --workspace out, or begin anew with another --data-dir");
+    let other = place.path("other");
+    let ran = output(&mut place.go_on(&["--workspace", text(&other)]));
+    insta::assert_snapshot!(refused(&place, &ran), @"error: the task works in PLACE/workspace and goes on there, not in PLACE/other: leave --workspace out, or begin anew with another --data-dir");
+    assert!(!other.exists());
+}
+
+#[test]
+fn paths_that_are_no_text() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    let team = place.file("team.toml", &quick());
+    let odd = place.path("").join(std::ffi::OsStr::from_bytes(b"o\xffd"));
+    for option in ["--data-dir", "--workspace"] {
+        for more in [&[][..], &["--continue"]] {
+            let mut command = impresario();
+            command.arg("run").arg(&team).args(more);
+            if option == "--workspace" {
+                command.arg("--data-dir").arg(place.data());
+            }
+            let ran = output(command.arg(option).arg(&odd));
+            let said = refused(&place, &ran);
+            assert!(
+                said.contains(" is not UTF-8: rename the folder or choose another one"),
+                "{said}"
+            );
+            assert!(!odd.exists() && !place.data().exists(), "{option}");
+        }
+    }
 }
 
 #[test]

@@ -83,6 +83,27 @@ fn tools_and_effects() {
                 "known tools of the agent: `grep`",
             ),
         ),
+        (
+            "[agents.c]\nprovider = 'local'\ntools = ['shell']\neffects = { shell = «'pure'» }",
+            (
+                "`shell` has an effect, and its executor makes each call at most once whatever is said here",
+                "leave it out, or say \"ledgered\" or \"once\"; what follows when nobody knows whether it was done is set with `in_doubt`",
+            ),
+        ),
+        (
+            "[agents.c]\nprovider = 'local'\ntools = ['edit_file']\neffects = { edit_file = «'keyed'» }",
+            (
+                "`edit_file` has an effect, and its executor makes each call at most once whatever is said here",
+                "leave it out",
+            ),
+        ),
+        (
+            "[agents.c]\nprovider = 'local'\ntools = ['grep', 'glob']\neffects = { grep = «'queryable'», glob = 'once' }",
+            (
+                "`grep` has no effect that could have a key or be asked about",
+                "leave it out",
+            ),
+        ),
     ]);
 }
 

@@ -7,9 +7,14 @@ use crate::support::program::impresario;
 
 #[test]
 fn a_second_process_is_told_who_has_the_folder() {
-    let stage = Stage::new(NOTES);
-    let first = stage.at_work("tool_call_completed");
-    for second in [stage.run(), stage.go_on()] {
+    let stage = Stage::new(&NOTES.replace("\"100ms\"", "\"1500ms\""));
+    let first = stage.at_work("run_started");
+    // Side by side: each tries for about a second.
+    let (run, go_on) = std::thread::scope(|scope| {
+        let run = scope.spawn(|| stage.run());
+        (stage.go_on(), run.join().expect("it ends"))
+    });
+    for second in [run, go_on] {
         assert_eq!(second.code(), Some(2));
         let told = stage.told(&second);
         let who = format!("DIR/data is in use by process {} (impresario ", first.id());
@@ -27,6 +32,29 @@ fn a_second_process_is_told_who_has_the_folder() {
 fn a_killed_process_leaves_it_to_the_next() {
     let stage = Stage::interrupted();
     stage.comes_to_its_end();
+}
+
+#[test]
+fn a_folder_that_is_deleted_in_the_middle_of_it() {
+    for what in ["data", "data/impresario.db"] {
+        let stage = Stage::new(&NOTES.replace("\"100ms\"", "\"700ms\""));
+        let work = stage.at_work("run_started");
+        let path = stage.path(what);
+        match path.is_dir() {
+            true => std::fs::remove_dir_all(path).expect("it is deleted"),
+            false => std::fs::remove_file(path).expect("it is deleted"),
+        }
+        let ended = work.end();
+        assert_eq!(ended.code(), Some(1), "{ended:?}");
+        let told = stage.told(&ended);
+        assert!(
+            told.contains(
+                "error: the data folder DIR/data was deleted or replaced while the task was at work"
+            ),
+            "{told}"
+        );
+        assert!(!told.contains("--continue"), "{told}");
+    }
 }
 
 #[test]

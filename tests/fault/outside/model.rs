@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{Record, Stage};
 use crate::support::chat_wire::{arguments, begun, call, document, text, whole};
 use crate::support::fake_model::{FakeModel, Step};
+use crate::support::program::{Program, impresario};
 
 fn team(base_url: &str) -> String {
     format!(
@@ -179,4 +180,30 @@ fn a_file_says_how_large_an_answer_may_be() {
     let file = format!("{}max_reply_bytes = 1_500\n", team(&url));
     let said = ended_with(&file, &url);
     insta::assert_snapshot!(said, @"exit 1, tried again 1 times, failed: after 2 attempts: URL/chat/completions: the answer is larger than 1500 bytes: raise `max_reply_bytes` if that is normal");
+}
+
+#[test]
+fn a_model_that_wants_to_be_left_alone_for_a_day() {
+    let model = FakeModel::start();
+    let asked = vec![("retry-after", "86400".to_owned())];
+    model.answer(vec![Step::Head(429, asked), Step::End]);
+    let stage = Stage::new(&team(&model.base_url()));
+    drop(stage.at_work("run_retrying"));
+    let record = Record::read(&stage.data());
+    let waits = record.events.iter().find_map(|event| match &event.body {
+        EventBody::RunRetrying {
+            delay_ms, error, ..
+        } => Some((*delay_ms, error.clone())),
+        _ => None,
+    });
+    let (delay_ms, error) = waits.expect("it waits");
+    assert_eq!(delay_ms, 600_000);
+    assert!(
+        error.ends_with("; it wants to be left alone for 86400s, and is for 600s"),
+        "{error}"
+    );
+    let mut again = impresario();
+    again.args(["run", "--continue", "--data-dir"]);
+    let mut again = Program::start(again.arg(stage.data()));
+    again.wait_for("; it asks its model again in ");
 }

@@ -82,7 +82,7 @@ fn a_damaged_ledger() {
     assert!(overwrite(&ledger, b"\"ledger\"", b"\"lodger\""));
     let refused = stage.go_on();
     assert_eq!(refused.code(), Some(2));
-    insta::assert_snapshot!(stage.told(&refused), @"error: the ledger DIR/data/executor/ledger is damaged in line 1: what calls did cannot be told; restore the file, or move it away and treat every call that was under way as interrupted");
+    insta::assert_snapshot!(stage.told(&refused), @"error: the ledger DIR/data/executor/ledger is damaged in line 1: what calls did cannot be told; restore the file, or move it away: every call that was under way then counts as interrupted");
     assert!(overwrite(&ledger, b"\"lodger\"", b"\"ledger\""));
     stage.comes_to_its_end();
 }

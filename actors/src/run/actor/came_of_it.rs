@@ -1,5 +1,7 @@
 //! What came of what was done.
 
+use std::time::Duration;
+
 use supervision::{CallError, Reply};
 
 use crate::agent::Thought;
@@ -17,6 +19,19 @@ use crate::run::tools::{CREATE_RUN, CreateRun};
 use crate::tool::{Probe, ToolError};
 
 use super::{Doing, Out, RunActor};
+
+/// The longest wait that a provider may ask for, where its `retry.cap` is not longer.
+const LONGEST_ASKED: Duration = Duration::from_secs(600);
+
+/// A provider that wants to be left alone for a day does not park a run for a day.
+fn not_too_long(error: &mut ProviderError, cap: Duration) {
+    let most = cap.max(LONGEST_ASKED);
+    if let Some(asked) = error.retry_after.filter(|asked| *asked > most) {
+        error.retry_after = Some(most);
+        let shortened = format!("; it wants to be left alone for {asked:?}, and is for {most:?}");
+        error.message.push_str(&shortened);
+    }
+}
 
 impl RunActor {
     pub(super) fn thought(&mut self, thought: Result<Thought, CallError>) {
@@ -44,7 +59,9 @@ impl RunActor {
     }
 
     pub(super) fn call_failed(&mut self, error: &ProviderError) {
-        let body = model_call_failed(&self.state, error, self.retry());
+        let (mut error, retry) = (error.clone(), self.retry());
+        not_too_long(&mut error, retry.cap);
+        let body = model_call_failed(&self.state, &error, retry);
         self.write([body]);
     }
 
@@ -84,11 +101,15 @@ impl RunActor {
     }
 
     pub(super) fn unknown(&mut self, step: Step, why: &str) {
-        let class = match self.state.call(step).map(|call| &call.phase) {
-            Some(CallPhase::Started { class, .. }) => *class,
-            _ => return,
+        let Some(call) = self.state.call(step) else {
+            return;
         };
-        if class.records_start() {
+        let CallPhase::Started { class, .. } = call.phase else {
+            return;
+        };
+        // Whatever a file says of it: a tool that knows of an effect is believed.
+        let own = self.context.tools.specs().get(&call.call.name);
+        if class.records_start() || own.is_some_and(|spec| spec.effect.records_start()) {
             self.doubt(step, why);
         } else {
             self.complete(step, Outcome::Error, why.to_owned());

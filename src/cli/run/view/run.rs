@@ -1,5 +1,7 @@
 //! What a watcher sees of one run.
 
+use std::time::Duration;
+
 use actors::model::run::Parent;
 use actors::model::{
     AgentName, Delegation, Event, EventBody, InDoubtPolicy, Recovery, RunId, RunSpec, RunStatus,
@@ -122,6 +124,15 @@ impl Run {
         }
     }
 
+    /// How long it still waits before it asks its model again, which a new start does not change.
+    pub(in crate::cli::run) fn asks_again_in(&self, now: Timestamp) -> Option<Duration> {
+        let Some(WaitReason::Retry { delay_ms }) = self.waits else {
+            return None;
+        };
+        let rest = Duration::from_millis(delay_ms).checked_sub(now.since(self.since));
+        rest.filter(|rest| !rest.is_zero())
+    }
+
     // ---- folding
 
     pub(super) fn fold(&mut self, event: &Event, body: &EventBody) {
@@ -129,10 +140,15 @@ impl Run {
         if matches!(body, EventBody::RunProgress { .. }) {
             return;
         }
+        let rest = self.asks_again_in(event.at);
         (self.since, self.waits) = (event.at, None);
         match body {
             EventBody::RunStarted => self.status = RunStatus::Running,
-            EventBody::RunRestarted { recovery, .. } => self.taken_up(*recovery),
+            EventBody::RunRestarted { recovery, .. } => {
+                self.taken_up(*recovery);
+                let is_kept = *recovery == Recovery::Resume;
+                self.waits = rest.filter(|_| is_kept).map(retry);
+            }
             EventBody::RunReleased | EventBody::RunContinued { .. } => {
                 self.status = RunStatus::Queued;
             }
@@ -332,4 +348,9 @@ fn about(args: &Value) -> String {
     ];
     let said = keys.iter().find_map(|key| args.get(key)?.as_str());
     said.unwrap_or_default().to_owned()
+}
+
+fn retry(rest: Duration) -> WaitReason {
+    let delay_ms = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
+    WaitReason::Retry { delay_ms }
 }
