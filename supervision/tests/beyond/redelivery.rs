@@ -12,6 +12,7 @@ use supervision::{
 };
 use tokio::time::sleep;
 
+use super::blocking::Lost;
 use crate::bed::{Cue, children, ms, on_threads, patient, quiet, said, virtual_time};
 
 fn note(text: &str) -> Cue {
@@ -198,15 +199,15 @@ fn who_asks_hears_the_answer_of_a_later_incarnation_or_that_there_is_none() {
     });
 }
 
-/// Blocks its thread the first time.
-struct Stubborn(Arc<AtomicU64>);
+/// Blocks its thread the first time, until it is given up.
+struct Stubborn(Arc<AtomicU64>, Lost);
 
 impl Actor for Stubborn {
     type Message = u64;
 
     async fn handle(&mut self, _: u64, _: &mut Context<u64>) -> Result<(), Failure> {
         if self.0.fetch_add(1, Ordering::SeqCst) == 0 {
-            std::thread::sleep(ms(1_000));
+            self.1.block();
         }
         Ok(())
     }
@@ -217,18 +218,19 @@ fn what_one_that_was_given_up_was_handling_is_handled_by_the_next() {
     on_threads(3, |bed| async move {
         let (told, reads) = inbox_redelivering(4, AtRestart::Carry, 3);
         let times = Arc::new(AtomicU64::new(0));
-        let counts = times.clone();
+        let (counts, lost) = (times.clone(), Lost::default());
+        let is_lost = lost.clone();
         let start = Start::actor(reads, move |_| {
-            std::future::ready(Ok(Stubborn(counts.clone())))
+            std::future::ready(Ok(Stubborn(counts.clone(), is_lost.clone())))
         });
-        let limits = HangLimits::silence(ms(50)).steps(ms(0), ms(0), ms(20));
+        let limits = HangLimits::silence(ms(300)).steps(ms(0), ms(0), ms(20));
         let spec = SupervisorSpec::new(patient(Strategy::OneForOne));
         let spec = spec.child(ChildSpec::new("a", start).hang(limits));
-        let root = bed.root().start(spec).await.expect("it starts");
+        let root = lost.root(&bed).start(spec).await.expect("it starts");
         told.try_send(1).expect("room");
         let mut decisions = Vec::new();
         let is_over = |one: &Decision| matches!(one, Decision::LostEnded(..));
-        while !decisions.iter().any(is_over) {
+        while !decisions.iter().any(is_over) || times.load(Ordering::SeqCst) < 2 {
             sleep(ms(5)).await;
             decisions.extend(bed.reports().into_iter().map(|one| one.decision));
         }
