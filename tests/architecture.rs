@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rust files below a folder, relative to the repository, tests inside modules left out.
-fn files(folder: &str) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
     let mut folders = vec![root.join(folder)];
@@ -24,7 +24,7 @@ fn files(folder: &str) -> Vec<PathBuf> {
 }
 
 /// The lines of a file that are code of the product: comments and test modules are left out.
-fn code(file: &Path) -> Vec<(usize, String)> {
+pub(crate) fn code(file: &Path) -> Vec<(usize, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = fs::read_to_string(root.join(file)).expect("a readable file");
     let product = text
@@ -40,7 +40,7 @@ fn code(file: &Path) -> Vec<(usize, String)> {
         .collect()
 }
 
-fn is_test(file: &Path) -> bool {
+pub(crate) fn is_test(file: &Path) -> bool {
     file.file_name().is_some_and(|name| name == "tests.rs")
 }
 
@@ -213,7 +213,7 @@ fn arrows_inside_the_program() {
 }
 
 /// Words that must not stand in the product code below a folder, with the reason.
-fn absent(folder: &str, words: &[&str], but: &[&str], reason: &str) {
+pub(crate) fn absent(folder: &str, words: &[&str], but: &[&str], reason: &str) {
     let mut wrong = Vec::new();
     for file in files(folder).iter().filter(|file| !is_test(file)) {
         if but.iter().any(|but| file.starts_with(but)) {

@@ -6,6 +6,8 @@ mod config;
 mod examples;
 mod executor;
 mod fault;
+mod invariants;
+mod pages;
 mod provider;
 mod store;
 mod support;

@@ -1,7 +1,7 @@
 //! The picture of a whole tree.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use supervision::{
@@ -95,17 +95,22 @@ fn restarts_leave_the_window_and_the_picture() {
 #[test]
 fn a_silent_supervisor_is_shown_as_such() {
     on_threads(3, |bed| async move {
-        let silence = Arc::new(AtomicBool::new(false));
+        let (silence, is_silent) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let (release, released) = std::sync::mpsc::channel::<()>();
         let inner = SupervisorHandle::vacant();
         let a = bed.player("a");
         let declared = a.clone();
         let init = move || Ok(Some(cast(patient(Strategy::OneForOne), &[&declared])));
         let start = Start::supervisor_at(&inner, init);
         let spec = SupervisorSpec::default().child(ChildSpec::supervisor("inner", start));
-        let hold = silence.clone();
+        let (hold, holds, released) = (silence.clone(), is_silent.clone(), Mutex::new(released));
         let listener = Arc::new(move |report: &supervision::Report| {
-            while &*report.path == "root/inner" && hold.load(Ordering::SeqCst) {
-                std::thread::sleep(ms(1));
+            if &*report.path == "root/inner" && hold.swap(false, Ordering::SeqCst) {
+                holds.store(true, Ordering::SeqCst);
+                let _ = released.lock().map(|released| released.recv());
             }
         });
         let root = Root::new("root")
@@ -115,12 +120,11 @@ fn a_silent_supervisor_is_shown_as_such() {
             .expect("it starts");
         silence.store(true, Ordering::SeqCst);
         a.tell(Cue::Exit(Exit::Normal));
-        while !bed.alive().is_empty() {
+        while !is_silent.load(Ordering::SeqCst) {
             tokio::time::sleep(ms(1)).await;
         }
-        tokio::time::sleep(ms(20)).await;
-        let tree = root.tree("root", ms(50)).await;
-        silence.store(false, Ordering::SeqCst);
+        let tree = root.tree("root", SECOND).await;
+        drop(release);
         insta::assert_snapshot!(tree.to_string(), @"
         root Running #1
           inner Running #1 (silent)

@@ -60,7 +60,7 @@ fn options(orders: &Orders) -> Options {
     options.shell.supervisor = Some(env!("CARGO_BIN_EXE_impresario").into());
     options.shell.namespaces = orders.namespaces;
     options.shell.landlock = orders.landlock;
-    options.limits.tools.shell.grace = std::time::Duration::from_millis(50);
+    options.limits.tools.shell.grace = std::time::Duration::from_millis(500);
     let die_at = orders.die_at.clone();
     options.observer = Some(Arc::new(move |point: Point, _: &_| {
         if die_at.as_ref() == Some(&format!("{point:?}")) {

@@ -57,7 +57,7 @@ impl Stage {
     pub(crate) fn options(&self) -> Options {
         let mut options = Options::new(self.root(), self.state());
         options.shell.supervisor = Some(env!("CARGO_BIN_EXE_impresario").into());
-        options.limits.tools.shell.grace = Duration::from_millis(50);
+        options.limits.tools.shell.grace = Duration::from_millis(500);
         options
     }
 

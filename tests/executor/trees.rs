@@ -257,7 +257,7 @@ fn a_command_that_stops_its_supervisor() {
     for way in WAYS {
         let stage = Stage::new();
         let mut options = stage.options();
-        options.limits.tools.shell.patience = Duration::from_millis(300);
+        options.limits.tools.shell.patience = Duration::from_secs(2);
         let Some(executor) = open_with(options, way) else {
             continue;
         };

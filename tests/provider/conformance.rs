@@ -75,7 +75,7 @@ async fn openai_compatible_keeps_the_contract() {
     let fake = FakeModel::start();
     let harness = OpenAi {
         here: openai(fake.base_url(), Duration::from_secs(10)),
-        impatient: openai(fake.base_url(), Duration::from_millis(300)),
+        impatient: openai(fake.base_url(), Duration::from_secs(2)),
         nowhere: openai(nowhere(), Duration::from_secs(10)),
         fake,
     };

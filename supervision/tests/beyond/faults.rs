@@ -213,7 +213,7 @@ fn a_blocked_thread_is_a_fault_like_any_other() {
         let a = bed
             .player("a")
             .with(|spec| spec.hang(HangLimits::silence(ms(30)).steps(ms(0), ms(0), ms(20))));
-        let plan = plan(Point::Handle, FaultKind::Block(ms(600)));
+        let plan = plan(Point::Handle, FaultKind::Block(ms(1_500)));
         let root = bed.root().watchdog(ms(50)).faults(plan);
         let root = root.start(cast(patient(Strategy::OneForOne), &[&a])).await;
         let root = root.expect("it starts");

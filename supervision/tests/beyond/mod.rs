@@ -1,5 +1,6 @@
 //! What agents need and OTP does not have. Switched off it changes nothing: all of OTP's traces are played without it.
 
+mod blocking;
 mod budget;
 mod faults;
 mod hang;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use supervision::report::{DeadLetterReason, Decision};
@@ -198,16 +198,29 @@ fn who_asks_hears_the_answer_of_a_later_incarnation_or_that_there_is_none() {
     });
 }
 
-/// Blocks its thread the first time.
-struct Stubborn(Arc<AtomicU64>);
+/// Blocks its thread the first time, until there is a second.
+#[derive(Clone, Default)]
+struct Stubborn(Arc<(Mutex<u64>, Condvar)>);
+
+impl Stubborn {
+    fn times(&self) -> u64 {
+        *self.0.0.lock().expect("nobody panics with it")
+    }
+}
 
 impl Actor for Stubborn {
     type Message = u64;
 
     async fn handle(&mut self, _: u64, _: &mut Context<u64>) -> Result<(), Failure> {
-        if self.0.fetch_add(1, Ordering::SeqCst) == 0 {
-            std::thread::sleep(ms(1_000));
-        }
+        let mut times = self.0.0.lock().expect("nobody panics with it");
+        *times += 1;
+        self.0.1.notify_all();
+        let limit = Duration::from_secs(60);
+        let waited = self
+            .0
+            .1
+            .wait_timeout_while(times, limit, |times| *times < 2);
+        drop(waited.expect("nobody panics with it"));
         Ok(())
     }
 }
@@ -216,12 +229,10 @@ impl Actor for Stubborn {
 fn what_one_that_was_given_up_was_handling_is_handled_by_the_next() {
     on_threads(3, |bed| async move {
         let (told, reads) = inbox_redelivering(4, AtRestart::Carry, 3);
-        let times = Arc::new(AtomicU64::new(0));
-        let counts = times.clone();
-        let start = Start::actor(reads, move |_| {
-            std::future::ready(Ok(Stubborn(counts.clone())))
-        });
-        let limits = HangLimits::silence(ms(50)).steps(ms(0), ms(0), ms(20));
+        let stubborn = Stubborn::default();
+        let each = stubborn.clone();
+        let start = Start::actor(reads, move |_| std::future::ready(Ok(each.clone())));
+        let limits = HangLimits::silence(ms(300)).steps(ms(0), ms(0), ms(20));
         let spec = SupervisorSpec::new(patient(Strategy::OneForOne));
         let spec = spec.child(ChildSpec::new("a", start).hang(limits));
         let root = bed.root().start(spec).await.expect("it starts");
@@ -232,7 +243,7 @@ fn what_one_that_was_given_up_was_handling_is_handled_by_the_next() {
             sleep(ms(5)).await;
             decisions.extend(bed.reports().into_iter().map(|one| one.decision));
         }
-        assert_eq!(times.load(Ordering::SeqCst), 2);
+        assert_eq!(stubborn.times(), 2);
         let again = |one: &&Decision| matches!(one, Decision::Redelivering { crashes: 1, .. });
         assert_eq!(decisions.iter().filter(again).count(), 1);
         let dead = |one: &Decision| matches!(one, Decision::DeadLetters { .. });

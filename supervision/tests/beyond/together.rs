@@ -13,6 +13,7 @@ use supervision::{
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::blocking::Lost;
 use crate::bed::{Play, children, ms, on_threads, patient, said, virtual_time};
 
 const A: ChildKey = ChildKey(0);
@@ -182,11 +183,14 @@ fn one_that_was_given_up_while_it_started_takes_nothing_from_the_next() {
     on_threads(3, |bed| async move {
         let (told, reads) = inbox(4, AtRestart::Carry);
         let begun = Arc::new(AtomicU64::new(0));
+        let lost = Lost::default();
+        let is_lost = lost.clone();
         let start = Start::actor(reads, move |_| {
             let n = begun.fetch_add(1, Ordering::SeqCst);
+            let is_lost = is_lost.clone();
             async move {
                 if n == 1 {
-                    std::thread::sleep(ms(200));
+                    is_lost.block();
                 }
                 Ok(Fragile)
             }
@@ -194,9 +198,9 @@ fn one_that_was_given_up_while_it_started_takes_nothing_from_the_next() {
         let backoff = Backoff::new(ms(300), ms(300)).jitter(Jitter::None);
         let limits = HangLimits::silence(ms(60_000)).steps(ms(0), ms(0), ms(20));
         let spec = ChildSpec::new("a", start).backoff(backoff).hang(limits);
-        let spec = spec.start_within(ms(30));
+        let spec = spec.start_within(ms(500));
         let root = SupervisorSpec::new(patient(Strategy::OneForOne)).child(spec);
-        let root = bed.root().start(root).await.expect("it starts");
+        let root = lost.root(&bed).start(root).await.expect("it starts");
         told.try_send(true).expect("room");
         told.try_send(false).expect("room");
         while told.depth() > 0 {

@@ -1,6 +1,7 @@
 //! Threads that are blocked, and who blocks them.
 
-use std::sync::{Arc, Weak};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::Duration;
 
 use supervision::{
@@ -11,12 +12,45 @@ use tokio::time::sleep;
 
 use crate::bed::{Bed, ms, on_threads, patient};
 
-/// Blocks its thread where it is told to.
-#[derive(Clone, Copy, PartialEq)]
-struct Blocker(Doing);
+/// How often each child was said to block, for those who block until it is said.
+#[derive(Clone, Default)]
+struct Said(Arc<(Mutex<BTreeMap<String, u64>>, Condvar)>);
 
-fn block() {
-    std::thread::sleep(ms(400));
+impl Said {
+    fn heard(&self, report: &Report) {
+        if let Decision::Blocked { about, .. } = &report.decision {
+            let mut said = self.0.0.lock().expect("nobody panics with it");
+            *said.entry(about.child.as_str().to_owned()).or_default() += 1;
+            self.0.1.notify_all();
+        }
+    }
+
+    /// Blocks the thread until it is said; the limit is for a thread that was held up, and said to block, just before.
+    fn block(&self, id: &str) {
+        let said = self.0.0.lock().expect("nobody panics with it");
+        let before = said.get(id).copied();
+        let is_new = |said: &mut BTreeMap<_, _>| said.get(id).copied() == before;
+        let waited = self.0.1.wait_timeout_while(said, ms(5_000), is_new);
+        drop(waited.expect("nobody panics with it"));
+    }
+
+    fn root(&self, bed: &Bed) -> Root {
+        let (said, bed) = (self.clone(), bed.clone());
+        Root::new("root").listener(Arc::new(move |report: &Report| {
+            bed.heard(report);
+            said.heard(report);
+        }))
+    }
+}
+
+/// Blocks its thread where it is told to.
+#[derive(Clone)]
+struct Blocker(Doing, &'static str, Said);
+
+impl Blocker {
+    fn block(&self) {
+        self.2.block(self.1);
+    }
 }
 
 impl Actor for Blocker {
@@ -26,12 +60,13 @@ impl Actor for Blocker {
         match self.0 {
             Doing::Handling => {
                 sleep(ms(1)).await;
-                block();
+                self.block();
             }
             Doing::Attached => {
-                let _ = cx.attach_maybe(async {
+                let blocker = self.clone();
+                let _ = cx.attach_maybe(async move {
                     sleep(ms(1)).await;
-                    block();
+                    blocker.block();
                     None
                 });
                 self.0 = Doing::Deciding;
@@ -43,19 +78,25 @@ impl Actor for Blocker {
 
     async fn terminate(&mut self, _: &supervision::Exit) {
         if self.0 == Doing::Stopping {
-            block();
+            self.block();
         }
     }
 }
 
-fn spec(id: &str, where_to: Doing, told: &mut Vec<supervision::Handle<()>>) -> ChildSpec {
+type Told = Vec<supervision::Handle<()>>;
+
+fn spec(id: &'static str, where_to: Doing, told: &mut Told, said: &Said) -> ChildSpec {
     let (handle, reads) = inbox(4, AtRestart::Carry);
     told.push(handle);
-    let start = Start::actor(reads, move |_| async move {
-        if where_to == Doing::Starting {
-            block();
+    let blocker = Blocker(where_to, id, said.clone());
+    let start = Start::actor(reads, move |_| {
+        let blocker = blocker.clone();
+        async move {
+            if where_to == Doing::Starting {
+                blocker.block();
+            }
+            Ok(blocker)
         }
-        Ok(Blocker(where_to))
     });
     ChildSpec::new(id, start)
 }
@@ -85,14 +126,14 @@ async fn wait(bed: &Bed, reports: &mut Vec<Report>, id: &str, times: usize) {
 #[test]
 fn whoever_blocks_a_thread_is_named_once_and_once_more_when_it_ends() {
     on_threads(4, |bed| async move {
-        let mut told = Vec::new();
+        let (mut told, said) = (Vec::new(), Said::default());
         let spec = SupervisorSpec::new(patient(Strategy::OneForOne))
-            .child(spec("starting", Doing::Starting, &mut told))
-            .child(spec("handling", Doing::Handling, &mut told))
-            .child(spec("attached", Doing::Attached, &mut told))
-            .child(spec("stopping", Doing::Stopping, &mut told))
-            .child(spec("quick", Doing::Deciding, &mut told));
-        let root = bed.root().watchdog(ms(100)).start(spec).await;
+            .child(spec("starting", Doing::Starting, &mut told, &said))
+            .child(spec("handling", Doing::Handling, &mut told, &said))
+            .child(spec("attached", Doing::Attached, &mut told, &said))
+            .child(spec("stopping", Doing::Stopping, &mut told, &said))
+            .child(spec("quick", Doing::Deciding, &mut told, &said));
+        let root = said.root(&bed).watchdog(ms(100)).start(spec).await;
         let root = root.expect("it starts");
         let mut reports = Vec::new();
         wait(&bed, &mut reports, "starting", 2).await;
@@ -133,12 +174,13 @@ fn whoever_blocks_a_thread_is_named_once_and_once_more_when_it_ends() {
 fn a_supervisor_whose_listener_blocks_is_named_too() {
     on_threads(3, |bed| async move {
         let a = bed.player("a");
-        let heard = bed.clone();
+        let (heard, said) = (bed.clone(), Said::default());
         let listener = move |report: &Report| {
             heard.heard(report);
+            said.heard(report);
             let is_it = |report: &Report| matches!(report.decision, Decision::Terminated(..));
             if is_it(report) {
-                block();
+                said.block("root");
             }
         };
         let root = Root::new("root")

@@ -39,8 +39,8 @@ fn idle() -> Start {
 #[test]
 fn j1_stopping_ten_times_as_many_instances_one_by_one_costs_no_more_than_fifty_times_as_much() {
     virtual_time(|_| async {
-        let few = stop_one_by_one(200).await;
-        let many = stop_one_by_one(2_000).await;
+        let few = stop_one_by_one(1_000).await;
+        let many = stop_one_by_one(10_000).await;
         assert!(many < 50 * few, "{few:?} and {many:?}");
     });
 }
@@ -66,12 +66,14 @@ async fn stop_one_by_one(count: usize) -> Duration {
     took
 }
 
+/// The rule's hundred thousand take a debug build some eight seconds: they are in `examples/scale.rs`, and the rules alone
+/// below.
 #[test]
 fn j1_declared_children_come_and_go_in_linear_time() {
     virtual_time(|_| async {
-        let few = add_and_terminate(100).await;
-        let many = add_and_terminate(2_000).await;
-        assert!(many < 10 * 20 * few, "{few:?} and {many:?}");
+        let few = add_and_terminate(1_000).await;
+        let many = add_and_terminate(10_000).await;
+        assert!(many < 10 * 10 * few, "{few:?} and {many:?}");
     });
 }
 
@@ -102,9 +104,9 @@ async fn add_and_terminate(count: usize) -> Duration {
 #[test]
 fn j1_the_rules_are_linear_up_to_a_hundred_thousand_children() {
     virtual_time(|_| async {
-        let few = worked(async { come_and_go(10_000) }).await;
+        let few = worked(async { come_and_go(1_000) }).await;
         let many = worked(async { come_and_go(100_000) }).await;
-        assert!(many < 10 * 10 * few, "{few:?} and {many:?}");
+        assert!(many < 10 * 100 * few, "{few:?} and {many:?}");
     });
 }
 

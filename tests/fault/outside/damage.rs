@@ -163,7 +163,7 @@ fn a_damaged_task_leaves_the_others_alone() {
     assert!(overwrite(&database, b"a crash", b"a cramp"));
     runtime().block_on(async {
         let (system, store) = system(&database, "1ms").await;
-        let waiting = tokio::time::timeout(Duration::from_secs(20), system.wait(sound));
+        let waiting = tokio::time::timeout(Duration::from_secs(300), system.wait(sound));
         let settled = waiting.await.expect("in time").expect("its end");
         assert_eq!(settled, Settled::Completed("done".to_owned()));
         let lost = system.wait(damaged).await.expect_err("it cannot be read");

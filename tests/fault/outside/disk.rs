@@ -114,7 +114,7 @@ async fn full_and_larger(folder: &Path) {
     let task = system.create_task(talk).await.expect("a task");
     let mut trouble = system.trouble();
     let full = |it: &Trouble| matches!(it, Some(StoreError::Full { .. }));
-    let told = tokio::time::timeout(Duration::from_secs(20), trouble.wait_for(full)).await;
+    let told = tokio::time::timeout(Duration::from_secs(300), trouble.wait_for(full)).await;
     told.expect("in time").expect("the journal is there");
     let row = system.task(task).await.expect("it can still be read");
     assert_eq!(row.status, TaskStatus::Running);
@@ -122,7 +122,7 @@ async fn full_and_larger(folder: &Path) {
     store.close().await.expect("it closes");
 
     let (system, store) = open(None).await;
-    let settled = tokio::time::timeout(Duration::from_secs(20), system.wait(task)).await;
+    let settled = tokio::time::timeout(Duration::from_secs(300), system.wait(task)).await;
     let settled = settled.expect("in time").expect("its end");
     assert_eq!(settled, Settled::Completed("x".repeat(500_000)));
     system.shutdown().await;

@@ -135,13 +135,13 @@ async fn the_whole_call_has_a_limit_that_pings_do_not_stretch() {
     let fake = FakeModel::start();
     fake.answer([begun(vec![b": ping\n\n".to_vec()]), vec![Step::Hold]].concat());
     let short = Settings {
-        timeout: Duration::from_millis(100),
+        timeout: Duration::from_secs(2),
         ..settings(fake.base_url())
     };
     let error = call(&provider(short), &brief()).await.unwrap_err();
     assert_snapshot!(told(&fake, &error), @r"
     Timeout
-      URL/chat/completions: the answer took longer than 100ms: raise `timeout` if that is normal
+      URL/chat/completions: the answer took longer than 2s: raise `timeout` if that is normal
     ");
     fake.caller_gone().await;
 }
