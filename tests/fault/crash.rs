@@ -216,6 +216,9 @@ fn calm() -> Outcome {
     calm
 }
 
+/// How many appends may go into a transaction together with others in one life and not in another.
+const MAY_BE_ONE: u32 = 3;
+
 #[test]
 fn killed_at_every_point_it_goes_on() {
     let calm = calm();
@@ -227,12 +230,11 @@ fn killed_at_every_point_it_goes_on() {
     let missed = play_all(&calm, &plays);
     let reached = plays.len() - missed.len();
     println!("{}: {reached} kills; not reached: {missed:?}", calm.passed);
-    // What goes into one transaction depends on the disk: the last appends of one life may not come to pass in another.
-    let is_append = |point: &String| point.starts_with("append:");
-    assert!(
-        missed.len() <= 6 && missed.iter().all(is_append),
-        "{missed:?}"
-    );
+    // What goes into one transaction depends on the disk: where two events of the end meet in one, a life has an append less, and the
+    // last numbers of another life do not come to pass in it. All that come before are reached, each of them on both sides.
+    let last = counts["append"] - MAY_BE_ONE;
+    let may_miss = |point: &String| point.starts_with("append:") && number(point) > last;
+    assert!(missed.iter().all(may_miss), "{missed:?}");
 }
 
 /// How many pairs of points are tried.

@@ -116,8 +116,7 @@ fn check(calm: &(Vec<(String, String)>, Vec<Value>), moments: &[usize]) -> usize
         );
     }
     assert_eq!(shells(&events).len(), 2, "{moments:?}");
-    let taken_up = kinds(&events, "run_restarted");
-    taken_up
+    kinds(&events, "run_restarted")
 }
 
 #[test]
