@@ -326,17 +326,23 @@ fn rooms_that_make_no_sense() {
         ),
         (
             "[teams.t]\nlead = 'ann'\nmode = «'peers'»",
-            ("a lead alone has no peers", "in `members`"),
+            ("a lead alone has no peers", "name the others in `members`"),
         ),
         (
             "[teams.t]\nlead = 'ann'\n«peers» = { rounds = 2 }",
-            ("`peers` means nothing without", "set the mode"),
+            (
+                "`peers` means nothing without `mode = \"peers\"`",
+                "set the mode",
+            ),
         ),
     ]);
     let rules = "{ from = '*', to = '*' }, ".repeat(65);
     let many = format!("[teams.t]\nlead = 'ann'\ntopology = {{ «rules» = [{rules}] }}");
     each(&[(
         many.leak(),
-        ("65 rules; 64 are the most", "several patterns"),
+        (
+            "65 rules; 64 are the most",
+            "the first that fits decides: put several patterns into one `when`, or use `@members` and `*`",
+        ),
     )]);
 }
