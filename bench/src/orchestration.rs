@@ -324,7 +324,8 @@ fn task(agents: usize) -> TaskDefinition {
 async fn under<S: Store>(store: Arc<S>, measure: &str) -> f64 {
     let stub = stub_for(measure);
     let mut settings = Settings::default();
-    settings.pools.insert("workers".to_owned(), 20_000);
+    let pools = &mut settings.pools;
+    pools.pools.insert("workers".to_owned(), 20_000);
     let deps = impresario::deps(store)
         .provider("stub", stub.clone())
         .tool(Nothing)
