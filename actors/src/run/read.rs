@@ -6,7 +6,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 
 use crate::model::event::Seq;
 use crate::model::{AgentName, Content, ContextMode, Event, EventBody, RunId, TaskId};
-use crate::store::{EventQuery, Page, Snapshot, Store, StoreError};
+use crate::store::{EventQuery, Page, Snapshot, Store, StoreError, each_event};
 use crate::topology::routing::Wiring;
 
 use super::actor::RunContext;
@@ -287,26 +287,13 @@ pub async fn end_of(
     task: TaskId,
     run: RunId,
 ) -> Result<Option<Event>, StoreError> {
-    let (mut after, mut end) = (0, None);
-    loop {
-        let query = EventQuery {
-            task,
-            after,
-            limit: PAGE,
-        };
-        let page = store.events(query).await?;
-        let is_last = page.len() < PAGE;
-        for event in page {
-            after = event.id;
-            match &event.body {
-                _ if event.run_id != Some(run) => {}
-                EventBody::RunContinued { .. } => end = None,
-                body if body.is_run_end() => end = Some(event),
-                _ => {}
-            }
-        }
-        if is_last {
-            return Ok(end);
-        }
-    }
+    let mut end = None;
+    each_event(store, task, 0, |event| match &event.body {
+        _ if event.run_id != Some(run) => {}
+        EventBody::RunContinued { .. } => end = None,
+        body if body.is_run_end() => end = Some(event),
+        _ => {}
+    })
+    .await?;
+    Ok(end)
 }

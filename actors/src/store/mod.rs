@@ -7,6 +7,7 @@
 
 pub mod memory;
 pub mod project;
+mod walk;
 
 use futures_util::future::BoxFuture;
 
@@ -15,6 +16,7 @@ use crate::model::{AgentName, Event, RunId, TaskId, Timestamp};
 
 pub use memory::Memory;
 pub use project::{Illegal, RunRow, TaskRow};
+pub use walk::each_event;
 
 /// One event to be written; the store gives it its number.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,7 +9,7 @@ use crate::journal::{Journal, JournalError};
 use crate::model::{Attention, Event, EventBody, TaskDefinition, TaskId, TaskStatus};
 use crate::run::RunState;
 use crate::run::next::left_in_doubt;
-use crate::store::{Append, Draft, EventQuery, RunRow, StoreError, TaskRow};
+use crate::store::{Append, Draft, EventQuery, RunRow, StoreError, TaskRow, each_event};
 use crate::task::room::open_questions;
 use crate::task::{RoomMessage, TaskArguments, TaskSeat};
 
@@ -290,28 +290,18 @@ async fn mark_failed(journal: &Journal) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How many events are read at a time.
-const PAGE: usize = 1024;
-
 /// All events of a task, up to the first that is damaged.
 async fn all_events(journal: &Journal, task: TaskId) -> Result<Vec<Event>, StoreError> {
-    let mut events: Vec<Event> = Vec::new();
-    loop {
-        let (after, limit) = (events.last().map_or(0, |event| event.id), PAGE);
-        let query = EventQuery { task, after, limit };
-        let page = match journal.store().events(query).await {
-            Err(StoreError::Corrupt { place, detail }) => {
-                tracing::error!(%task, "it is ended unread: {place}: {detail}");
-                return Ok(events);
-            }
-            page => page?,
-        };
-        let is_last = page.len() < PAGE;
-        events.extend(page);
-        if is_last {
-            return Ok(events);
-        }
+    let mut events = Vec::new();
+    let read = each_event(journal.store().as_ref(), task, 0, |event| {
+        events.push(event)
+    })
+    .await;
+    if let Err(StoreError::Corrupt { place, detail }) = read {
+        tracing::error!(%task, "it is ended unread: {place}: {detail}");
+        return Ok(events);
     }
+    read.map(|()| events)
 }
 
 /// Ends the live runs of a task of which nothing is up, and then the task.

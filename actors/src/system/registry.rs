@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::event::Seq;
 use crate::model::{Content, Delegation, Event, EventBody, RunId, TaskId, WaitReason};
-use crate::store::{EventQuery, RunRow, Store, StoreError};
+use crate::store::{RunRow, Store, StoreError, each_event};
 
 /// A run in the tree of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,9 +72,6 @@ fn nodes(
     rows.into_iter().map(node).collect()
 }
 
-/// How many events are read at a time.
-const PAGE: usize = 1024;
-
 /// Reads what a row leaves out.
 pub(super) async fn record(store: &dyn Store, run: RunRow) -> Result<RunRecord, StoreError> {
     let attempt = run.epoch;
@@ -87,7 +83,7 @@ pub(super) async fn record(store: &dyn Store, run: RunRow) -> Result<RunRecord, 
         error: None,
     };
     let (task, id) = (record.run.task, Some(record.run.id));
-    read(store, task, |event| {
+    each_event(store, task, 0, |event| {
         if event.run_id == id {
             record.take(&event.body);
         }
@@ -102,7 +98,7 @@ pub(super) async fn waits(
     task: TaskId,
 ) -> Result<BTreeMap<RunId, WaitReason>, StoreError> {
     let mut waits = BTreeMap::new();
-    read(store, task, |event| note(&mut waits, event)).await?;
+    each_event(store, task, 0, |event| note(&mut waits, &event)).await?;
     Ok(waits)
 }
 
@@ -116,23 +112,6 @@ fn note(waits: &mut BTreeMap<RunId, WaitReason>, event: &Event) {
             waits.insert(run, WaitReason::Retry { delay_ms });
         }
         _ => drop(waits.remove(&run)),
-    }
-}
-
-/// Reads all events of a task, in order.
-async fn read(
-    store: &dyn Store,
-    task: TaskId,
-    mut take: impl FnMut(&Event),
-) -> Result<(), StoreError> {
-    let (mut after, limit): (Seq, _) = (0, PAGE);
-    loop {
-        let page = store.events(EventQuery { task, after, limit }).await?;
-        page.iter().for_each(&mut take);
-        match page.last() {
-            Some(last) if page.len() == PAGE => after = last.id,
-            _ => return Ok(()),
-        }
     }
 }
 

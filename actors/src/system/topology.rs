@@ -4,15 +4,12 @@ use std::sync::Arc;
 
 use crate::model::event::Seq;
 use crate::model::{AgentName, EventBody, Sender, TaskDefinition, TaskId, Topology};
-use crate::store::EventQuery;
+use crate::store::each_event;
 use crate::topology::mail::{Mail, Mailbox};
 use crate::topology::{ChangeError, TopologyMessage, Wiring};
 
 use super::tasks::{PAUSE, TRIES};
 use super::{PATIENCE, System, SystemError};
-
-/// How many events are read at a time.
-const PAGE: usize = 1024;
 
 impl System {
     /// Who hears whom as a task is defined.
@@ -118,15 +115,7 @@ impl System {
         task: TaskId,
         mut fold: impl FnMut(&crate::model::Event),
     ) -> Result<(), SystemError> {
-        let (mut after, limit) = (0, PAGE);
-        loop {
-            let query = EventQuery { task, after, limit };
-            let page = self.deps.store.events(query).await?;
-            page.iter().for_each(&mut fold);
-            match page.last() {
-                Some(last) if page.len() == PAGE => after = last.id,
-                _ => return Ok(()),
-            }
-        }
+        let store = self.deps.store.as_ref();
+        Ok(each_event(store, task, 0, |event| fold(&event)).await?)
     }
 }

@@ -8,7 +8,9 @@ use futures_util::future::{BoxFuture, FutureExt};
 
 use super::moments::Moments;
 use crate::model::{Event, RunId, TaskId};
-use crate::store::{Append, Appended, EventQuery, RunRow, Snapshot, Store, StoreError, TaskRow};
+use crate::store::{
+    Append, Appended, EventQuery, Page, RunRow, Snapshot, Store, StoreError, TaskRow,
+};
 
 /// How a store behaves.
 #[derive(Debug, Clone, Default)]
@@ -97,6 +99,15 @@ impl<S: Store> Watched<S> {
     }
 }
 
+impl<S: Store> Watched<S> {
+    fn damage(&self, query: EventQuery) -> Option<StoreError> {
+        let place = format!("event {} of {}", query.after + 1, query.task);
+        let detail = "it was damaged on purpose".to_owned();
+        let is_unreadable = self.manners.rules().unreadable;
+        is_unreadable.then_some(StoreError::Corrupt { place, detail })
+    }
+}
+
 impl<S: Store> Store for Watched<S> {
     fn append(&self, batch: Vec<Append>) -> BoxFuture<'_, Result<Appended, StoreError>> {
         async move {
@@ -114,12 +125,17 @@ impl<S: Store> Store for Watched<S> {
     }
 
     fn events(&self, query: EventQuery) -> BoxFuture<'_, Result<Vec<Event>, StoreError>> {
-        if self.manners.rules().unreadable {
-            let place = format!("event {} of {}", query.after + 1, query.task);
-            let detail = "it was damaged on purpose".to_owned();
-            return Box::pin(async { Err(StoreError::Corrupt { place, detail }) });
+        match self.damage(query) {
+            Some(error) => Box::pin(async { Err(error) }),
+            None => self.inner.events(query),
         }
-        self.inner.events(query)
+    }
+
+    fn events_for(&self, query: EventQuery, run: RunId) -> BoxFuture<'_, Result<Page, StoreError>> {
+        match self.damage(query) {
+            Some(error) => Box::pin(async { Err(error) }),
+            None => self.inner.events_for(query, run),
+        }
     }
 
     fn tasks(&self, unfinished: bool) -> BoxFuture<'_, Result<Vec<TaskRow>, StoreError>> {

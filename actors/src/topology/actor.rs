@@ -11,7 +11,7 @@ use supervision::{Actor, Context, Failure, Handle, Inbox, Reply, Start};
 use crate::journal::{Journal, JournalError};
 use crate::model::event::Seq;
 use crate::model::{AgentName, Event, EventBody, RunId, Sender, TaskId, Topology};
-use crate::store::{Append, Draft, EventQuery, StoreError};
+use crate::store::{Append, Draft, StoreError, each_event};
 
 use super::routing::{Said, Wiring};
 
@@ -104,25 +104,12 @@ where
     })
 }
 
-/// How many events are read at a time.
-const PAGE: usize = 1024;
-
 /// The room as the changes in the journal have made it.
 async fn read<M>(arguments: &TopologyArguments<M>) -> Result<Wiring, StoreError> {
-    let (mut wiring, mut after) = (arguments.wiring.clone(), 0);
-    loop {
-        let query = EventQuery {
-            task: arguments.task,
-            after,
-            limit: PAGE,
-        };
-        let page = arguments.journal.store().events(query).await?;
-        page.iter().for_each(|event| wiring.fold(event));
-        match page.last() {
-            Some(last) if page.len() == PAGE => after = last.id,
-            _ => return Ok(wiring),
-        }
-    }
+    let mut wiring = arguments.wiring.clone();
+    let store = arguments.journal.store().as_ref();
+    each_event(store, arguments.task, 0, |event| wiring.fold(&event)).await?;
+    Ok(wiring)
 }
 
 /// Writes events of the task itself.

@@ -7,11 +7,11 @@ use supervision::{Context, Failure, Reply};
 use crate::model::{Attention, EventBody, RunId, RunStatus, TaskId};
 use crate::run::RunMessage;
 use crate::run::actor::RunContext;
-use crate::store::{Append, Draft, EventQuery, Store, StoreError};
+use crate::store::{Append, Draft, Store, StoreError, each_event};
 use crate::task::questions::Questions;
 use crate::task::registry::Registry;
 
-use super::{PAGE, PATIENCE, Room, RoomMessage};
+use super::{PATIENCE, Room, RoomMessage};
 
 /// What a task waits for a person to decide.
 pub(crate) async fn open_questions(
@@ -19,16 +19,8 @@ pub(crate) async fn open_questions(
     task: TaskId,
 ) -> Result<Questions, StoreError> {
     let mut questions = Questions::default();
-    let mut after = 0;
-    loop {
-        let limit = PAGE;
-        let page = store.events(EventQuery { task, after, limit }).await?;
-        page.iter().for_each(|event| questions.fold(event));
-        match page.last() {
-            Some(last) if page.len() == PAGE => after = last.id,
-            _ => return Ok(questions),
-        }
-    }
+    each_event(store, task, 0, |event| questions.fold(&event)).await?;
+    Ok(questions)
 }
 
 impl Room {

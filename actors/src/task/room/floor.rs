@@ -11,11 +11,11 @@ use crate::journal::JournalError;
 use crate::model::event::Seq;
 use crate::model::{AgentName, Content, Event, EventBody, RunId, Sender};
 use crate::run::actor::RunContext;
-use crate::store::{Append, Draft, EventQuery};
+use crate::store::{Append, Draft, each_event};
 use crate::task::peers::{Asked, Floor, GONE_QUIET, Move};
 use crate::task::registry::Registry;
 
-use super::{PAGE, Room, RoomMessage};
+use super::{Room, RoomMessage};
 
 /// What is known of the floor, and what is under way about it.
 pub(super) struct Looking {
@@ -189,20 +189,10 @@ async fn since(context: &RunContext, after: Seq) -> Result<Vec<Event>, JournalEr
         let nothing = append(context.task, None, Vec::new());
         context.journal.append(nothing).await?;
     }
-    let mut events: Vec<Event> = Vec::new();
-    loop {
-        let query = EventQuery {
-            task: context.task,
-            after: events.last().map_or(after, |event| event.id),
-            limit: PAGE,
-        };
-        let page = context.journal.store().events(query).await?;
-        let is_last = page.len() < PAGE;
-        events.extend(page);
-        if is_last {
-            return Ok(events);
-        }
-    }
+    let mut events = Vec::new();
+    let store = context.journal.store().as_ref();
+    each_event(store, context.task, after, |event| events.push(event)).await?;
+    Ok(events)
 }
 
 /// The lead's run goes on, once its actor is gone. The event, if it could.

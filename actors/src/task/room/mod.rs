@@ -17,7 +17,7 @@ use crate::journal::JournalError;
 use crate::model::event::Seq;
 use crate::model::{Event, EventBody, RunId, Step};
 use crate::run::{Queued, RunArguments, RunMessage, RunReport, actor::RunContext};
-use crate::store::{EventQuery, StoreError};
+use crate::store::{StoreError, each_event};
 
 use super::registry::Registry;
 use super::roster::Roster;
@@ -117,26 +117,12 @@ pub fn start(reads: Inbox<RoomMessage>, arguments: RoomArguments) -> Start {
     })
 }
 
-/// How many events are read at a time.
-const PAGE: usize = 1024;
-
 /// Who works on the task, as its journal says.
 async fn read(context: &RunContext) -> Result<Roster, StoreError> {
     let mut roster = Roster::default();
-    let mut after = 0;
-    loop {
-        let query = EventQuery {
-            task: context.task,
-            after,
-            limit: PAGE,
-        };
-        let page = context.journal.store().events(query).await?;
-        page.iter().for_each(|event| roster.fold(event));
-        match page.last() {
-            Some(last) if page.len() == PAGE => after = last.id,
-            _ => return Ok(roster),
-        }
-    }
+    let store = context.journal.store().as_ref();
+    each_event(store, context.task, 0, |event| roster.fold(&event)).await?;
+    Ok(roster)
 }
 
 impl Actor for Room {

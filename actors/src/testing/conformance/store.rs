@@ -75,6 +75,7 @@ const CASES: &[(&str, Case)] = cases![
     reading::lists_in_order_of_creation,
     reading::lists_the_unfinished,
     reading::pages_through_events,
+    reading::shows_a_run_what_concerns_it,
     reading::knows_nothing_of_strangers,
     reading::keeps_blobs_once,
     reading::keeps_the_newest_snapshot,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ChildKey, Pending, SupervisorCore, Then, Why};
+use super::{ChildKey, Pending, SupervisorCore, Then, Why, of};
 use crate::exit::Exit;
 use crate::health::Vitals;
 use crate::report::Decision;
@@ -14,8 +14,7 @@ use crate::strategy::Strategy;
 impl<P: Clone> SupervisorCore<P> {
     pub(super) fn exited(&mut self, key: ChildKey, incarnation: Incarnation, exit: Exit) {
         let now = self.ledger.now;
-        let child = self.children.get_mut(&key);
-        let Some(child) = child.filter(|child| child.incarnation == incarnation) else {
+        let Some(child) = of(&mut self.children, key, incarnation) else {
             return;
         };
         let exit = child.taken(exit, &mut self.ledger);
@@ -178,8 +177,7 @@ impl<P: Clone> SupervisorCore<P> {
     }
 
     pub(super) fn leave(&mut self, key: ChildKey, incarnation: Incarnation, wait: Duration) {
-        let child = self.children.get_mut(&key);
-        let Some(child) = child.filter(|child| child.incarnation == incarnation) else {
+        let Some(child) = of(&mut self.children, key, incarnation) else {
             return;
         };
         if child.hold == Some(Hold::Storm) && !child.has_leave {
@@ -189,11 +187,8 @@ impl<P: Clone> SupervisorCore<P> {
     }
 
     pub(super) fn vitals(&mut self, key: ChildKey, incarnation: Incarnation, vitals: &Vitals) {
-        let child = self.children.get_mut(&key);
-        let is_meant = |child: &&mut Child<P>| {
-            child.incarnation == incarnation && child.state == ChildState::Running
-        };
-        if let Some(child) = child.filter(is_meant) {
+        let child = of(&mut self.children, key, incarnation);
+        if let Some(child) = child.filter(|child| child.state == ChildState::Running) {
             child.examined(key, vitals, &mut self.ledger);
         }
     }

@@ -119,9 +119,7 @@ impl<P: Clone> SupervisorCore<P> {
     }
 
     fn child(&mut self, key: ChildKey, incarnation: Incarnation) -> Option<&mut Child<P>> {
-        self.children
-            .get_mut(&key)
-            .filter(|child| child.incarnation == incarnation)
+        of(&mut self.children, key, incarnation)
     }
 
     fn keys(&self) -> Vec<ChildKey> {
@@ -186,6 +184,16 @@ impl<P: Clone> SupervisorCore<P> {
             Pending::Released(key) => self.released(key),
         }
     }
+}
+
+/// The child of which this is the newest incarnation. Borrows the children alone, so that the ledger stays free.
+fn of<P>(
+    children: &mut BTreeMap<ChildKey, Child<P>>,
+    key: ChildKey,
+    incarnation: Incarnation,
+) -> Option<&mut Child<P>> {
+    let child = children.get_mut(&key)?;
+    (child.incarnation == incarnation).then_some(child)
 }
 
 impl<P: Clone> Core<P> for SupervisorCore<P> {

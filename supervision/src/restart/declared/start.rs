@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-use super::{ChildKey, Pending, SupervisorCore, Then, Why, Work};
+use super::{ChildKey, Pending, SupervisorCore, Then, Why, Work, of};
 use crate::exit::Exit;
 use crate::report::Decision;
 use crate::restart::event::{AdminError, Availability, ChildState, Effect, Incarnation, Reply};
@@ -58,8 +58,7 @@ impl<P: Clone> SupervisorCore<P> {
     }
 
     pub(super) fn started(&mut self, key: ChildKey, incarnation: Incarnation) {
-        let child = self.children.get_mut(&key);
-        let Some(child) = child.filter(|child| child.incarnation == incarnation) else {
+        let Some(child) = of(&mut self.children, key, incarnation) else {
             return;
         };
         if child.state != ChildState::Starting {
@@ -96,8 +95,7 @@ impl<P: Clone> SupervisorCore<P> {
         reason: Arc<str>,
     ) {
         let now = self.ledger.now;
-        let child = self.children.get_mut(&key);
-        let Some(child) = child.filter(|child| child.incarnation == incarnation) else {
+        let Some(child) = of(&mut self.children, key, incarnation) else {
             return;
         };
         match child.state {

@@ -75,9 +75,7 @@ impl<P: Clone> DynamicCore<P> {
     }
 
     fn instance(&mut self, key: ChildKey, incarnation: Incarnation) -> Option<&mut Instance<P>> {
-        self.instances
-            .get_mut(&key)
-            .filter(|instance| instance.child.incarnation == incarnation)
+        of(&mut self.instances, key, incarnation)
     }
 
     fn keys(&self) -> Vec<ChildKey> {
@@ -86,9 +84,8 @@ impl<P: Clone> DynamicCore<P> {
 
     fn exited(&mut self, key: ChildKey, incarnation: Incarnation, exit: Exit) {
         let now = self.ledger.now;
-        let instance = self.instances.get_mut(&key);
-        let is_meant = |one: &&mut Instance<P>| one.child.incarnation == incarnation;
-        let Some(Instance { child, .. }) = instance.filter(is_meant) else {
+        let instance = of(&mut self.instances, key, incarnation);
+        let Some(Instance { child, .. }) = instance else {
             return;
         };
         let exit = child.taken(exit, &mut self.ledger);
@@ -240,6 +237,16 @@ impl<P: Clone> DynamicCore<P> {
             self.ledger.push(Effect::Exit(exit.clone()));
         }
     }
+}
+
+/// The instance of which this is the newest incarnation. Borrows the instances alone, so that the ledger stays free.
+fn of<P>(
+    instances: &mut BTreeMap<ChildKey, Instance<P>>,
+    key: ChildKey,
+    incarnation: Incarnation,
+) -> Option<&mut Instance<P>> {
+    let instance = instances.get_mut(&key)?;
+    (instance.child.incarnation == incarnation).then_some(instance)
 }
 
 impl<P: Clone> Core<P> for DynamicCore<P> {

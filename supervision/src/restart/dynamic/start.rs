@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{AdminError, Child, ChildKey, DynamicCore, Incarnation, Instance, RequestId};
+use super::{AdminError, Child, ChildKey, DynamicCore, Incarnation, Instance, RequestId, of};
 use crate::exit::Exit;
 use crate::report::Decision;
 use crate::restart::event::{ChildState, Reply};
@@ -43,9 +43,7 @@ impl<P: Clone> DynamicCore<P> {
     }
 
     pub(super) fn started(&mut self, key: ChildKey, incarnation: Incarnation) {
-        let instance = self.instances.get_mut(&key);
-        let is_meant = |one: &&mut Instance<P>| one.child.incarnation == incarnation;
-        let Some(instance) = instance.filter(is_meant) else {
+        let Some(instance) = of(&mut self.instances, key, incarnation) else {
             return;
         };
         if instance.child.state != ChildState::Starting {
@@ -84,9 +82,7 @@ impl<P: Clone> DynamicCore<P> {
         reason: Arc<str>,
     ) {
         let now = self.ledger.now;
-        let instance = self.instances.get_mut(&key);
-        let is_meant = |one: &&mut Instance<P>| one.child.incarnation == incarnation;
-        let Some(instance) = instance.filter(is_meant) else {
+        let Some(instance) = of(&mut self.instances, key, incarnation) else {
             return;
         };
         match instance.child.state {

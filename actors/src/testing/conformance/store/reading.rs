@@ -1,11 +1,12 @@
 //! Lists, pages, blobs, snapshots and contents.
 
-use crate::model::{Content, EventBody, Step, TaskId, event::Outcome};
+use crate::model::run::Parent;
+use crate::model::{Content, Delegation, EventBody, Sender, Step, TaskId, event::Outcome};
 use crate::store::{Append, EventQuery, Snapshot, Store};
 
 use super::draft::{
-    append, blob, completed, created, definition, events, note, of_run, of_task, queued, run, task,
-    working, write,
+    append, blob, completed, created, definition, events, note, of_run, of_task, queued, run,
+    started, task, working, write,
 };
 
 pub(super) async fn lists_in_order_of_creation(store: &dyn Store) {
@@ -85,6 +86,67 @@ async fn page(store: &dyn Store, after: u64, limit: usize) -> Vec<u64> {
     let events = store.events(query).await.expect("events");
     assert!(events.iter().all(|event| event.task_id == task));
     events.iter().map(|event| event.id).collect()
+}
+
+pub(super) async fn shows_a_run_what_concerns_it(store: &dyn Store) {
+    working(store, task(1), run(1)).await;
+    let delegated = |n: u128, by: u128| {
+        let mut draft = queued(run(n));
+        let EventBody::RunQueued { spec } = &mut draft.body else {
+            panic!("it is queued");
+        };
+        spec.parent = Some(Parent {
+            run: run(by),
+            step: Step { turn: 0, index: 0 },
+            delegation: Delegation::Background,
+            up_to: 1,
+        });
+        draft
+    };
+    let said = EventBody::TaskMessage {
+        from: Sender::Human,
+        to: None,
+        content: "to all".to_owned(),
+        outcome: false,
+    };
+    let drafts = vec![
+        delegated(2, 1),
+        started(run(2), 1),
+        delegated(3, 2),
+        started(run(3), 1),
+        of_run(run(3), 1, said),
+        completed(run(3), 1),
+        completed(run(2), 1),
+    ];
+    write(store, append(task(1), drafts)).await;
+    let all = events(store, task(1)).await;
+    for (of, least) in [
+        (1, vec![1, 2, 3, 4, 5, 8, 10]),
+        (2, vec![1, 4, 5, 6, 7, 8, 9, 10]),
+        (3, vec![1, 6, 7, 8, 9]),
+    ] {
+        for limit in [1, 3, 100] {
+            let (task, mut after, mut shown) = (task(1), 0, Vec::new());
+            loop {
+                let query = EventQuery { task, after, limit };
+                let page = store.events_for(query, run(of)).await.expect("a page");
+                assert!(page.last <= after + limit as u64, "no more than {limit}");
+                (after, shown) = (page.last, [shown, page.events].concat());
+                if page.is_end {
+                    break;
+                }
+            }
+            assert_eq!(after, 10, "it looks at all");
+            assert!(shown.is_sorted_by_key(|event| event.id));
+            assert!(shown.iter().all(|event| all.contains(event)), "as it is");
+            let ids: Vec<_> = shown.iter().map(|event| event.id).collect();
+            let lacks: Vec<_> = least.iter().filter(|id| !ids.contains(id)).collect();
+            assert!(
+                lacks.is_empty(),
+                "run {of} is not shown {lacks:?} of {ids:?}"
+            );
+        }
+    }
 }
 
 pub(super) async fn knows_nothing_of_strangers(store: &dyn Store) {
