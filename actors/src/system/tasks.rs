@@ -243,6 +243,23 @@ impl System {
         reason: &str,
     ) -> Result<(), SystemError> {
         self.run_row(task, run).await?;
+        for _ in 0..TRIES {
+            match self.cancel_run_once(task, run, reason).await {
+                Err(SystemError::Silent) => {}
+                cancelled => return cancelled,
+            }
+            // Its room may have crashed over it, before or after it was done.
+            tokio::time::sleep(PAUSE).await;
+        }
+        Err(SystemError::Silent)
+    }
+
+    async fn cancel_run_once(
+        &self,
+        task: TaskId,
+        run: RunId,
+        reason: &str,
+    ) -> Result<(), SystemError> {
         self.open(task).await?;
         let (room, reason) = (self.room(task)?, reason.to_owned());
         let cancelled = room
@@ -250,8 +267,9 @@ impl System {
             .await;
         match cancelled {
             Ok(()) => Ok(()),
-            Err(_) if self.run_row(task, run).await?.status.is_terminal() => Ok(()),
-            Err(_) => self.why_silent(task).await,
+            // When it was the root run its end is that of the task, which waits for all the others.
+            Err(_) if self.task(task).await?.status.is_terminal() => Ok(()),
+            Err(_) => Err(SystemError::Silent),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Who works on a task: a fold of its events, and what was promised meanwhile. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::event::Seq;
@@ -176,6 +176,23 @@ impl Roster {
     fn is_orphan(&self, entry: &Entry) -> bool {
         let parent = entry.queued.parent.and_then(|run| self.runs.get(&run));
         parent.is_some_and(|parent| matches!(parent.stands, Stands::Ended(at) if at > entry.since))
+    }
+
+    /// A run, and those that work for it and have not ended.
+    #[must_use]
+    pub fn subtree(&self, top: RunId) -> BTreeSet<RunId> {
+        let mut below = BTreeMap::<RunId, Vec<RunId>>::new();
+        for (run, entry) in &self.runs {
+            if let Some(parent) = entry.queued.parent {
+                below.entry(parent).or_default().push(*run);
+            }
+        }
+        let (mut inside, mut todo) = (BTreeSet::new(), vec![top]);
+        while let Some(run) = todo.pop() {
+            todo.extend(below.remove(&run).into_iter().flatten());
+            inside.insert(run);
+        }
+        inside
     }
 
     /// Who delegated a run that has ended.

@@ -34,6 +34,8 @@ impl RunActor {
                 let body = model_call_failed(&self.state, &error, self.retry());
                 self.write([body]);
             }
+            // Whoever closed the gate says what follows.
+            Err(_) if self.gate.is_closed() => {}
             Err(CallError::Stopped) => {
                 let error = format!("agent `{}` has stopped and is not coming back", self.name);
                 self.write([EventBody::RunFailed {

@@ -75,6 +75,8 @@ pub struct RunArguments {
     pub agent: AgentName,
     /// What it shares with the others.
     pub context: Arc<RunContext>,
+    /// Through it goes everything it begins, whichever incarnation it is.
+    pub gate: Gate,
 }
 
 /// What runs report to their room.
@@ -120,6 +122,8 @@ pub enum RunMessage {
     Heard(Arc<Event>),
     /// What happened elsewhere since it looked last.
     Read(Result<Meanwhile, StoreError>),
+    /// It is about to be cancelled: it stops everything, and writes nothing before it is told to end.
+    Halt(String),
     /// Somebody cancels it; answered when its end is durable.
     Cancel(String, Reply<()>),
     /// A human decides about what is in doubt: the question, the answer, and what else is open; whether it was still asked.
@@ -224,7 +228,7 @@ pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> 
                 doing: BTreeMap::new(),
                 cancel: None,
                 answering: None,
-                gate: Gate::default(),
+                gate: arguments.gate,
                 last_snapshot,
                 is_telling_progress: false,
                 end: None,
@@ -255,6 +259,7 @@ impl Actor for RunActor {
             RunMessage::Compensated(step, result) => self.compensated(step, result),
             RunMessage::Granted(step, wish, answer) => self.granted(step, *wish, answer),
             RunMessage::Waits(reason) => self.waits(reason),
+            RunMessage::Halt(reason) => self.halt(reason, cx),
             RunMessage::Cancel(reason, reply) => self.cancelled(reason, reply, cx),
             RunMessage::GraceOver => self.abort_all(),
             RunMessage::Quiet => self.quiet(),
@@ -308,7 +313,8 @@ impl RunActor {
             return;
         }
         self.prepare_cancel();
-        if self.outbox.is_empty() && self.is_up_to_date(cx) {
+        let may_begin = !self.gate.is_closed();
+        if may_begin && self.outbox.is_empty() && self.is_up_to_date(cx) {
             for effect in self.next() {
                 self.perform(effect, cx);
             }

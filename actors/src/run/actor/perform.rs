@@ -160,19 +160,29 @@ impl RunActor {
     where
         F: FnOnce(Arc<dyn Tool>, Invocation) -> Fut + Send + 'static,
         Fut: Future<Output = R> + Send,
+        R: Send,
     {
         let name = self.state.call(step).map(|call| call.call.name.clone());
         let name = name.unwrap_or_default();
         let (tool, call) = (self.context.tools.get(&name), self.invocation(step));
         let gate = self.gate.clone();
         async move {
-            let Some(_inside) = gate.enter() else {
+            let Some(inside) = gate.enter() else {
                 return std::future::pending().await;
             };
-            match tool.zip(call) {
-                Some((tool, call)) => Ok(act(tool, call).await),
-                None => Err(format!("there is no tool `{name}` any more")),
+            let Some((tool, call)) = tool.zip(call) else {
+                return Err(format!("there is no tool `{name}` any more"));
+            };
+            let done = tokio::select! {
+                biased;
+                done = act(tool, call) => Some(done),
+                () = gate.closed() => None,
+            };
+            if let Some(done) = done {
+                return Ok(done);
             }
+            drop(inside);
+            std::future::pending().await
         }
     }
 

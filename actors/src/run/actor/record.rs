@@ -248,7 +248,9 @@ impl RunActor {
     }
 
     pub(super) fn take_snapshot(&mut self, cx: &Context<RunMessage>) {
-        if self.state.head < self.last_snapshot + snapshot::EVERY {
+        // A run that is over is folded again only if somebody goes on with it.
+        let is_over = self.state.status.is_terminal();
+        if is_over || self.state.head < self.last_snapshot + snapshot::EVERY {
             return;
         }
         self.last_snapshot = self.state.head;
