@@ -8,4 +8,5 @@ mod privacy;
 mod seeds;
 mod story;
 mod support;
+mod timeouts;
 mod wait;

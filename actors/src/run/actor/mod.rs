@@ -146,6 +146,8 @@ pub enum RunMessage {
     Quiet,
     /// It waits.
     Waits(WaitReason),
+    /// A call of it does.
+    CallWaits(Step, WaitReason),
     /// It may be time.
     Wake,
     /// It is time to say how it is getting on.
@@ -259,6 +261,7 @@ impl Actor for RunActor {
             RunMessage::Compensated(step, result) => self.compensated(step, result),
             RunMessage::Granted(step, wish, answer) => self.granted(step, *wish, answer),
             RunMessage::Waits(reason) => self.waits(reason),
+            RunMessage::CallWaits(_, reason) => self.waits(reason),
             RunMessage::Halt(reason) => self.halt(reason, cx),
             RunMessage::Cancel(reason, reply) => self.cancelled(reason, reply, cx),
             RunMessage::GraceOver => self.abort_all(),

@@ -108,12 +108,11 @@ impl RunActor {
 
     fn call(&self, step: Step, cx: &Context<RunMessage>) -> AbortHandle {
         let (own, epoch) = (cx.handle(), self.state.epoch);
-        let result = self.with_tool(step, |tool, call| async move {
-            let limit = call.timeout;
+        let result = self.with_tool(step, move |tool, call| async move {
             let waits = move |reason| {
-                let _ = own.try_send(RunMessage::Waits(reason));
+                let _ = own.try_send(RunMessage::CallWaits(step, reason));
             };
-            within(limit, tool.grace(), tool.call_visibly(call, &waits))
+            within(limit(&*tool, &call), tool.call_visibly(call, &waits))
                 .await
                 .unwrap_or_else(|late| Err(ToolError::Unknown(late)))
         });
@@ -127,8 +126,7 @@ impl RunActor {
 
     fn probe(&self, step: Step, cx: &Context<RunMessage>) -> AbortHandle {
         let answer = self.with_tool(step, |tool, call| async move {
-            let (limit, grace) = (call.timeout, tool.grace());
-            let answer = within(limit, grace, tool.probe(call)).await;
+            let answer = within(limit(&*tool, &call), tool.probe(call)).await;
             answer.unwrap_or_else(Probe::Unknown)
         });
         cx.attach_maybe(async move {
@@ -139,8 +137,7 @@ impl RunActor {
 
     fn compensate(&self, step: Step, cx: &Context<RunMessage>) -> AbortHandle {
         let done = self.with_tool(step, |tool, call| async move {
-            let (limit, grace) = (call.timeout, tool.grace());
-            let done = within(limit, grace, tool.compensate(call)).await;
+            let done = within(limit(&*tool, &call), tool.compensate(call)).await;
             done.unwrap_or_else(|late| Err(ToolError::Failed(late)))
         });
         cx.attach_maybe(async move {
@@ -238,16 +235,18 @@ impl RunActor {
     }
 }
 
-/// Waits for something within a tool's limit; `Err` says that it was too late.
-async fn within<R>(
-    limit: Duration,
-    grace: Duration,
-    work: impl Future<Output = R>,
-) -> Result<R, String> {
-    let late = |_| format!("no answer within {limit:?} (tool_timeout)");
-    tokio::time::timeout(limit.saturating_add(grace), work)
-        .await
-        .map_err(late)
+/// How long a call of this tool may take, unless it sees to that itself.
+fn limit(tool: &dyn Tool, call: &Invocation) -> Option<Duration> {
+    (!tool.keeps_limit()).then_some(call.timeout)
+}
+
+/// Does something within a tool's limit; `Err` says that it was too late, and then it is dropped.
+async fn within<R>(limit: Option<Duration>, work: impl Future<Output = R>) -> Result<R, String> {
+    let Some(limit) = limit else {
+        return Ok(work.await);
+    };
+    let late = |_| format!("no answer within {limit:?} (tool_timeout); it was stopped");
+    tokio::time::timeout(limit, work).await.map_err(late)
 }
 
 /// How often a stopped agent is asked again before its run gives up: it may be about to be started by a supervisor further up.
