@@ -4,6 +4,7 @@ mod cancel;
 mod crash;
 mod doubt;
 mod durability;
+mod pause;
 mod privacy;
 mod seeds;
 mod story;

@@ -186,6 +186,11 @@ pub enum EventBody {
         #[serde(flatten)]
         reason: WaitReason,
     },
+    /// A run that was paused goes on.
+    RunResumed {
+        /// Who wants it.
+        by: Sender,
+    },
     /// A model call failed and is tried again after a while.
     RunRetrying {
         /// Which turn.
@@ -372,6 +377,10 @@ pub enum AgentState {
     Failed,
     /// Stopped in an orderly way.
     Terminated,
+    /// Somebody paused its runs in this task, those that are yet to come too; the actor itself goes on.
+    Paused,
+    /// They go on.
+    Resumed,
 }
 
 impl EventBody {

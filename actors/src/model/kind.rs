@@ -19,6 +19,7 @@ impl EventBody {
             Self::RunStarted => "run_started",
             Self::RunRestarted { .. } => "run_restarted",
             Self::RunWaiting { .. } => "run_waiting",
+            Self::RunResumed { .. } => "run_resumed",
             Self::RunRetrying { .. } => "run_retrying",
             Self::RunCompleted { .. } => "run_completed",
             Self::RunFailed { .. } => "run_failed",

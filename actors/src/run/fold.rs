@@ -3,7 +3,7 @@
 use crate::model::event::{Outcome, Resolution};
 use crate::model::{
     Content, Delegation, Event, EventBody, Recovery, RunId, RunSpec, RunStatus, Sender, Seq, Step,
-    Timestamp, ToolCall,
+    Timestamp, ToolCall, WaitReason,
 };
 
 use super::state::{
@@ -170,7 +170,11 @@ impl RunState {
                     self.clean_slate();
                 }
             }
+            EventBody::RunWaiting {
+                reason: WaitReason::Paused(pause),
+            } => self.paused = Some(pause.clone()),
             EventBody::RunWaiting { reason } => self.waiting = Some(reason.clone()),
+            EventBody::RunResumed { .. } => self.paused = None,
             EventBody::RunCompleted { .. } => self.over(RunStatus::Completed),
             EventBody::RunFailed { .. } => self.over(RunStatus::Failed),
             EventBody::RunCancelled { .. } => self.over(RunStatus::Cancelled),
@@ -216,6 +220,7 @@ impl RunState {
 
     /// Calls that have no result when the run ends never get one.
     fn over(&mut self, status: RunStatus) {
+        self.paused = None;
         self.status = status;
         self.is_begun = false;
         let open = self.last_calls().iter_mut().filter(|call| call.is_open());

@@ -11,6 +11,7 @@ mod chronicle;
 mod deps;
 mod desk;
 mod opener;
+mod pausing;
 mod registry;
 mod spec;
 mod tasks;
@@ -28,7 +29,7 @@ use crate::executor::{Executors, Link};
 use crate::feed::{Bus, Feed};
 use crate::journal::{Journal, JournalError, Trouble};
 use crate::model::event::Seq;
-use crate::model::{RunId, TaskId};
+use crate::model::{AgentName, RunId, TaskId};
 use crate::store::{EventQuery, RunRow, StoreError, TaskRow};
 use crate::task::tree::TaskWorld;
 use crate::tool::Toolbox;
@@ -63,6 +64,9 @@ pub enum SystemError {
     /// There is no such run in the task.
     #[error("there is no {0} in this task")]
     NoSuchRun(RunId),
+    /// There is no such agent in the task.
+    #[error("there is no agent `{0}` in this task")]
+    NoSuchAgent(AgentName),
     /// The task has ended.
     #[error("{0} has ended")]
     Over(TaskId),

@@ -123,13 +123,13 @@ impl System {
     pub async fn open(&self, task: TaskId) -> Result<(), SystemError> {
         self.live(task).await?;
         if self.is_given_up(task).await? {
-            return self.resume(task, "it was opened again").await;
+            return self.restart(task, "it was opened again").await;
         }
         self.open_and_tell(task, None).await
     }
 
     /// A task that has not ended.
-    async fn live(&self, task: TaskId) -> Result<TaskRow, SystemError> {
+    pub(super) async fn live(&self, task: TaskId) -> Result<TaskRow, SystemError> {
         let row = self.task(task).await?;
         match row.status.is_terminal() {
             true => Err(SystemError::Over(task)),
@@ -137,7 +137,7 @@ impl System {
         }
     }
 
-    async fn open_and_tell(
+    pub(super) async fn open_and_tell(
         &self,
         task: TaskId,
         first: Option<RoomMessage>,
@@ -170,7 +170,7 @@ impl System {
     }
 
     /// Starts the tree of a task that gave up. The answer is written first: should it give up again at once, that is said after it.
-    async fn resume(&self, task: TaskId, answer: &str) -> Result<(), SystemError> {
+    async fn restart(&self, task: TaskId, answer: &str) -> Result<(), SystemError> {
         let answer = answer.to_owned();
         let questions = open_questions(self.deps.store.as_ref(), task).await?;
         let gave_up = |open: &&Attention| matches!(open, Attention::GaveUp { .. });
@@ -307,7 +307,7 @@ impl System {
 
     async fn give_answer(&self, task: TaskId, answer: &str) -> Result<bool, SystemError> {
         if self.is_given_up(task).await? {
-            self.resume(task, answer).await?;
+            self.restart(task, answer).await?;
             return Ok(true);
         }
         self.open_and_tell(task, None).await?;

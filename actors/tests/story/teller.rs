@@ -139,6 +139,7 @@ fn run(body: &EventBody) -> String {
         }
         E::RunRestarted { recovery, reason } => format!("{}: {reason}", word(recovery)),
         E::RunWaiting { reason } => match reason {
+            WaitReason::Paused(pause) => format!("paused with {:?}", pause.scope),
             WaitReason::Permit { pool } => format!("for a permit of {pool}"),
             WaitReason::Executor { tool, name } => match name {
                 Some(name) => format!("for {name}, to go on with {tool}"),

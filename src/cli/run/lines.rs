@@ -213,6 +213,7 @@ fn of_run(view: &View, run: &Run, body: &EventBody) -> Told {
             (Tone::Warning, format!("{how} {title}: {}", clean(reason)))
         }
         EventBody::RunWaiting { reason } => (Tone::Plain, waiting(view, run, reason)?),
+        EventBody::RunResumed { .. } => (Tone::Plain, format!("goes on with {title}")),
         EventBody::RunRetrying {
             attempt,
             error,

@@ -161,7 +161,9 @@ impl RunActor {
     ) {
         self.doing.remove(&Doing::Delegate(step));
         // Nobody answered because the room was restarted: it is asked again.
-        let Some(answer) = answer else { return };
+        let Some(answer) = answer.filter(|_| !self.is_held()) else {
+            return;
+        };
         if !matches!(
             self.state.call(step).map(|call| &call.phase),
             Some(CallPhase::Planned)
@@ -225,7 +227,7 @@ impl RunActor {
 
     pub(super) fn waits(&mut self, reason: WaitReason) {
         let is_active = !self.state.status.is_terminal() && self.cancel.is_none();
-        if is_active && self.state.waiting.as_ref() != Some(&reason) {
+        if is_active && !self.is_held() && self.state.waiting.as_ref() != Some(&reason) {
             self.write([EventBody::RunWaiting { reason }]);
         }
     }

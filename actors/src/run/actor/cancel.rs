@@ -144,6 +144,8 @@ impl RunActor {
             Out::Own(EventBody::ModelCallCompleted { .. }) => true,
             _ => false,
         });
+        self.pausing.drain(..).for_each(|reply| reply.send(()));
+        self.resuming.drain(..).for_each(|reply| reply.send(()));
         self.write(cancelled_in_doubt(&self.state, &ended));
         let mut usage = self.state.usage;
         for out in &self.outbox {

@@ -5,6 +5,7 @@
 
 mod came_of_it;
 mod cancel;
+mod pausing;
 mod perform;
 mod progress;
 mod reading;
@@ -19,8 +20,8 @@ use tokio::task::AbortHandle;
 use crate::agent::{AgentMessage, Gate, Thought};
 use crate::journal::{Journal, JournalError};
 use crate::model::{
-    AgentName, AgentSpec, Attention, Event, EventBody, RunId, RunSpec, Step, TaskDefinition,
-    TaskId, Timestamp, WaitReason,
+    AgentName, AgentSpec, Attention, Event, EventBody, RunId, RunSpec, Scope, Sender, Step,
+    TaskDefinition, TaskId, Timestamp, WaitReason,
 };
 use crate::pool::Pools;
 use crate::recipient::Recipient;
@@ -122,6 +123,10 @@ pub enum RunMessage {
     Heard(Arc<Event>),
     /// What happened elsewhere since it looked last.
     Read(Result<Meanwhile, StoreError>),
+    /// Somebody pauses it; answered when that is durable: from then on it begins nothing.
+    Pause(Sender, Scope, Reply<()>),
+    /// Somebody lets it go on; answered when that is durable.
+    Resume(Sender, Reply<()>),
     /// It is about to be cancelled: it stops everything, and writes nothing before it is told to end.
     Halt(String),
     /// Somebody cancels it; answered when its end is durable.
@@ -195,6 +200,11 @@ struct RunActor {
     is_recording: bool,
     reading: Reading,
     doing: BTreeMap<Doing, AbortHandle>,
+    /// The parts of its gate for what it is doing.
+    parts: BTreeMap<Doing, Gate>,
+    /// Who paused it, and who let it go on, until that is durable.
+    pausing: Vec<Reply<()>>,
+    resuming: Vec<Reply<()>>,
     cancel: Option<Cancelling>,
     /// Who answered a question, until that is durable.
     answering: Option<Reply<bool>>,
@@ -228,6 +238,9 @@ pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> 
                 is_recording: false,
                 reading: Reading::new(loaded.read_to),
                 doing: BTreeMap::new(),
+                parts: BTreeMap::new(),
+                pausing: Vec::new(),
+                resuming: Vec::new(),
                 cancel: None,
                 answering: None,
                 gate: arguments.gate,
@@ -261,7 +274,9 @@ impl Actor for RunActor {
             RunMessage::Compensated(step, result) => self.compensated(step, result),
             RunMessage::Granted(step, wish, answer) => self.granted(step, *wish, answer),
             RunMessage::Waits(reason) => self.waits(reason),
-            RunMessage::CallWaits(_, reason) => self.waits(reason),
+            RunMessage::CallWaits(step, reason) => self.call_waits(step, reason),
+            RunMessage::Pause(by, scope, reply) => self.pause(by, scope, reply),
+            RunMessage::Resume(by, reply) => self.resume(by, reply),
             RunMessage::Halt(reason) => self.halt(reason, cx),
             RunMessage::Cancel(reason, reply) => self.cancelled(reason, reply, cx),
             RunMessage::GraceOver => self.abort_all(),
@@ -316,10 +331,13 @@ impl RunActor {
             return;
         }
         self.prepare_cancel();
-        let may_begin = !self.gate.is_closed();
+        let may_begin = !self.gate.is_closed() && self.pausing.is_empty();
         if may_begin && self.outbox.is_empty() && self.is_up_to_date(cx) {
             for effect in self.next() {
                 self.perform(effect, cx);
+            }
+            if let Some(held) = self.held() {
+                self.perform(held, cx);
             }
         }
         if !self.outbox.is_empty() {

@@ -34,6 +34,7 @@ impl RunActor {
         if self.doing.contains_key(&doing) {
             return;
         }
+        self.parts.insert(doing.clone(), self.gate.for_one());
         let started = match effect {
             Effect::Record(_) => return,
             Effect::Think { seen, .. } => self.think(seen, cx),
@@ -61,7 +62,7 @@ impl RunActor {
         };
         let request = Box::new(context::request(&self.state, seen, scene));
         let agent = self.context.agents.get(&self.name).cloned();
-        let (spec, gate) = (self.agent(), self.gate.clone());
+        let (spec, gate) = (self.agent(), self.part(&Doing::Think));
         let (pools, own) = (self.context.pools.clone(), cx.handle());
         cx.attach(async move {
             let waits = |pool: String| {
@@ -79,6 +80,11 @@ impl RunActor {
             };
             RunMessage::Thought(Box::new(thought))
         })
+    }
+
+    /// The part of the gate through which this goes.
+    fn part(&self, doing: &Doing) -> Gate {
+        self.parts.get(doing).unwrap_or(&self.gate).clone()
     }
 
     /// A call that is made again is another one for an executor's ledger; for a tool with keys it is the same one.
@@ -108,7 +114,7 @@ impl RunActor {
 
     fn call(&self, step: Step, cx: &Context<RunMessage>) -> AbortHandle {
         let (own, epoch) = (cx.handle(), self.state.epoch);
-        let result = self.with_tool(step, move |tool, call| async move {
+        let result = self.with_tool(Doing::Call(step), step, move |tool, call| async move {
             let waits = move |reason| {
                 let _ = own.try_send(RunMessage::CallWaits(step, reason));
             };
@@ -125,7 +131,7 @@ impl RunActor {
     }
 
     fn probe(&self, step: Step, cx: &Context<RunMessage>) -> AbortHandle {
-        let answer = self.with_tool(step, |tool, call| async move {
+        let answer = self.with_tool(Doing::Probe(step), step, |tool, call| async move {
             let answer = within(limit(&*tool, &call), tool.probe(call)).await;
             answer.unwrap_or_else(Probe::Unknown)
         });
@@ -136,7 +142,7 @@ impl RunActor {
     }
 
     fn compensate(&self, step: Step, cx: &Context<RunMessage>) -> AbortHandle {
-        let done = self.with_tool(step, |tool, call| async move {
+        let done = self.with_tool(Doing::Compensate(step), step, |tool, call| async move {
             let done = within(limit(&*tool, &call), tool.compensate(call)).await;
             done.unwrap_or_else(|late| Err(ToolError::Failed(late)))
         });
@@ -151,6 +157,7 @@ impl RunActor {
     /// Something with the tool of a call, through the gate. A tool that was there when the call was begun may be gone by now.
     fn with_tool<R, F, Fut>(
         &self,
+        doing: Doing,
         step: Step,
         act: F,
     ) -> impl Future<Output = Result<R, String>> + Send + use<R, F, Fut>
@@ -162,7 +169,7 @@ impl RunActor {
         let name = self.state.call(step).map(|call| call.call.name.clone());
         let name = name.unwrap_or_default();
         let (tool, call) = (self.context.tools.get(&name), self.invocation(step));
-        let gate = self.gate.clone();
+        let gate = self.part(&doing);
         async move {
             let Some(inside) = gate.enter() else {
                 return std::future::pending().await;

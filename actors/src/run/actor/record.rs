@@ -6,7 +6,7 @@ use supervision::{Context, Exit, Failure};
 
 use crate::journal::{Journal, JournalError};
 use crate::model::event::Resolution;
-use crate::model::{CallId, Content, Event, EventBody, Step};
+use crate::model::{CallId, Content, Event, EventBody, Step, WaitReason};
 use crate::run::next::room_message;
 use crate::run::state::CallPhase;
 use crate::run::{read, snapshot};
@@ -223,6 +223,10 @@ impl RunActor {
                 let answering = self.answering.take();
                 answering.into_iter().for_each(|reply| reply.send(true));
             }
+            EventBody::RunResumed { .. }
+            | EventBody::RunWaiting {
+                reason: WaitReason::Paused(_),
+            } => self.paused_or_resumed(&event.body),
             EventBody::RunProgress { .. } => drop(self.report(RunReport::Progress(event), cx)),
             body if body.is_run_end() && event.run_id == Some(self.run) => self.end = Some(event),
             _ => {}

@@ -97,6 +97,8 @@ pub enum Effect {
 pub fn next(state: &RunState, around: &Surroundings<'_>) -> Vec<Effect> {
     let mut effects = match state.phase() {
         Phase::Over => return vec![Effect::Over],
+        // What it delegated before is not its own any more.
+        _ if state.paused.is_some() => Vec::new(),
         Phase::Think => think(state, around),
         Phase::Act => act(state, around),
         Phase::Finish => finish(state, around),

@@ -5,6 +5,7 @@
 mod answer;
 mod closing;
 mod ending;
+mod pausing;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use supervision::{Actor, AdminError, Context, DynamicHandle, Exit, Failure, Inbo
 use crate::clock::Ids;
 use crate::journal::JournalError;
 use crate::model::event::Seq;
-use crate::model::{Event, RunId, Step};
+use crate::model::{Event, RunId, Sender, Step, Whom};
 use crate::run::{Queued, RunArguments, RunMessage, RunReport, actor::RunContext};
 use crate::store::{EventQuery, StoreError};
 
@@ -42,6 +43,14 @@ pub enum RoomMessage {
     Continued(RunId, Seq),
     /// An answer has come to where it belongs, and may have released a quarantined run.
     Answered(Option<RunId>),
+    /// These are to be paused; answered when none of them begins anything any more and that is durable.
+    Pause(Whom, Sender, Reply<()>),
+    /// These are to go on; answered when that is durable.
+    Resume(Whom, Sender, Reply<()>),
+    /// What was to be written about it is durable.
+    Paused(Result<Vec<Reply<()>>, JournalError>),
+    /// The same of going on.
+    Resumed(Whom, BTreeSet<RunId>, Result<Reply<()>, JournalError>),
     /// One run, and what works for it, is to be cancelled; answered when nothing of it runs any more and that is durable.
     CancelRun(RunId, String, Reply<()>),
     /// It was looked whether anybody still waits for a person.
@@ -176,6 +185,17 @@ impl Actor for Room {
                     self.settle_attention(cx);
                 }
             }
+            RoomMessage::Pause(whom, by, reply) => self.pause(whom, by, reply, cx),
+            RoomMessage::Resume(whom, by, reply) => self.resume(whom, by, reply, cx),
+            RoomMessage::Paused(replies) => {
+                replies?.into_iter().for_each(|reply| reply.send(()));
+            }
+            RoomMessage::Resumed(whom, runs, reply) => {
+                let reply = reply?;
+                self.roster.resumed(&whom, &runs);
+                self.start_all(cx);
+                reply.send(());
+            }
             RoomMessage::Cancel(reason, reply) => self.cancel(reason, reply, cx),
             RoomMessage::Answer(text, reply) => self.answer(text, reply, cx),
             RoomMessage::Ended(result) if !result.clone()? => {
@@ -266,6 +286,7 @@ impl Room {
     }
 
     fn start_all(&mut self, cx: &Context<RoomMessage>) {
+        self.pause_born(cx);
         for queued in self.roster.to_start() {
             let run = queued.run;
             let is_up = self.arguments.registry.get(run).is_some();

@@ -129,13 +129,18 @@ impl Run {
         if matches!(body, EventBody::RunProgress { .. }) {
             return;
         }
-        (self.since, self.waits) = (event.at, None);
+        let ends_pause = matches!(body, EventBody::RunResumed { .. }) || body.is_run_end();
+        let is_paused = matches!(self.waits, Some(WaitReason::Paused(_))) && !ends_pause;
+        if !is_paused {
+            (self.since, self.waits) = (event.at, None);
+        }
         match body {
             EventBody::RunStarted => self.status = RunStatus::Running,
             EventBody::RunRestarted { recovery, .. } => self.taken_up(*recovery),
             EventBody::RunReleased | EventBody::RunContinued { .. } => {
                 self.status = RunStatus::Queued;
             }
+            EventBody::RunWaiting { .. } | EventBody::RunRetrying { .. } if is_paused => {}
             EventBody::RunWaiting { reason } => self.waits = Some(reason.clone()),
             EventBody::RunRetrying {
                 error, delay_ms, ..

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use crate::model::event::{AgentState, Outcome, Resolution};
 use crate::model::run::Parent;
 use crate::model::{
-    AgentName, Attention, Content, Delegation, EffectClass, EventBody, InDoubtPolicy, Recovery,
-    RunId, RunSpec, Sender, Step, StopReason, TaskDefinition, TeamSpec, ToolCall, Usage,
-    WaitReason,
+    AgentName, Attention, Content, Delegation, EffectClass, EventBody, InDoubtPolicy, Pause,
+    Recovery, RunId, RunSpec, Scope, Sender, Step, StopReason, TaskDefinition, TeamSpec, Timestamp,
+    ToolCall, Usage, WaitReason,
 };
 
 use super::draft::{definition, run, spec};
 
-const KINDS: usize = 32;
+const KINDS: usize = 33;
 
 /// One event of every kind, each with contents that are easily mangled.
 #[must_use]
@@ -45,6 +45,7 @@ fn of_what_goes_on(rng: &mut Rng, n: usize) -> EventBody {
             from: sender(rng),
             content: content(rng),
         },
+        32 => EventBody::RunResumed { by: sender(rng) },
         _ => EventBody::RunProgress {
             turn: rng.u32(..),
             doing: text(rng),
@@ -236,7 +237,15 @@ fn attention(rng: &mut Rng) -> Attention {
 }
 
 fn wait_reason(rng: &mut Rng) -> WaitReason {
-    match rng.u8(..5) {
+    match rng.u8(..6) {
+        4 => WaitReason::Paused(Pause {
+            by: sender(rng),
+            since: Timestamp(rng.u64(..)),
+            scope: pick(
+                rng,
+                &[Scope::Run, Scope::Subtree, Scope::Agent, Scope::Task],
+            ),
+        }),
         0 => WaitReason::Permit { pool: text(rng) },
         1 => WaitReason::Executor {
             tool: text(rng),
