@@ -63,6 +63,8 @@ impl World {
 
     async fn open(&self) -> System {
         let change = |deps: &mut Deps| {
+            // One thinks, the others wait for it: what was begun in the journal has not begun yet.
+            deps.settings.pools = [("workers".to_owned(), 1)].into();
             for (provider, _) in deps.providers.values_mut() {
                 *provider = self.requests.before(provider.clone());
             }
@@ -123,7 +125,7 @@ async fn paused(after: Option<Duration>, restart: bool) -> Vec<String> {
             system = world.open().await;
         }
         let begun = world.begun();
-        tokio::time::sleep(Duration::from_secs(600)).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
         assert_eq!(world.begun(), begun, "{after:?}: something began");
         let rows = world.stage.store.runs(task).await.expect("rows");
         assert!(
@@ -142,7 +144,7 @@ async fn paused(after: Option<Duration>, restart: bool) -> Vec<String> {
 fn at_every_moment_what_is_paused_goes_on_as_if_it_had_not_been() {
     let calm = virtual_time(paused(None, false));
     assert_eq!(calm.len(), 3 + 2 + 4);
-    for after in (0..290).step_by(7) {
+    for after in (0..200).step_by(7) {
         for restart in [false, true] {
             let asked = virtual_time(paused(Some(Duration::from_millis(after)), restart));
             assert_eq!(asked, calm, "{after} ms, {restart}");
