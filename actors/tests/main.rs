@@ -1,5 +1,6 @@
 //! The domain through its public boundary, in virtual time.
 
+mod busy;
 mod cancel;
 mod crash;
 mod doubt;

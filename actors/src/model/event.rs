@@ -263,6 +263,13 @@ pub enum EventBody {
         /// Up to which event the room was shown to the model.
         seen: Seq,
     },
+    /// A model call was dropped because of something said to its agent; it is made again with that.
+    ModelCallInterrupted {
+        /// The turn.
+        turn: u32,
+        /// What it may have cost for nothing, estimated from what was asked.
+        wasted: Usage,
+    },
     /// The model's answer; durable before any of its calls starts.
     ModelCallCompleted {
         /// The turn.
@@ -416,6 +423,7 @@ impl EventBody {
             Self::Message { .. }
                 | Self::RunContinued { .. }
                 | Self::ModelCallStarted { .. }
+                | Self::ModelCallInterrupted { .. }
                 | Self::ModelCallCompleted { .. }
                 | Self::ToolCallCompleted { .. }
                 | Self::ToolCallLate { .. }

@@ -30,6 +30,7 @@ impl EventBody {
             Self::RunProgress { .. } => "run_progress",
             Self::Message { .. } => "message",
             Self::ModelCallStarted { .. } => "model_call_started",
+            Self::ModelCallInterrupted { .. } => "model_call_interrupted",
             Self::ModelCallCompleted { .. } => "model_call_completed",
             Self::ToolCallStarted { .. } => "tool_call_started",
             Self::ToolCallCompleted { .. } => "tool_call_completed",

@@ -200,6 +200,7 @@ impl RunState {
             }
             EventBody::RunRetrying { .. }
             | EventBody::ModelCallStarted { .. }
+            | EventBody::ModelCallInterrupted { .. }
             | EventBody::ModelCallCompleted { .. } => self.fold_thinking(event, body),
             _ => self.fold_call(event, body),
         }
@@ -256,6 +257,11 @@ impl RunState {
                 self.failures = self.failures.saturating_add(1);
                 self.wasted_calls = self.wasted_calls.saturating_add(1);
                 self.retry_at = Some(Timestamp(event.at.0.saturating_add(*delay_ms)));
+            }
+            EventBody::ModelCallInterrupted { wasted, .. } => {
+                self.thinking = None;
+                self.wasted_calls = self.wasted_calls.saturating_add(1);
+                self.wasted += *wasted;
             }
             EventBody::ModelCallStarted { seen, .. } => {
                 let wasted = u32::from(self.thinking.is_some());

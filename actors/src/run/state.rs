@@ -53,6 +53,9 @@ pub struct RunState {
     pub usage: Usage,
     /// Model calls that were begun and came to nothing.
     pub wasted_calls: u32,
+    /// What those may have cost that were interrupted.
+    #[serde(default)]
+    pub wasted: Usage,
     /// Claims since it last got anywhere.
     pub claims: u32,
     /// Whether it was claimed and has not ended since.
@@ -246,6 +249,7 @@ impl RunState {
             paused: None,
             usage: Usage::default(),
             wasted_calls: 0,
+            wasted: Usage::default(),
             claims: 0,
             is_begun: false,
         }

@@ -13,6 +13,7 @@ mod desk;
 mod opener;
 mod pausing;
 mod registry;
+mod saying;
 mod spec;
 mod tasks;
 mod wait;
@@ -67,6 +68,11 @@ pub enum SystemError {
     /// There is no such agent in the task.
     #[error("there is no agent `{0}` in this task")]
     NoSuchAgent(AgentName),
+    /// The agent takes nothing while it is at work.
+    #[error(
+        "agent `{0}` is at work and takes no messages until it is done (when_busy = \"reject\"); say it later, or to the room"
+    )]
+    Busy(AgentName),
     /// The task has ended.
     #[error("{0} has ended")]
     Over(TaskId),

@@ -1,20 +1,17 @@
 //! What can be done with tasks.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use supervision::{Handle, Reply};
 
 use crate::journal::JournalError;
-use crate::model::event::Seq;
 use crate::model::{
-    AgentName, Attention, Content, ContextMode, Event, EventBody, RunId, RunSpec, Sender,
-    TaskDefinition, TaskId, TaskStatus,
+    Attention, Content, ContextMode, Event, EventBody, RunId, RunSpec, Sender, TaskDefinition,
+    TaskId, TaskStatus,
 };
 use crate::store::{Append, Draft, RunRow, StoreError, TaskRow};
 use crate::task::RoomMessage;
 use crate::task::room::open_questions;
-use crate::topology::TopologyMessage;
 
 use super::opener::{OpenerMessage, end_all};
 use super::{PATIENCE, System, SystemError};
@@ -321,35 +318,6 @@ impl System {
         }
     }
 
-    /// A person says something in the room, or to one agent.
-    ///
-    /// # Errors
-    /// [`SystemError::NoSuchTask`], [`SystemError::Over`], or why it could not be written.
-    pub async fn say(
-        &self,
-        task: TaskId,
-        content: &str,
-        to: Option<AgentName>,
-    ) -> Result<Seq, SystemError> {
-        self.live(task).await?;
-        let body = EventBody::TaskMessage {
-            from: Sender::Human,
-            to,
-            content: content.to_owned(),
-            outcome: false,
-        };
-        let mut events = self.append_task(task, vec![body]).await?;
-        let event = events.pop().ok_or(SystemError::Silent)?;
-        let number = event.id;
-        if let Some(seat) = self.seats.get(task) {
-            let _ = seat
-                .topology
-                .send(TopologyMessage::Said(Arc::new(event)))
-                .await;
-        }
-        Ok(number)
-    }
-
     /// A run that has ended goes on in the same conversation, with something new; its task is opened again if it had ended too.
     ///
     /// # Errors
@@ -419,7 +387,7 @@ impl System {
             .ok_or(SystemError::NoSuchRun(run))
     }
 
-    async fn append_task(
+    pub(super) async fn append_task(
         &self,
         task: TaskId,
         bodies: Vec<EventBody>,

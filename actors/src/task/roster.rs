@@ -270,6 +270,13 @@ impl Roster {
         self.runs.get(&run)?.queued.parent
     }
 
+    /// Whether a run of this agent has not ended.
+    #[must_use]
+    pub fn is_busy(&self, agent: &AgentName) -> bool {
+        let mut runs = self.runs.values();
+        runs.any(|entry| entry.is_live() && entry.queued.agent == *agent)
+    }
+
     /// The runs that are to be up.
     #[must_use]
     pub fn to_start(&self) -> Vec<Queued> {

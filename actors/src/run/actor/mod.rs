@@ -3,6 +3,7 @@
 //! One append is under way at a time; what happens meanwhile goes into the next. No handler waits: model calls, tool calls and
 //! appends are attached, and their ends come back as messages.
 
+mod busy;
 mod came_of_it;
 mod cancel;
 mod pausing;
@@ -34,7 +35,7 @@ use super::load;
 use super::next::{Effect, RetryPolicy, Surroundings, next};
 use super::read::Meanwhile;
 use super::state::RunState;
-use super::tools::CreateRun;
+use super::tools::{CreateRun, PostMessage};
 
 /// What all runs of a task share.
 #[derive(Clone)]
@@ -94,6 +95,8 @@ pub enum RunReport {
         /// Where the answer goes.
         reply: Reply<Result<RunId, String>>,
     },
+    /// Is any run of this agent at work?
+    IsBusy(AgentName, Reply<bool>),
     /// This run is queued, durably: it is to be started, if it is not.
     Queued(Queued),
     /// This run has ended, durably.
@@ -143,6 +146,8 @@ pub enum RunMessage {
     Probed(Step, Probe),
     /// A compensation has ended.
     Compensated(Step, Result<String, ToolError>),
+    /// Whether this may be said to an agent that takes nothing while it is busy; not known if the room was restarted.
+    MaySay(Step, PostMessage, Option<bool>),
     /// The room has answered, unless it was restarted over the question.
     Granted(Step, Box<CreateRun>, Option<Result<RunId, String>>),
     /// Calls that were told to stop have had time enough.
@@ -175,6 +180,7 @@ enum Doing {
     Probe(Step),
     Compensate(Step),
     Delegate(Step),
+    Say(Step),
     Child(RunId),
     Wake(Timestamp),
     Over,
@@ -265,7 +271,7 @@ impl Actor for RunActor {
         cx: &mut Context<RunMessage>,
     ) -> Result<(), Failure> {
         match message {
-            RunMessage::Heard(_) => {}
+            RunMessage::Heard(event) => self.heard(&event),
             RunMessage::Read(meanwhile) => return self.read(meanwhile?, cx),
             RunMessage::Recorded(result) => self.recorded(result, cx)?,
             RunMessage::Thought(thought) => self.thought(*thought),
@@ -273,6 +279,7 @@ impl Actor for RunActor {
             RunMessage::Probed(step, probe) => self.probed(step, probe),
             RunMessage::Compensated(step, result) => self.compensated(step, result),
             RunMessage::Granted(step, wish, answer) => self.granted(step, *wish, answer),
+            RunMessage::MaySay(step, wish, may) => self.may_say(step, &wish, may),
             RunMessage::Waits(reason) => self.waits(reason),
             RunMessage::CallWaits(step, reason) => self.call_waits(step, reason),
             RunMessage::Pause(by, scope, reply) => self.pause(by, scope, reply),
@@ -352,6 +359,7 @@ impl RunActor {
             name: &self.name,
             agent: &agent,
             colleagues: &self.context.definition.available_agents,
+            agents: &self.context.definition.agents,
             tools: self.context.tools.specs(),
             limits: &self.context.definition.limits,
             retry: self.retry(),

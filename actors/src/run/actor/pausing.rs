@@ -57,7 +57,7 @@ impl RunActor {
         let parts = &self.parts;
         let held = |doing: &Doing| match doing {
             // The room is asked again; what it has promised stays so.
-            Doing::Delegate(_) => true,
+            Doing::Delegate(_) | Doing::Say(_) => true,
             doing => parts.get(doing).is_some_and(crate::agent::Gate::hold),
         };
         for (_, handle) in self.doing.extract_if(.., |doing, _| held(doing)) {

@@ -27,6 +27,7 @@ impl RunActor {
             Effect::Probe(step) => Doing::Probe(*step),
             Effect::Compensate(step) => Doing::Compensate(*step),
             Effect::Delegate(step, _) => Doing::Delegate(*step),
+            Effect::Say(step, _) => Doing::Say(*step),
             Effect::EnsureChild(run) => Doing::Child(*run),
             Effect::WakeAt(at) => Doing::Wake(*at),
             Effect::Over => Doing::Over,
@@ -42,6 +43,7 @@ impl RunActor {
             Effect::Probe(step) => self.probe(step, cx),
             Effect::Compensate(step) => self.compensate(step, cx),
             Effect::Delegate(step, wish) => self.ask_room(step, wish, cx),
+            Effect::Say(step, wish) => self.ask_to_say(step, *wish, cx),
             Effect::EnsureChild(run) => self.ensure_child(run, cx),
             Effect::WakeAt(at) => {
                 let wait = at.since(self.context.journal.clock().now());

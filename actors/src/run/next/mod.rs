@@ -13,9 +13,10 @@ use crate::model::{
 };
 
 use super::state::{Phase, RunState};
-use super::tools::CreateRun;
+use super::tools::{CreateRun, PostMessage};
 
 use act::act;
+pub use act::posted;
 pub use doubt::{
     MAX_RETRIES, WHILE_IT_RAN, cancelled_in_doubt, in_doubt, left_in_doubt, question, resolve,
 };
@@ -35,6 +36,8 @@ pub struct Surroundings<'a> {
     pub agent: &'a AgentSpec,
     /// The other agents of the task.
     pub colleagues: &'a [AgentName],
+    /// The definitions of all agents of the task.
+    pub agents: &'a BTreeMap<AgentName, AgentSpec>,
     /// Every tool there is.
     pub tools: &'a BTreeMap<String, ToolSpec>,
     /// The limits of the tree.
@@ -84,6 +87,8 @@ pub enum Effect {
     Compensate(Step),
     /// Ask the room whether this may be delegated, and under which id.
     Delegate(Step, Box<CreateRun>),
+    /// Ask the room whether an agent that takes nothing while it is busy is busy, and say it if not.
+    Say(Step, Box<PostMessage>),
     /// See to it that this delegated run is started.
     EnsureChild(RunId),
     /// Look again at this time.

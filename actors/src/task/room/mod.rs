@@ -222,6 +222,7 @@ impl Room {
                 depth,
                 reply,
             } => self.delegate((run, step), depth, reply),
+            RunReport::IsBusy(agent, reply) => reply.send(self.roster.is_busy(&agent)),
             RunReport::Queued(queued) => self.queued(queued, cx),
             RunReport::Over(end) => self.over(&end, cx),
             RunReport::Quarantined(run) => self.roster.quarantined(run),

@@ -13,7 +13,7 @@ use crate::model::{
 
 use super::draft::{definition, run, spec};
 
-const KINDS: usize = 33;
+const KINDS: usize = 34;
 
 /// One event of every kind, each with contents that are easily mangled.
 #[must_use]
@@ -44,6 +44,10 @@ fn of_what_goes_on(rng: &mut Rng, n: usize) -> EventBody {
         30 => EventBody::RunContinued {
             from: sender(rng),
             content: content(rng),
+        },
+        33 => EventBody::ModelCallInterrupted {
+            turn: rng.u32(..),
+            wasted: usage(rng),
         },
         32 => EventBody::RunResumed { by: sender(rng) },
         _ => EventBody::RunProgress {
