@@ -12,3 +12,4 @@ mod story;
 mod support;
 mod timeouts;
 mod wait;
+mod why;

@@ -17,6 +17,7 @@ mod saying;
 mod spec;
 mod tasks;
 mod wait;
+mod why;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -203,7 +204,11 @@ impl System {
     /// # Errors
     /// When the store cannot be read.
     pub async fn run_tree(&self, task: TaskId) -> Result<Vec<RunNode>, SystemError> {
-        Ok(registry::tree(self.runs(task).await?))
+        let rows = self.runs(task).await?;
+        let live = rows.iter().filter(|row| !row.status.is_terminal());
+        let live: Vec<_> = live.cloned().collect();
+        let why = self.why_each(task, &live).await?;
+        Ok(registry::tree(rows, why))
     }
 
     /// One run in full: what it was given and what came of it.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::event::Seq;
 use crate::model::{Content, Delegation, EventBody, RunId};
+use crate::run::why::Why;
 use crate::store::{EventQuery, RunRow, Store, StoreError};
 
 /// A run in the tree of a task.
@@ -15,6 +16,8 @@ pub struct RunNode {
     pub run: RunRow,
     /// The runs it waits for: those it delegated in the foreground that have not ended.
     pub depends_on: Vec<RunId>,
+    /// Why it does not go on at this moment, or what it is doing; none once it has ended.
+    pub why: Option<Why>,
     /// The runs it delegated, in order.
     pub children: Vec<RunNode>,
 }
@@ -35,18 +38,22 @@ pub struct RunRecord {
 }
 
 /// The runs of a task as a tree; roots first, each in order of creation.
-pub(super) fn tree(rows: Vec<RunRow>) -> Vec<RunNode> {
+pub(super) fn tree(rows: Vec<RunRow>, mut why: BTreeMap<RunId, Why>) -> Vec<RunNode> {
     let mut below = BTreeMap::<Option<RunId>, Vec<RunRow>>::new();
     for row in rows {
         below.entry(row.parent).or_default().push(row);
     }
-    nodes(None, &mut below)
+    nodes(None, &mut below, &mut why)
 }
 
-fn nodes(parent: Option<RunId>, below: &mut BTreeMap<Option<RunId>, Vec<RunRow>>) -> Vec<RunNode> {
+fn nodes(
+    parent: Option<RunId>,
+    below: &mut BTreeMap<Option<RunId>, Vec<RunRow>>,
+    why: &mut BTreeMap<RunId, Why>,
+) -> Vec<RunNode> {
     let rows = below.remove(&parent).unwrap_or_default();
     let node = |run: RunRow| {
-        let children = nodes(Some(run.id), below);
+        let children = nodes(Some(run.id), below, why);
         let waits = |child: &&RunNode| {
             child.run.delegation == Some(Delegation::Foreground) && !child.run.status.is_terminal()
         };
@@ -56,6 +63,7 @@ fn nodes(parent: Option<RunId>, below: &mut BTreeMap<Option<RunId>, Vec<RunRow>>
             .map(|child| child.run.id)
             .collect();
         RunNode {
+            why: why.remove(&run.id),
             run,
             depends_on,
             children,
