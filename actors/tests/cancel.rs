@@ -109,7 +109,7 @@ async fn a_thousand_runs_end_together_and_at_once() {
     assert_eq!(before.len(), 1 + 10 + 100 + 900);
     let reads = world.stage.manners.reads();
     world.nothing_begins();
-    #[expect(clippy::disallowed_types, reason = "the bound is one of real time")]
+    #[expect(clippy::disallowed_methods, reason = "the bound is one of real time")]
     let (begun, real) = (tokio::time::Instant::now(), std::time::Instant::now());
     world
         .system

@@ -241,7 +241,7 @@ pub fn sentence(reason: &Reason, now: Timestamp) -> String {
 fn paused(pause: &Pause, now: Timestamp) -> String {
     let by = match &pause.by {
         Sender::Human => "a person",
-        Sender::System => "the pause of its agent, or of whoever delegated it,",
+        Sender::System => "what paused its agent, or whoever delegated it,",
         Sender::Agent(agent) => agent.as_str(),
     };
     let since = humantime::format_duration(now.since(pause.since));

@@ -244,7 +244,7 @@ fn wait_reason(rng: &mut Rng) -> WaitReason {
     match rng.u8(..6) {
         4 => WaitReason::Paused(Pause {
             by: sender(rng),
-            since: Timestamp(rng.u64(..)),
+            since: Timestamp(rng.u64(..4_000_000_000_000)),
             scope: pick(
                 rng,
                 &[Scope::Run, Scope::Subtree, Scope::Agent, Scope::Task],
