@@ -305,6 +305,7 @@ fn what_decides_does_not_act() {
         "actors/src/run/tools.rs",
         "actors/src/run/context.rs",
         "actors/src/run/recover.rs",
+        "actors/src/run/why.rs",
         "actors/src/task/budget.rs",
         "actors/src/task/peers.rs",
         "actors/src/topology/mail.rs",

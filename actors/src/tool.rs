@@ -83,9 +83,9 @@ pub trait Tool: Send + Sync + 'static {
         self.call(call)
     }
 
-    /// How much longer than its own limit a call is waited for: for tools that keep the limit themselves, somewhere else.
-    fn grace(&self) -> Duration {
-        Duration::ZERO
+    /// Whether it keeps [`Invocation::timeout`] itself. A call of any other tool is dropped when that is over.
+    fn keeps_limit(&self) -> bool {
+        false
     }
 
     /// Stops a call that is under way somewhere else, and returns when nothing of it runs any more, with what it came to as far as that

@@ -1,12 +1,17 @@
 //! The domain through its public boundary, in virtual time.
 
+mod busy;
+mod cancel;
 mod crash;
 mod doubt;
 mod durability;
+mod pause;
 mod pool;
 mod privacy;
 mod seeds;
 mod story;
 mod support;
+mod timeouts;
 mod topology;
 mod wait;
+mod why;

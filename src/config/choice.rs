@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use actors::model::agent::RestartType;
+use actors::model::agent::WhenBusy;
 use actors::model::team::TeamStrategy;
 use actors::model::topology::Decide;
 use actors::model::{EffectClass, InDoubtPolicy, Recovery};
@@ -103,6 +104,7 @@ choice!(RestartType: Permanent, Transient, Temporary);
 choice!(Recovery: Resume, CleanSlate);
 choice!(InDoubtPolicy: TellModel, Ask, Retry, Compensate);
 choice!(Decide: Allow, Deny);
+choice!(WhenBusy: Queue, Reject, Interrupt);
 choice!(TeamStrategy: OneForOne, OneForAll, RestForOne);
 // `transactional` is not a choice: it is the class of tools that write to our own store.
 choice!(EffectClass: Pure, Keyed, Queryable, Ledgered, Once);

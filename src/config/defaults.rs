@@ -132,6 +132,7 @@ impl Default for AgentConfig {
             budget: None,
             effects: BTreeMap::new(),
             in_doubt: InDoubtPolicy::default(),
+            when_busy: agent.when_busy,
             settings: Map::new(),
             cwd: None,
         }

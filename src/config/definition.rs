@@ -173,6 +173,7 @@ impl Config {
             tools: agent.tools.clone(),
             effects: agent.effects.clone(),
             in_doubt: agent.in_doubt,
+            when_busy: agent.when_busy,
             recovery: agent.recovery,
             restart: agent.restart,
             pool: agent.pool.clone(),

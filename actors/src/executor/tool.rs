@@ -1,5 +1,6 @@
 //! Tools that live on executors, and the directory of the executors that are connected.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub struct Executors(Arc<Directory>);
 #[derive(Debug, Default)]
 struct Directory {
     connected: Mutex<Vec<Connected>>,
+    /// Who was sent which call, until that is settled: nobody else can say what has become of it.
+    sent: Mutex<BTreeMap<CallId, String>>,
     changed: Notify,
 }
 
@@ -37,6 +40,11 @@ impl Executors {
             .connected
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sent(&self) -> MutexGuard<'_, BTreeMap<CallId, String>> {
+        let sent = &self.0.sent;
+        sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn connected(
@@ -117,7 +125,7 @@ struct ExecutorTool {
     executors: Executors,
 }
 
-/// How much longer than the executor itself the node waits.
+/// How much longer than the executor itself the node waits, and how long it waits for its word that a call was stopped.
 const GRACE: Duration = Duration::from_secs(30);
 
 impl Tool for ExecutorTool {
@@ -135,28 +143,20 @@ impl Tool for ExecutorTool {
         waits: Waits<'a>,
     ) -> BoxFuture<'a, Result<String, ToolError>> {
         async move {
-            let mut asked = None;
-            loop {
-                let executor = self
-                    .executors
-                    .wait_for(&call.project, &self.spec.name, asked.as_deref(), waits)
-                    .await;
-                match self.call_on(&executor.handle, &call).await {
-                    Ok(outcome) => return result(outcome),
-                    // It never heard of the call: any other will do.
-                    Err(CallError::Stopped | CallError::Restarting) => {}
-                    // Its connection ended. It alone knows what it has done, and is asked under the same id when it is back; another
-                    // one would do it a second time.
-                    Err(_) => asked = Some(executor.name),
-                }
-                self.executors.disconnected(&executor.handle);
+            // That there is no executor yet costs the call nothing: it has not begun.
+            let (name, project) = (&self.spec.name, &call.project);
+            let first = self.executors.wait_for(project, name, None, waits).await;
+            let limit = call.timeout.saturating_add(GRACE);
+            match tokio::time::timeout(limit, self.call_from(first, &call, waits)).await {
+                Ok(result) => result,
+                Err(_) => self.too_late(call).await,
             }
         }
         .boxed()
     }
 
-    fn grace(&self) -> Duration {
-        GRACE
+    fn keeps_limit(&self) -> bool {
+        true
     }
 
     /// The executor's ledger answers: what was done, what was begun, and what never began is done now.
@@ -171,14 +171,16 @@ impl Tool for ExecutorTool {
         .boxed()
     }
 
-    /// Whichever executor has it is told.
+    /// The executor that was sent it is told; whichever of them has it, if that was before the node was started.
     fn stop(
         &self,
         call_id: CallId,
         project: String,
     ) -> BoxFuture<'_, Option<Result<String, ToolError>>> {
         async move {
-            let executors = self.executors.all(&project, &self.spec.name);
+            let sent = self.executors.sent().remove(&call_id);
+            let mut executors = self.executors.all(&project, &self.spec.name);
+            executors.retain(|executor| sent.as_ref().is_none_or(|name| *name == executor.name));
             let stops = executors.iter().map(|executor| {
                 executor
                     .handle
@@ -196,6 +198,7 @@ impl Tool for ExecutorTool {
 
     fn settled(&self, call_id: CallId, project: String) -> BoxFuture<'_, ()> {
         async move {
+            self.executors.sent().remove(&call_id);
             // Whichever of them has it in its ledger.
             for executor in self.executors.all(&project, &self.spec.name) {
                 let ack = ExecutorMessage::Ack(call_id.clone());
@@ -207,6 +210,49 @@ impl Tool for ExecutorTool {
 }
 
 impl ExecutorTool {
+    /// Makes the call, on this executor first; asks again whoever may have begun it.
+    async fn call_from(
+        &self,
+        first: Connected,
+        call: &Invocation,
+        waits: Waits<'_>,
+    ) -> Result<String, ToolError> {
+        let (mut executor, mut asked) = (first, None);
+        loop {
+            let id = call.call_id.clone();
+            self.executors.sent().insert(id, executor.name.clone());
+            match self.call_on(&executor.handle, call).await {
+                Ok(outcome) => return result(outcome),
+                // It never heard of the call: any other will do.
+                Err(CallError::Stopped | CallError::Restarting) => {}
+                // Its connection ended. It alone knows what it has done, and is asked under the same id when it is back; another
+                // one would do it a second time.
+                Err(_) => asked = Some(executor.name),
+            }
+            self.executors.disconnected(&executor.handle);
+            let (project, tool) = (&call.project, &self.spec.name);
+            let again = self
+                .executors
+                .wait_for(project, tool, asked.as_deref(), waits);
+            executor = again.await;
+        }
+    }
+
+    /// It is told to stop, and its word is waited for: what it says of the call is what is known of it.
+    async fn too_late(&self, call: Invocation) -> Result<String, ToolError> {
+        let limit = call.timeout;
+        let late = |rest: &str| format!("no answer within {limit:?} (tool_timeout); {rest}");
+        match self.stop(call.call_id, call.project).await {
+            Some(Ok(text)) => Ok(text),
+            Some(Err(ToolError::Failed(why))) => Err(ToolError::Failed(late(&why))),
+            Some(Err(ToolError::Unknown(why))) => Err(ToolError::Unknown(late(&why))),
+            None => {
+                let nobody = "its executor did not say either whether it has stopped";
+                Err(ToolError::Unknown(late(nobody)))
+            }
+        }
+    }
+
     async fn call_on(
         &self,
         executor: &Handle<ExecutorMessage>,

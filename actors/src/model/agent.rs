@@ -61,6 +61,19 @@ pub enum InDoubtPolicy {
     Compensate,
 }
 
+/// What becomes of a message for an agent that is at work: said to it alone, by a person or by another agent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenBusy {
+    /// It is read at the next turn.
+    #[default]
+    Queue,
+    /// It is refused, with a reason that the sender can read.
+    Reject,
+    /// The model call under way is dropped, and made again with the message.
+    Interrupt,
+}
+
 /// When an agent's actor is restarted; OTP's words.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -96,6 +109,9 @@ pub struct AgentSpec {
     pub recovery: Recovery,
     /// When its actor is restarted.
     pub restart: RestartType,
+    /// What becomes of a message for it while it is at work.
+    #[serde(skip_serializing_if = "is_queue")]
+    pub when_busy: WhenBusy,
     /// The pool its model calls take their permits from.
     pub pool: String,
     /// Limit for one model call.
@@ -122,6 +138,7 @@ impl Default for AgentSpec {
             in_doubt: InDoubtPolicy::default(),
             recovery: Recovery::default(),
             restart: RestartType::default(),
+            when_busy: WhenBusy::default(),
             pool: "workers".to_owned(),
             timeout: Duration::from_secs(300),
             tool_timeout: Duration::from_secs(120),
@@ -129,6 +146,14 @@ impl Default for AgentSpec {
             settings: Map::new(),
         }
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's skip_serializing_if hands over a reference"
+)]
+fn is_queue(when: &WhenBusy) -> bool {
+    *when == WhenBusy::Queue
 }
 
 /// Durations in records: whole milliseconds.

@@ -202,6 +202,11 @@ pub enum EventBody {
         #[serde(flatten)]
         reason: WaitReason,
     },
+    /// A run that was paused goes on.
+    RunResumed {
+        /// Who wants it.
+        by: Sender,
+    },
     /// A model call failed and is tried again after a while.
     RunRetrying {
         /// Which turn.
@@ -276,6 +281,13 @@ pub enum EventBody {
         turn: u32,
         /// Up to which event the room was shown to the model.
         seen: Seq,
+    },
+    /// A model call was dropped because of something said to its agent; it is made again with that.
+    ModelCallInterrupted {
+        /// The turn.
+        turn: u32,
+        /// What it may have cost for nothing, estimated from what was asked.
+        wasted: Usage,
     },
     /// The model's answer; durable before any of its calls starts.
     ModelCallCompleted {
@@ -406,6 +418,10 @@ pub enum AgentState {
     Failed,
     /// Stopped in an orderly way.
     Terminated,
+    /// Somebody paused its runs in this task, those that are yet to come too; the actor itself goes on.
+    Paused,
+    /// They go on.
+    Resumed,
 }
 
 impl EventBody {
@@ -441,6 +457,7 @@ impl EventBody {
             Self::Message { .. }
                 | Self::RunContinued { .. }
                 | Self::ModelCallStarted { .. }
+                | Self::ModelCallInterrupted { .. }
                 | Self::ModelCallCompleted { .. }
                 | Self::ToolCallCompleted { .. }
                 | Self::ToolCallLate { .. }

@@ -23,7 +23,9 @@ pub use build::PROJECT;
 pub use chat::{ChatMessage, ModelRequest, Reply, StopReason, ToolCall};
 pub use event::{Content, Event, EventBody, Seq};
 pub use id::{CallId, ExecutorId, RunId, Step, TaskId};
-pub use run::{ContextMode, Delegation, ProviderLimit, RunSpec, RunStatus, WaitReason};
+pub use run::{
+    ContextMode, Delegation, Pause, ProviderLimit, RunSpec, RunStatus, Scope, WaitReason, Whom,
+};
 pub use task::{Attention, Limits, Sender, TaskDefinition, TaskStatus, WorkflowPin};
 pub use team::{TeamMode, TeamSpec};
 pub use time::Timestamp;

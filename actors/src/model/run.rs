@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::agent::AgentName;
 use super::event::Seq;
 use super::id::{RunId, Step};
+use super::task::Sender;
+use super::time::Timestamp;
 
 /// What of its parent's conversation a delegated run begins with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,6 +144,68 @@ pub enum WaitReason {
         /// How long from the event's time, in milliseconds.
         delay_ms: u64,
     },
+    /// Somebody paused it: what is in flight ends and is recorded, and nothing new begins.
+    Paused(Pause),
+}
+
+/// That a run is paused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Who wants it.
+    pub by: Sender,
+    /// Since when.
+    pub since: Timestamp,
+    /// What was paused.
+    pub scope: Scope,
+}
+
+/// What was paused together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// The run alone.
+    Run,
+    /// A run and all that works for it, now and later.
+    Subtree,
+    /// All runs of its agent in the task, now and later.
+    Agent,
+    /// All runs of the task, now and later.
+    Task,
+}
+
+impl Scope {
+    /// Whether runs that are delegated meanwhile are paused too.
+    #[must_use]
+    pub fn is_inherited(self) -> bool {
+        matches!(self, Self::Subtree | Self::Task)
+    }
+}
+
+/// What is to be paused or resumed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whom {
+    /// This run alone.
+    Run(RunId),
+    /// This run and all that works for it.
+    Subtree(RunId),
+    /// All runs of this agent.
+    Agent(AgentName),
+    /// Everything.
+    Task,
+}
+
+impl Whom {
+    /// What that is called in the journal.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        match self {
+            Self::Run(_) => Scope::Run,
+            Self::Subtree(_) => Scope::Subtree,
+            Self::Agent(_) => Scope::Agent,
+            Self::Task => Scope::Task,
+        }
+    }
 }
 
 /// What keeps a provider from taking one more call.

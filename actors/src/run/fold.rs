@@ -3,7 +3,7 @@
 use crate::model::event::{Outcome, Resolution};
 use crate::model::{
     Content, Delegation, Event, EventBody, Recovery, RunId, RunSpec, RunStatus, Sender, Seq, Step,
-    Timestamp, ToolCall,
+    Timestamp, ToolCall, WaitReason,
 };
 
 use super::state::{
@@ -178,7 +178,11 @@ impl RunState {
                 }
             }
             EventBody::PeerDecided { .. } => self.decided = true,
+            EventBody::RunWaiting {
+                reason: WaitReason::Paused(pause),
+            } => self.paused = Some(pause.clone()),
             EventBody::RunWaiting { reason } => self.waiting = Some(reason.clone()),
+            EventBody::RunResumed { .. } => self.paused = None,
             EventBody::RunCompleted { .. } => self.over(RunStatus::Completed),
             EventBody::RunFailed { .. } => self.over(RunStatus::Failed),
             EventBody::RunCancelled { .. } => self.over(RunStatus::Cancelled),
@@ -204,6 +208,7 @@ impl RunState {
             }
             EventBody::RunRetrying { .. }
             | EventBody::ModelCallStarted { .. }
+            | EventBody::ModelCallInterrupted { .. }
             | EventBody::ModelCallCompleted { .. } => self.fold_thinking(event, body),
             _ => self.fold_call(event, body),
         }
@@ -224,6 +229,7 @@ impl RunState {
 
     /// Calls that have no result when the run ends never get one.
     fn over(&mut self, status: RunStatus) {
+        self.paused = None;
         self.status = status;
         self.is_begun = false;
         let open = self.last_calls().iter_mut().filter(|call| call.is_open());
@@ -265,6 +271,11 @@ impl RunState {
                 *tries = tries.saturating_add(1);
                 self.wasted_calls = self.wasted_calls.saturating_add(1);
                 self.retry_at = Some(Timestamp(event.at.0.saturating_add(*delay_ms)));
+            }
+            EventBody::ModelCallInterrupted { wasted, .. } => {
+                self.thinking = None;
+                self.wasted_calls = self.wasted_calls.saturating_add(1);
+                self.wasted += *wasted;
             }
             EventBody::ModelCallStarted { seen, .. } => {
                 let wasted = u32::from(self.thinking.is_some());

@@ -36,6 +36,7 @@ pub(super) async fn begin(
         run,
         agent,
         context,
+        ..
     } = arguments;
     let mut loaded = match load(context, *run, agent).await {
         Ok(loaded) => loaded,

@@ -15,6 +15,7 @@ pub mod recover;
 pub mod snapshot;
 pub mod state;
 pub mod tools;
+pub mod why;
 
 pub use actor::{Queued, RunArguments, RunMessage, RunReport};
 pub use next::{Effect, next};

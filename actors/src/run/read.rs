@@ -1,6 +1,6 @@
 //! Reading what a run consists of: its state, what it was given, and the texts it refers to.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures_util::future::{BoxFuture, FutureExt};
 
@@ -31,13 +31,46 @@ pub(super) async fn read(
     Ok((state, last))
 }
 
-/// A run's state as the store has it.
-pub(crate) async fn state_of(
-    context: &RunContext,
-    run: RunId,
-    agent: &AgentName,
-) -> Result<RunState, StoreError> {
-    Ok(read(context, run, agent).await?.0)
+/// The states of several runs from one reading of their task: each from its own events, and from the beginnings and ends of the
+/// runs it delegated. What was said in the room is not in them.
+pub(crate) async fn states_of(
+    store: &dyn Store,
+    task: TaskId,
+    runs: &BTreeSet<RunId>,
+) -> Result<BTreeMap<RunId, RunState>, StoreError> {
+    let mut states: BTreeMap<_, _> = runs.iter().map(|run| (*run, RunState::new(*run))).collect();
+    let (mut parents, mut after) = (HashMap::new(), 0);
+    loop {
+        let limit = PAGE;
+        let page = store.events(EventQuery { task, after, limit }).await?;
+        for event in &page {
+            after = event.id;
+            fold_each(&mut states, &mut parents, event);
+        }
+        if page.len() < PAGE {
+            return Ok(states);
+        }
+    }
+}
+
+fn fold_each(
+    states: &mut BTreeMap<RunId, RunState>,
+    parents: &mut HashMap<RunId, RunId>,
+    event: &Event,
+) {
+    let Some(run) = event.run_id else { return };
+    if let EventBody::RunQueued { spec } = &event.body
+        && let Some(parent) = &spec.parent
+    {
+        parents.insert(run, parent.run);
+    }
+    let is_of_parent = matches!(event.body, EventBody::RunQueued { .. }) || event.body.is_run_end();
+    let parent = parents.get(&run).filter(|_| is_of_parent);
+    for concerned in [Some(&run), parent].into_iter().flatten() {
+        if let Some(state) = states.get_mut(concerned) {
+            state.fold(event);
+        }
+    }
 }
 
 /// Losing a snapshot costs time and nothing else, so one that is damaged is as good as none.

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::model::event::Outcome;
 use crate::model::{
-    AgentName, Content, Delegation, EffectClass, Event, EventBody, InDoubtPolicy, RunId, RunSpec,
-    RunStatus, Sender, Seq, Step, Timestamp, ToolCall, Topology, Usage, WaitReason,
+    AgentName, Content, Delegation, EffectClass, Event, EventBody, InDoubtPolicy, Pause, RunId,
+    RunSpec, RunStatus, Sender, Seq, Step, Timestamp, ToolCall, Topology, Usage, WaitReason,
 };
 
 /// A run, folded from its events and from those of others that concern it: room messages it may see, and the beginnings and
@@ -49,10 +49,16 @@ pub struct RunState {
     pub children: BTreeMap<RunId, Child>,
     /// Why it waits, if it said so.
     pub waiting: Option<WaitReason>,
+    /// Who paused it, if somebody has.
+    #[serde(default)]
+    pub paused: Option<Pause>,
     /// What its model calls cost.
     pub usage: Usage,
     /// Model calls that were begun and came to nothing.
     pub wasted_calls: u32,
+    /// What those may have cost that were interrupted.
+    #[serde(default)]
+    pub wasted: Usage,
     /// Claims since it last got anywhere.
     pub claims: u32,
     /// Whether it was claimed and has not ended since.
@@ -250,8 +256,10 @@ impl RunState {
             retry_at: None,
             children: BTreeMap::new(),
             waiting: None,
+            paused: None,
             usage: Usage::default(),
             wasted_calls: 0,
+            wasted: Usage::default(),
             claims: 0,
             is_begun: false,
             decided: false,
@@ -311,15 +319,16 @@ impl RunState {
                     | W::Children { .. }
             )
         );
-        said || match self.phase() {
-            Phase::Act => self.open_calls().all(|(_, call)| match &call.phase {
-                CallPhase::Delegated(run) => self.is_live_child(*run),
-                CallPhase::InDoubt { policy, .. } => *policy == InDoubtPolicy::Ask,
-                _ => false,
-            }),
-            Phase::Finish => self.live_children() > 0,
-            Phase::Think | Phase::Over => false,
-        }
+        said || self.paused.is_some()
+            || match self.phase() {
+                Phase::Act => self.open_calls().all(|(_, call)| match &call.phase {
+                    CallPhase::Delegated(run) => self.is_live_child(*run),
+                    CallPhase::InDoubt { policy, .. } => *policy == InDoubtPolicy::Ask,
+                    _ => false,
+                }),
+                Phase::Finish => self.live_children() > 0,
+                Phase::Think | Phase::Over => false,
+            }
     }
 
     /// Whether a person was asked what became of a call.
@@ -332,6 +341,9 @@ impl RunState {
     /// Whether what it does next depends on what others have said and done since.
     #[must_use]
     pub fn depends_on_others(&self) -> bool {
+        if self.paused.is_some() {
+            return false;
+        }
         match self.phase() {
             Phase::Think => self.thinking.is_none_or(|it| it.epoch != self.epoch),
             Phase::Act => {

@@ -11,13 +11,15 @@ mod chronicle;
 mod deps;
 mod desk;
 mod opener;
+mod pausing;
 mod registry;
+mod saying;
 mod spec;
 mod tasks;
 mod topology;
 mod wait;
+mod why;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,12 +68,17 @@ pub enum SystemError {
     /// There is no such task.
     #[error("there is no {0}")]
     NoSuchTask(TaskId),
-    /// There is no such agent in the task.
-    #[error("there is no agent `{0}` in this task")]
-    NoSuchAgent(AgentName),
     /// There is no such run in the task.
     #[error("there is no {0} in this task")]
     NoSuchRun(RunId),
+    /// There is no such agent in the task.
+    #[error("there is no agent `{0}` in this task")]
+    NoSuchAgent(AgentName),
+    /// The agent takes nothing while it is at work.
+    #[error(
+        "agent `{0}` is at work and takes no messages until it is done (when_busy = \"reject\"); say it later, or to the room"
+    )]
+    Busy(AgentName),
     /// The task has ended.
     #[error("{0} has ended")]
     Over(TaskId),
@@ -210,12 +217,10 @@ impl System {
     /// When the store cannot be read.
     pub async fn run_tree(&self, task: TaskId) -> Result<Vec<RunNode>, SystemError> {
         let rows = self.runs(task).await?;
-        let mut waits = match rows.iter().all(|row| row.status.is_terminal()) {
-            true => BTreeMap::new(),
-            false => registry::waits(self.deps.store.as_ref(), task).await?,
-        };
-        waits.extend(self.pools.waits());
-        Ok(registry::tree(rows, &mut waits))
+        let live = rows.iter().filter(|row| !row.status.is_terminal());
+        let live: Vec<_> = live.cloned().collect();
+        let why = self.why_each(task, &live).await?;
+        Ok(registry::tree(rows, why))
     }
 
     /// One run in full: what it was given and what came of it.

@@ -211,7 +211,10 @@ async fn open(
 }
 
 /// The definition a task was created with.
-async fn definition(journal: &Journal, task: TaskId) -> Result<Option<TaskDefinition>, StoreError> {
+pub(super) async fn definition(
+    journal: &Journal,
+    task: TaskId,
+) -> Result<Option<TaskDefinition>, StoreError> {
     let first = journal
         .store()
         .events(EventQuery {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Content, Delegation, Event, EventBody, RunId, TaskId, WaitReason};
+use crate::model::{Content, Delegation, EventBody, RunId};
+use crate::run::why::Why;
 use crate::store::{RunRow, Store, StoreError, each_event};
 
 /// A run in the tree of a task.
@@ -14,9 +15,8 @@ pub struct RunNode {
     pub run: RunRow,
     /// The runs it waits for: those it delegated in the foreground that have not ended.
     pub depends_on: Vec<RunId>,
-    /// What else it waits for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub waits_for: Option<WaitReason>,
+    /// Why it does not go on at this moment, or what it is doing; none once it has ended.
+    pub why: Option<Why>,
     /// The runs it delegated, in order.
     pub children: Vec<RunNode>,
 }
@@ -36,24 +36,23 @@ pub struct RunRecord {
     pub error: Option<String>,
 }
 
-/// The runs of a task as a tree; roots first, each in order of creation. `waits` says why runs wait.
-pub(super) fn tree(rows: Vec<RunRow>, waits: &mut BTreeMap<RunId, WaitReason>) -> Vec<RunNode> {
+/// The runs of a task as a tree; roots first, each in order of creation.
+pub(super) fn tree(rows: Vec<RunRow>, mut why: BTreeMap<RunId, Why>) -> Vec<RunNode> {
     let mut below = BTreeMap::<Option<RunId>, Vec<RunRow>>::new();
     for row in rows {
         below.entry(row.parent).or_default().push(row);
     }
-    nodes(None, &mut below, waits)
+    nodes(None, &mut below, &mut why)
 }
 
 fn nodes(
     parent: Option<RunId>,
     below: &mut BTreeMap<Option<RunId>, Vec<RunRow>>,
-    waits: &mut BTreeMap<RunId, WaitReason>,
+    why: &mut BTreeMap<RunId, Why>,
 ) -> Vec<RunNode> {
     let rows = below.remove(&parent).unwrap_or_default();
     let node = |run: RunRow| {
-        let children = nodes(Some(run.id), below, waits);
-        let waits_for = waits.remove(&run.id);
+        let children = nodes(Some(run.id), below, why);
         let waits = |child: &&RunNode| {
             child.run.delegation == Some(Delegation::Foreground) && !child.run.status.is_terminal()
         };
@@ -63,9 +62,9 @@ fn nodes(
             .map(|child| child.run.id)
             .collect();
         RunNode {
+            why: why.remove(&run.id),
             run,
             depends_on,
-            waits_for,
             children,
         }
     };
@@ -90,29 +89,6 @@ pub(super) async fn record(store: &dyn Store, run: RunRow) -> Result<RunRecord, 
     })
     .await?;
     Ok(record)
-}
-
-/// Why the runs of a task wait, as far as they said so.
-pub(super) async fn waits(
-    store: &dyn Store,
-    task: TaskId,
-) -> Result<BTreeMap<RunId, WaitReason>, StoreError> {
-    let mut waits = BTreeMap::new();
-    each_event(store, task, 0, |event| note(&mut waits, &event)).await?;
-    Ok(waits)
-}
-
-fn note(waits: &mut BTreeMap<RunId, WaitReason>, event: &Event) {
-    let Some(run) = event.run_id else { return };
-    match &event.body {
-        EventBody::RunProgress { .. } => {}
-        EventBody::RunWaiting { reason } => drop(waits.insert(run, reason.clone())),
-        EventBody::RunRetrying { delay_ms, .. } => {
-            let delay_ms = *delay_ms;
-            waits.insert(run, WaitReason::Retry { delay_ms });
-        }
-        _ => drop(waits.remove(&run)),
-    }
 }
 
 impl RunRecord {

@@ -1,21 +1,18 @@
 //! What can be done with tasks.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use supervision::{Handle, Reply};
 
 use crate::journal::JournalError;
-use crate::model::event::Seq;
 use crate::model::{
-    AgentName, Attention, Content, ContextMode, Event, EventBody, RunId, RunSpec, Sender,
-    TaskDefinition, TaskId, TaskStatus,
+    Attention, Content, ContextMode, Event, EventBody, RunId, RunSpec, Sender, TaskDefinition,
+    TaskId, TaskStatus,
 };
 use crate::pool::PRIORITIES;
 use crate::store::{Append, Draft, RunRow, StoreError, TaskRow};
 use crate::task::RoomMessage;
 use crate::task::room::open_questions;
-use crate::topology::TopologyMessage;
 
 use super::opener::{OpenerMessage, end_all};
 use super::{PATIENCE, System, SystemError};
@@ -132,7 +129,7 @@ impl System {
     pub async fn open(&self, task: TaskId) -> Result<(), SystemError> {
         self.live(task).await?;
         if self.is_given_up(task).await? {
-            return self.resume(task, "it was opened again").await;
+            return self.restart(task, "it was opened again").await;
         }
         self.open_and_tell(task, None).await
     }
@@ -179,7 +176,7 @@ impl System {
     }
 
     /// Starts the tree of a task that gave up. The answer is written first: should it give up again at once, that is said after it.
-    async fn resume(&self, task: TaskId, answer: &str) -> Result<(), SystemError> {
+    async fn restart(&self, task: TaskId, answer: &str) -> Result<(), SystemError> {
         let answer = answer.to_owned();
         let questions = open_questions(self.deps.store.as_ref(), task).await?;
         let gave_up = |open: &&Attention| matches!(open, Attention::GaveUp { .. });
@@ -252,6 +249,23 @@ impl System {
         reason: &str,
     ) -> Result<(), SystemError> {
         self.run_row(task, run).await?;
+        for _ in 0..TRIES {
+            match self.cancel_run_once(task, run, reason).await {
+                Err(SystemError::Silent) => {}
+                cancelled => return cancelled,
+            }
+            // Its room may have crashed over it, before or after it was done.
+            tokio::time::sleep(PAUSE).await;
+        }
+        Err(SystemError::Silent)
+    }
+
+    async fn cancel_run_once(
+        &self,
+        task: TaskId,
+        run: RunId,
+        reason: &str,
+    ) -> Result<(), SystemError> {
         self.open(task).await?;
         let (room, reason) = (self.room(task)?, reason.to_owned());
         let cancelled = room
@@ -259,8 +273,9 @@ impl System {
             .await;
         match cancelled {
             Ok(()) => Ok(()),
-            Err(_) if self.run_row(task, run).await?.status.is_terminal() => Ok(()),
-            Err(_) => self.why_silent(task).await,
+            // When it was the root run its end is that of the task, which waits for all the others.
+            Err(_) if self.task(task).await?.status.is_terminal() => Ok(()),
+            Err(_) => Err(SystemError::Silent),
         }
     }
 
@@ -298,7 +313,7 @@ impl System {
 
     async fn give_answer(&self, task: TaskId, answer: &str) -> Result<bool, SystemError> {
         if self.is_given_up(task).await? {
-            self.resume(task, answer).await?;
+            self.restart(task, answer).await?;
             return Ok(true);
         }
         self.open_and_tell(task, None).await?;
@@ -310,35 +325,6 @@ impl System {
             Ok(taken) => Ok(taken),
             Err(_) => self.why_silent(task).await,
         }
-    }
-
-    /// A person says something in the room, or to one agent.
-    ///
-    /// # Errors
-    /// [`SystemError::NoSuchTask`], [`SystemError::Over`], or why it could not be written.
-    pub async fn say(
-        &self,
-        task: TaskId,
-        content: &str,
-        to: Option<AgentName>,
-    ) -> Result<Seq, SystemError> {
-        self.live(task).await?;
-        let body = EventBody::TaskMessage {
-            from: Sender::Human,
-            to,
-            content: content.to_owned(),
-            outcome: false,
-        };
-        let mut events = self.append_task(task, vec![body]).await?;
-        let event = events.pop().ok_or(SystemError::Silent)?;
-        let number = event.id;
-        if let Some(seat) = self.seats.get(task) {
-            let _ = seat
-                .topology
-                .send(TopologyMessage::Said(Arc::new(event)))
-                .await;
-        }
-        Ok(number)
     }
 
     /// A run that has ended goes on in the same conversation, with something new; its task is opened again if it had ended too.

@@ -1,47 +1,123 @@
-//! Which runs of a task are up, by id: a name that survives a restart of whoever asks.
+//! Which runs of a task are up, by id, and what is being ended: what survives a restart of whoever asks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use supervision::Handle;
 
-use crate::model::{AgentName, RunId};
+use crate::agent::Gate;
+use crate::model::{AgentName, EventBody, RunId};
 use crate::run::RunMessage;
 
-/// The runs of one task that were started, with their agents.
+/// The runs of one task that were started, with their agents and their gates.
 #[derive(Debug, Clone, Default)]
-pub struct Registry(Arc<Mutex<Runs>>);
+pub struct Registry(Arc<Mutex<Entries>>);
+
+#[derive(Debug, Default)]
+struct Entries {
+    runs: Runs,
+    gates: BTreeMap<RunId, Gate>,
+    end: Option<End>,
+    subtrees: BTreeMap<RunId, String>,
+}
+
+/// How the whole task is being ended: why, and what is written at last.
+pub type End = (String, EventBody);
 
 type Runs = BTreeMap<RunId, (AgentName, Handle<RunMessage>)>;
 
 impl Registry {
-    fn runs(&self) -> MutexGuard<'_, Runs> {
+    fn entries(&self) -> MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The run is started and hears through this handle.
     pub fn insert(&self, run: RunId, agent: AgentName, handle: Handle<RunMessage>) {
-        self.runs().insert(run, (agent, handle));
+        self.entries().runs.insert(run, (agent, handle));
     }
 
     /// The run is over.
     pub fn remove(&self, run: RunId) {
-        self.runs().remove(&run);
+        let mut entries = self.entries();
+        entries.runs.remove(&run);
+        entries.gates.remove(&run);
     }
 
     /// A run that is up or coming back.
     #[must_use]
     pub fn get(&self, run: RunId) -> Option<Handle<RunMessage>> {
-        let handle = self.runs().get(&run).map(|(_, handle)| handle.clone());
+        let entries = self.entries();
+        let handle = entries.runs.get(&run).map(|(_, handle)| handle.clone());
         handle.filter(|handle| !handle.is_stopped())
     }
 
     /// All runs that are up or coming back.
     #[must_use]
     pub fn all(&self) -> Vec<(RunId, AgentName, Handle<RunMessage>)> {
-        let runs = self.runs();
-        let live = runs.iter().filter(|(_, (_, handle))| !handle.is_stopped());
-        live.map(|(run, (agent, handle))| (*run, agent.clone(), handle.clone()))
+        let entries = self.entries();
+        let live = entries.runs.iter();
+        live.filter(|(_, (_, handle))| !handle.is_stopped())
+            .map(|(run, (agent, handle))| (*run, agent.clone(), handle.clone()))
             .collect()
+    }
+
+    // ---- gates
+
+    /// The gate of a run that is about to be started; a new one if the run had ended before.
+    #[must_use]
+    pub fn gate(&self, run: RunId) -> Gate {
+        let mut entries = self.entries();
+        let gate = entries.gates.entry(run).or_default();
+        if gate.is_closed() {
+            *gate = Gate::default();
+        }
+        gate.clone()
+    }
+
+    /// From now on these begin nothing, whichever incarnation they are.
+    pub fn close<'a>(&self, runs: impl IntoIterator<Item = &'a RunId>) {
+        let entries = self.entries();
+        let gates = runs.into_iter().filter_map(|run| entries.gates.get(run));
+        gates.for_each(Gate::close);
+    }
+
+    // ---- what is being ended
+
+    /// The whole task is being ended, and nothing of it begins any more.
+    pub fn end(&self, end: End) {
+        let mut entries = self.entries();
+        entries.end.get_or_insert(end);
+        entries.gates.values().for_each(Gate::close);
+    }
+
+    /// How the whole task is being ended, if it is.
+    #[must_use]
+    pub fn ending(&self) -> Option<End> {
+        self.entries().end.clone()
+    }
+
+    /// It goes on after all.
+    pub fn goes_on(&self) {
+        self.entries().end = None;
+    }
+
+    /// A run and what works for it is being ended, for this reason.
+    pub fn end_subtree(&self, top: RunId, reason: &str, runs: &BTreeSet<RunId>) {
+        self.entries()
+            .subtrees
+            .entry(top)
+            .or_insert_with(|| reason.to_owned());
+        self.close(runs);
+    }
+
+    /// It has been.
+    pub fn subtree_ended(&self, top: RunId) {
+        self.entries().subtrees.remove(&top);
+    }
+
+    /// What is being ended, by the run at its top, and why.
+    #[must_use]
+    pub fn subtrees(&self) -> BTreeMap<RunId, String> {
+        self.entries().subtrees.clone()
     }
 }

@@ -1,10 +1,11 @@
 //! Who works on a task: a fold of its events, and what was promised meanwhile. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::model::event::AgentState;
 use crate::model::event::Seq;
-use crate::model::{Event, EventBody, Limits, RunId, Step};
+use crate::model::{AgentName, Event, EventBody, Limits, RunId, Scope, Step, WaitReason, Whom};
 use crate::run::Queued;
 
 use super::budget::{Counted, may_delegate};
@@ -17,6 +18,8 @@ pub struct Roster {
     promised: BTreeMap<(RunId, Step), RunId>,
     root: Option<RunId>,
     root_end: Option<Arc<Event>>,
+    /// Agents whose runs are paused, those that are yet to come too.
+    paused_agents: BTreeSet<AgentName>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +28,19 @@ struct Entry {
     stands: Stands,
     /// The event with which it was queued, or went on after its end.
     since: Seq,
+    paused: Paused,
+}
+
+/// What was decided about pausing a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+enum Paused {
+    /// Nothing yet: it is as its agent and whoever delegated it.
+    #[default]
+    Undecided,
+    /// It is paused.
+    Yes(Scope),
+    /// It was, and goes on.
+    No,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,8 +60,15 @@ impl Entry {
 impl Roster {
     /// Takes one event of the task in.
     pub fn fold(&mut self, event: &Event) {
+        if let (EventBody::AgentState { state, .. }, Some(agent)) = (&event.body, &event.agent) {
+            return self.agent_state(agent, *state);
+        }
         let Some(run) = event.run_id else { return };
         match &event.body {
+            EventBody::RunWaiting {
+                reason: WaitReason::Paused(pause),
+            } => self.decide([run], Paused::Yes(pause.scope)),
+            EventBody::RunResumed { .. } => self.decide([run], Paused::No),
             EventBody::RunQueued { spec } => {
                 let (agent, parent) = (spec.agent.clone(), spec.parent.as_ref());
                 let parent = parent.map(|parent| parent.run);
@@ -58,6 +81,97 @@ impl Roster {
             body if body.is_run_end() => self.ended(run, event),
             _ => {}
         }
+    }
+
+    fn agent_state(&mut self, agent: &AgentName, state: AgentState) {
+        match state {
+            AgentState::Paused => drop(self.paused_agents.insert(agent.clone())),
+            AgentState::Resumed => drop(self.paused_agents.remove(agent)),
+            _ => {}
+        }
+    }
+
+    fn decide(&mut self, runs: impl IntoIterator<Item = RunId>, paused: Paused) {
+        for run in runs {
+            if let Some(entry) = self.runs.get_mut(&run) {
+                entry.paused = paused;
+            }
+        }
+    }
+
+    // ---- pausing
+
+    /// Pauses these; those of them that were not paused before.
+    pub fn pause(&mut self, whom: &Whom) -> BTreeSet<RunId> {
+        if let Whom::Agent(agent) = whom {
+            self.paused_agents.insert(agent.clone());
+        }
+        let runs = self.chosen(whom, |entry| !matches!(entry.paused, Paused::Yes(_)));
+        self.decide(runs.iter().copied(), Paused::Yes(whom.scope()));
+        runs
+    }
+
+    /// The runs of these that are paused.
+    #[must_use]
+    pub fn to_resume(&self, whom: &Whom) -> BTreeSet<RunId> {
+        self.chosen(whom, |entry| matches!(entry.paused, Paused::Yes(_)))
+    }
+
+    /// These go on, and the agents that are meant.
+    pub fn resumed(&mut self, whom: &Whom, runs: &BTreeSet<RunId>) {
+        let agents = self.agents_to_resume(whom);
+        self.paused_agents.retain(|agent| !agents.contains(agent));
+        self.decide(runs.iter().copied(), Paused::No);
+    }
+
+    /// The paused agents that are meant.
+    #[must_use]
+    pub fn agents_to_resume(&self, whom: &Whom) -> Vec<AgentName> {
+        let is_meant = |agent: &&AgentName| match whom {
+            Whom::Agent(one) => one == *agent,
+            Whom::Task => true,
+            Whom::Run(_) | Whom::Subtree(_) => false,
+        };
+        let agents = self.paused_agents.iter().filter(is_meant);
+        agents.cloned().collect()
+    }
+
+    /// Runs that are to be paused before they begin: their agent is paused, or whoever delegated them with all that works for it.
+    pub fn born_paused(&mut self) -> Vec<(RunId, Scope)> {
+        let born = |(run, entry): (&RunId, &Entry)| Some((*run, self.inherited(entry)?));
+        let born: Vec<_> = self.runs.iter().filter_map(born).collect();
+        for (run, scope) in &born {
+            self.decide([*run], Paused::Yes(*scope));
+        }
+        born
+    }
+
+    fn inherited(&self, entry: &Entry) -> Option<Scope> {
+        if !entry.is_live() || entry.paused != Paused::Undecided {
+            return None;
+        }
+        let parent = entry.queued.parent.and_then(|run| self.runs.get(&run));
+        match parent.map(|parent| parent.paused) {
+            Some(Paused::Yes(scope)) if scope.is_inherited() => Some(scope),
+            _ if self.paused_agents.contains(&entry.queued.agent) => Some(Scope::Agent),
+            _ => None,
+        }
+    }
+
+    fn chosen(&self, whom: &Whom, is: impl Fn(&Entry) -> bool) -> BTreeSet<RunId> {
+        let below = match whom {
+            Whom::Subtree(top) => self.subtree(*top),
+            _ => BTreeSet::new(),
+        };
+        let is_meant = |run: &RunId, entry: &Entry| match whom {
+            Whom::Run(one) => one == run,
+            Whom::Subtree(_) => below.contains(run),
+            Whom::Agent(agent) => entry.queued.agent == *agent,
+            Whom::Task => true,
+        };
+        let chosen = self.runs.iter();
+        let chosen = chosen.filter(|(run, it)| it.is_live() && is_meant(run, it) && is(it));
+        chosen.map(|(run, _)| *run).collect()
     }
 
     fn stands(&mut self, run: RunId, stands: Stands) {
@@ -77,6 +191,7 @@ impl Roster {
             queued,
             stands: Stands::Live,
             since,
+            paused: Paused::default(),
         });
     }
 
@@ -155,11 +270,18 @@ impl Roster {
         self.runs.get(&run)?.queued.parent
     }
 
+    /// Whether a run of this agent has not ended.
+    #[must_use]
+    pub fn is_busy(&self, agent: &AgentName) -> bool {
+        let mut runs = self.runs.values();
+        runs.any(|entry| entry.is_live() && entry.queued.agent == *agent)
+    }
+
     /// The runs that are to be up.
     #[must_use]
     pub fn to_start(&self) -> Vec<Queued> {
         let live = self.runs.values().filter(|it| it.stands == Stands::Live);
-        live.filter(|entry| !self.is_orphan(entry))
+        live.filter(|entry| !self.is_orphan(entry) && !matches!(entry.paused, Paused::Yes(_)))
             .map(|entry| entry.queued.clone())
             .collect()
     }
@@ -176,6 +298,23 @@ impl Roster {
     fn is_orphan(&self, entry: &Entry) -> bool {
         let parent = entry.queued.parent.and_then(|run| self.runs.get(&run));
         parent.is_some_and(|parent| matches!(parent.stands, Stands::Ended(at) if at > entry.since))
+    }
+
+    /// A run, and those that work for it and have not ended.
+    #[must_use]
+    pub fn subtree(&self, top: RunId) -> BTreeSet<RunId> {
+        let mut below = BTreeMap::<RunId, Vec<RunId>>::new();
+        for (run, entry) in &self.runs {
+            if let Some(parent) = entry.queued.parent {
+                below.entry(parent).or_default().push(*run);
+            }
+        }
+        let (mut inside, mut todo) = (BTreeSet::new(), vec![top]);
+        while let Some(run) = todo.pop() {
+            todo.extend(below.remove(&run).into_iter().flatten());
+            inside.insert(run);
+        }
+        inside
     }
 
     /// Who delegated a run that has ended.

@@ -22,6 +22,7 @@ struct Rules {
     troubles: VecDeque<StoreError>,
     unreadable: bool,
     batches: Vec<usize>,
+    reads: usize,
 }
 
 impl Manners {
@@ -48,6 +49,12 @@ impl Manners {
     #[must_use]
     pub fn batches(&self) -> Vec<usize> {
         self.rules().batches.clone()
+    }
+
+    /// How often events and rows were read so far.
+    #[must_use]
+    pub fn reads(&self) -> usize {
+        self.rules().reads
     }
 
     fn delay(&self) -> Duration {
@@ -101,6 +108,7 @@ impl<S: Store> Watched<S> {
 
 impl<S: Store> Watched<S> {
     fn damage(&self, query: EventQuery) -> Option<StoreError> {
+        self.manners.rules().reads += 1;
         let place = format!("event {} of {}", query.after + 1, query.task);
         let detail = "it was damaged on purpose".to_owned();
         let is_unreadable = self.manners.rules().unreadable;
@@ -139,14 +147,17 @@ impl<S: Store> Store for Watched<S> {
     }
 
     fn tasks(&self, unfinished: bool) -> BoxFuture<'_, Result<Vec<TaskRow>, StoreError>> {
+        self.manners.rules().reads += 1;
         self.inner.tasks(unfinished)
     }
 
     fn task(&self, id: TaskId) -> BoxFuture<'_, Result<Option<TaskRow>, StoreError>> {
+        self.manners.rules().reads += 1;
         self.inner.task(id)
     }
 
     fn runs(&self, task: TaskId) -> BoxFuture<'_, Result<Vec<RunRow>, StoreError>> {
+        self.manners.rules().reads += 1;
         self.inner.runs(task)
     }
 

@@ -7,7 +7,7 @@ use actors::pool::{BreakerLimits, ProviderLimits};
 use actors::testing::sim::settle;
 use tokio::time::Instant;
 
-use super::{Bed, SECOND, Server};
+use super::{Bed, SECOND, Server, waits_for};
 
 fn limits() -> ProviderLimits {
     ProviderLimits {
@@ -39,7 +39,10 @@ async fn an_ill_provider_is_left_alone_and_nobody_fails() {
         let limit = ProviderLimit::Breaker;
         matches!(reason, WaitReason::Provider { provider, limit: it, .. } if provider == "stage" && *it == limit)
     };
-    assert!(tree[0].waits_for.as_ref().is_some_and(is_open), "{tree:?}");
+    assert!(
+        waits_for(&tree[0]).as_ref().is_some_and(is_open),
+        "{tree:?}"
+    );
     let began = Instant::now();
     for task in &tasks {
         let end = settle(&bed.system, *task, 3600 * SECOND).await;

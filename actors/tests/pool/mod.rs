@@ -12,7 +12,8 @@ use std::time::Duration;
 use actors::model::{Event, EventBody, ModelRequest, Reply, TaskDefinition, TaskId, WaitReason};
 use actors::pool::{Limits, ProviderLimits, Rate};
 use actors::provider::{DeltaSink, Provider, ProviderError, ProviderErrorKind, turn};
-use actors::system::System;
+use actors::run::why::Reason;
+use actors::system::{RunNode, System};
 use actors::testing::sim::{Moments, Stage};
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -229,5 +230,22 @@ fn rates(rates: &[(u32, Duration)]) -> ProviderLimits {
     ProviderLimits {
         rates: rates.iter().map(rate).collect(),
         ..no_limits()
+    }
+}
+
+/// What a run's model call waits for.
+fn waits_for(node: &RunNode) -> Option<WaitReason> {
+    match node.why.clone()?.reason {
+        Reason::Permit { pool } => Some(WaitReason::Permit { pool }),
+        Reason::Provider {
+            provider,
+            limit,
+            wait_ms,
+        } => Some(WaitReason::Provider {
+            provider,
+            limit,
+            wait_ms,
+        }),
+        _ => None,
     }
 }

@@ -6,7 +6,7 @@ use actors::model::{EventBody, ProviderLimit, RunStatus, TaskStatus, WaitReason}
 use actors::pool::ProviderLimits;
 use actors::testing::sim::settle;
 
-use super::{Bed, SECOND, Server, no_limits, rates};
+use super::{Bed, SECOND, Server, no_limits, rates, waits_for};
 
 fn server(latency: Duration) -> Server {
     Server {
@@ -29,7 +29,7 @@ async fn a_wait_is_written_once_after_a_moment_and_ends_with_the_call() {
     assert!(bed.waits(second).await.is_empty(), "a moment is not told");
     let node = async || {
         let tree = bed.system.run_tree(second).await.expect("a tree");
-        (tree[0].run.status, tree[0].waits_for.clone())
+        (tree[0].run.status, waits_for(&tree[0]))
     };
     assert_eq!(
         node().await,
@@ -64,9 +64,9 @@ async fn the_tree_says_what_each_run_waits_for() {
     let task = bed.create("crowd 3").await;
     let waits = async || {
         let tree = bed.system.run_tree(task).await.expect("a tree");
-        assert_eq!(tree[0].waits_for, None, "it waits for its children");
+        assert_eq!(waits_for(&tree[0]), None, "it waits for its children");
         let children = tree[0].children.iter();
-        let waits = children.filter_map(|node| node.waits_for.clone());
+        let waits = children.filter_map(waits_for);
         waits.collect::<Vec<_>>()
     };
     let provider = |limit, wait_ms| {

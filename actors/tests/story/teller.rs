@@ -151,6 +151,7 @@ fn run(body: &EventBody) -> String {
             } => {
                 format!("for the provider {provider}: {limit:?}")
             }
+            WaitReason::Paused(pause) => format!("paused with {:?}", pause.scope),
             WaitReason::Permit { pool } => format!("for a permit of {pool}"),
             WaitReason::Executor { tool, name } => match name {
                 Some(name) => format!("for {name}, to go on with {tool}"),

@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod plays;
 pub(crate) mod requests;
+pub(crate) mod slow;
 pub(crate) mod trace;
 pub(crate) mod troupe;
 

@@ -242,6 +242,7 @@ fn of_run(view: &View, run: &Run, event: &Event) -> Told {
             (Tone::Warning, what)
         }
         EventBody::RunWaiting { reason } => (Tone::Plain, waiting(view, run, reason)?),
+        EventBody::RunResumed { .. } => (Tone::Plain, format!("goes on with {title}")),
         EventBody::RunRetrying {
             attempt,
             error,

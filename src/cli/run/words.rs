@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actors::model::team::TeamStrategy;
-use actors::model::{AgentName, ProviderLimit, Timestamp, WaitReason};
+use actors::model::{AgentName, Pause, ProviderLimit, Sender, Timestamp, WaitReason};
 
 use super::view::{Doing, Run, View};
 
@@ -163,6 +163,7 @@ pub(super) fn waits_for(reason: &WaitReason, since: Duration) -> String {
         } => format!("executor {name}, which has begun {tool} and is gone"),
         WaitReason::Children { count } => counted(*count, "delegated run"),
         WaitReason::Human { question } => format!("a human: {}", clean(question)),
+        WaitReason::Paused(pause) => paused(pause),
         WaitReason::Retry { delay_ms } => time(Duration::from_millis(*delay_ms)),
     }
 }
@@ -182,6 +183,15 @@ fn provider_waits(provider: &str, limit: &ProviderLimit, left: Option<Duration>)
         "the provider `{provider}`: {why}{}",
         wait.unwrap_or_default()
     )
+}
+
+fn paused(pause: &Pause) -> String {
+    let by = match &pause.by {
+        Sender::Human => "a person",
+        Sender::System => "the node",
+        Sender::Agent(agent) => agent.as_str(),
+    };
+    format!("somebody to resume it: {by} paused it")
 }
 
 /// Whom a run waits for; none where all have ended and it is about to hear of it.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use actors::model::agent::RestartType;
+use actors::model::agent::WhenBusy;
 use actors::model::{EffectClass, InDoubtPolicy, Recovery};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,10 @@ pub struct AgentConfig {
     /// the call is made again (`retry`) or undone (`compensate`).
     #[schemars(schema_with = "choice::schema::<InDoubtPolicy>")]
     pub in_doubt: InDoubtPolicy,
+    /// What becomes of a message for it alone while it is at work: it is read at the next turn (`queue`), refused (`reject`), or the
+    /// model call under way is dropped and made again with it (`interrupt`).
+    #[schemars(schema_with = "choice::schema::<WhenBusy>")]
+    pub when_busy: WhenBusy,
     /// `temperature`, `max_tokens` and whatever else the provider takes.
     pub settings: Map<String, Value>,
     /// The folder a coding agent works in.
@@ -74,7 +79,8 @@ pub struct AgentConfig {
 
 table!(AgentConfig { provider;
     model, description, instructions, instructions_file, tools, mcp, pool, timeout, tool_timeout, max_turns, recovery, restart,
-    hang_after, budget, effects, in_doubt, settings, cwd
+    hang_after, budget, effects, in_doubt, when_busy, settings,
+    cwd
 });
 
 fn effects_schema(generator: &mut SchemaGenerator) -> Schema {

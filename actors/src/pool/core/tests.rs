@@ -239,8 +239,12 @@ proptest! {
             prop_assert_eq!(look.pools.iter().map(|pool| pool.in_use).sum::<usize>(), inside.len());
             prop_assert_eq!(look.pools.iter().map(|pool| pool.waiting).sum::<usize>(), waiting.len());
             prop_assert_eq!(look.providers.iter().map(|it| it.waiting).sum::<usize>(), waiting.len());
-            // The only thing that is free at once and without limit.
-            let is_held = |pool: usize| used(pool) == [2, 3][pool];
+            // The only thing that is free at once and without limit, but for places that are kept for those who were overtaken.
+            let kept = |pool: usize| {
+                let is_kept = |(way, line): &(&Way, &Line)| core.pools[way.0].name == POOLS[pool] && line.overtaken >= OVERTAKEN;
+                core.lines.iter().filter(is_kept).count()
+            };
+            let is_held = |pool: usize| used(pool) + kept(pool) >= [2, 3][pool];
             prop_assert!(waiting.values().all(|(x, a, ..)| *a != 2 || is_held(*x) || look.providers[2].held.is_some()));
         }
         // Everybody goes in the end.

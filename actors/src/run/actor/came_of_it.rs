@@ -47,6 +47,8 @@ impl RunActor {
                 opaque: reply.opaque,
             }]),
             Ok(Err(error)) => self.call_failed(&error),
+            // Whoever closed the gate says what follows.
+            Err(_) if self.gate.is_closed() => {}
             Err(CallError::Stopped) => {
                 let error = format!("agent `{}` has stopped and is not coming back", self.name);
                 self.write([EventBody::RunFailed {
@@ -183,7 +185,9 @@ impl RunActor {
     ) {
         self.doing.remove(&Doing::Delegate(step));
         // Nobody answered because the room was restarted: it is asked again.
-        let Some(answer) = answer else { return };
+        let Some(answer) = answer.filter(|_| !self.is_held()) else {
+            return;
+        };
         if !matches!(
             self.state.call(step).map(|call| &call.phase),
             Some(CallPhase::Planned)

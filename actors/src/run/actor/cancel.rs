@@ -1,6 +1,6 @@
 //! Cancelling: after it, nothing is begun any more.
 //!
-//! The gate is closed; what runs in the node is dropped, and what runs elsewhere is told to stop and waited for. When nothing is
+//! The gate is closed, by whoever ends the whole tree before anything of it hears of it; what runs in the node is dropped, and what runs elsewhere is told to stop and waited for. When nothing is
 //! left, the end is written, and before it what had come in meanwhile.
 
 use std::collections::BTreeSet;
@@ -26,6 +26,8 @@ pub(super) struct Cancelling {
     pub(super) replies: Vec<Reply<()>>,
     is_settling: bool,
     is_quiet: bool,
+    /// Whether its end may be written.
+    is_wanted: bool,
 }
 
 impl RunActor {
@@ -33,14 +35,23 @@ impl RunActor {
         if self.state.status.is_terminal() {
             return reply.send(());
         }
+        self.halt(reason, cx);
         if let Some(cancel) = &mut self.cancel {
-            return cancel.replies.push(reply);
+            cancel.is_wanted = true;
+            cancel.replies.push(reply);
+        }
+    }
+
+    pub(super) fn halt(&mut self, reason: String, cx: &Context<RunMessage>) {
+        if self.cancel.is_some() || self.state.status.is_terminal() {
+            return;
         }
         self.cancel = Some(Cancelling {
             reason,
-            replies: vec![reply],
+            replies: Vec::new(),
             is_settling: false,
             is_quiet: false,
+            is_wanted: false,
         });
         self.gate.close();
         self.stop_calls(cx);
@@ -63,7 +74,7 @@ impl RunActor {
                 RunMessage::Quiet
             });
         }
-        !cancel.is_quiet
+        !(cancel.is_quiet && cancel.is_wanted)
     }
 
     pub(super) fn quiet(&mut self) {
@@ -134,6 +145,8 @@ impl RunActor {
             Out::Own(EventBody::ModelCallCompleted { .. }) => true,
             _ => false,
         });
+        self.pausing.drain(..).for_each(|reply| reply.send(()));
+        self.resuming.drain(..).for_each(|reply| reply.send(()));
         self.write(cancelled_in_doubt(&self.state, &ended));
         let mut usage = self.state.usage;
         for out in &self.outbox {

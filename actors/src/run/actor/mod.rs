@@ -3,8 +3,10 @@
 //! One append is under way at a time; what happens meanwhile goes into the next. No handler waits: model calls, tool calls and
 //! appends are attached, and their ends come back as messages.
 
+mod busy;
 mod came_of_it;
 mod cancel;
+mod pausing;
 mod perform;
 mod permit;
 mod progress;
@@ -20,8 +22,8 @@ use tokio::task::AbortHandle;
 use crate::agent::{AgentMessage, Gate, Thought};
 use crate::journal::{Journal, JournalError};
 use crate::model::{
-    AgentName, AgentSpec, Attention, Event, EventBody, RunId, RunSpec, Step, TaskDefinition,
-    TaskId, Timestamp, WaitReason,
+    AgentName, AgentSpec, Attention, Event, EventBody, RunId, RunSpec, Scope, Sender, Step,
+    TaskDefinition, TaskId, Timestamp, WaitReason,
 };
 use crate::pool::{Permit, Pools, Refused};
 use crate::recipient::Recipient;
@@ -35,7 +37,7 @@ use super::load;
 use super::next::{Effect, RetryPolicy, Surroundings, next};
 use super::read::Meanwhile;
 use super::state::RunState;
-use super::tools::CreateRun;
+use super::tools::{CreateRun, PostMessage};
 
 /// What all runs of a task share.
 #[derive(Clone)]
@@ -79,6 +81,8 @@ pub struct RunArguments {
     pub agent: AgentName,
     /// What it shares with the others.
     pub context: Arc<RunContext>,
+    /// Through it goes everything it begins, whichever incarnation it is.
+    pub gate: Gate,
 }
 
 /// What runs report to their room.
@@ -95,6 +99,8 @@ pub enum RunReport {
         /// Where the answer goes.
         reply: Reply<Result<RunId, String>>,
     },
+    /// Is any run of this agent at work?
+    IsBusy(AgentName, Reply<bool>),
     /// This run is queued, durably: it is to be started, if it is not.
     Queued(Queued),
     /// This run has ended, durably.
@@ -124,6 +130,12 @@ pub enum RunMessage {
     Heard(Arc<Event>),
     /// What happened elsewhere since it looked last.
     Read(Result<Meanwhile, StoreError>),
+    /// Somebody pauses it; answered when that is durable: from then on it begins nothing.
+    Pause(Sender, Scope, Reply<()>),
+    /// Somebody lets it go on; answered when that is durable.
+    Resume(Sender, Reply<()>),
+    /// It is about to be cancelled: it stops everything, and writes nothing before it is told to end.
+    Halt(String),
     /// Somebody cancels it; answered when its end is durable.
     Cancel(String, Reply<()>),
     /// A human decides about what is in doubt: the question, the answer, and what else is open; whether it was still asked.
@@ -140,6 +152,8 @@ pub enum RunMessage {
     Probed(Step, Probe),
     /// A compensation has ended.
     Compensated(Step, Result<String, ToolError>),
+    /// Whether this may be said to an agent that takes nothing while it is busy; not known if the room was restarted.
+    MaySay(Step, PostMessage, Option<bool>),
     /// The room has answered, unless it was restarted over the question.
     Granted(Step, Box<CreateRun>, Option<Result<RunId, String>>),
     /// Calls that were told to stop have had time enough.
@@ -148,6 +162,8 @@ pub enum RunMessage {
     Quiet,
     /// It waits.
     Waits(WaitReason),
+    /// A call of it does.
+    CallWaits(Step, WaitReason),
     /// It may be time.
     Wake,
     /// It is time to say how it is getting on.
@@ -171,6 +187,7 @@ enum Doing {
     Probe(Step),
     Compensate(Step),
     Delegate(Step),
+    Say(Step),
     Child(RunId),
     Wake(Timestamp),
     Over,
@@ -198,6 +215,11 @@ struct RunActor {
     /// For the model call that is made next.
     permit: Option<Permit>,
     doing: BTreeMap<Doing, AbortHandle>,
+    /// The parts of its gate for what it is doing.
+    parts: BTreeMap<Doing, Gate>,
+    /// Who paused it, and who let it go on, until that is durable.
+    pausing: Vec<Reply<()>>,
+    resuming: Vec<Reply<()>>,
     cancel: Option<Cancelling>,
     /// Who answered a question, until that is durable.
     answering: Option<Reply<bool>>,
@@ -232,9 +254,12 @@ pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> 
                 reading: Reading::new(loaded.read_to),
                 permit: None,
                 doing: BTreeMap::new(),
+                parts: BTreeMap::new(),
+                pausing: Vec::new(),
+                resuming: Vec::new(),
                 cancel: None,
                 answering: None,
-                gate: Gate::default(),
+                gate: arguments.gate,
                 last_snapshot,
                 is_telling_progress: false,
                 end: None,
@@ -256,7 +281,7 @@ impl Actor for RunActor {
         cx: &mut Context<RunMessage>,
     ) -> Result<(), Failure> {
         match message {
-            RunMessage::Heard(_) => {}
+            RunMessage::Heard(event) => self.heard(&event),
             RunMessage::Read(meanwhile) => return self.read(meanwhile?, cx),
             RunMessage::Recorded(result) => self.recorded(result, cx)?,
             RunMessage::Permitted(permit) => self.permitted(permit),
@@ -265,7 +290,12 @@ impl Actor for RunActor {
             RunMessage::Probed(step, probe) => self.probed(step, probe),
             RunMessage::Compensated(step, result) => self.compensated(step, result),
             RunMessage::Granted(step, wish, answer) => self.granted(step, *wish, answer),
+            RunMessage::MaySay(step, wish, may) => self.may_say(step, &wish, may),
             RunMessage::Waits(reason) => self.waits(reason),
+            RunMessage::CallWaits(step, reason) => self.call_waits(step, reason),
+            RunMessage::Pause(by, scope, reply) => self.pause(by, scope, reply),
+            RunMessage::Resume(by, reply) => self.resume(by, reply),
+            RunMessage::Halt(reason) => self.halt(reason, cx),
             RunMessage::Cancel(reason, reply) => self.cancelled(reason, reply, cx),
             RunMessage::GraceOver => self.abort_all(),
             RunMessage::Quiet => self.quiet(),
@@ -319,9 +349,13 @@ impl RunActor {
             return;
         }
         self.prepare_cancel();
-        if self.outbox.is_empty() && self.is_up_to_date(cx) {
+        let may_begin = !self.gate.is_closed() && self.pausing.is_empty();
+        if may_begin && self.outbox.is_empty() && self.is_up_to_date(cx) {
             for effect in self.next() {
                 self.perform(effect, cx);
+            }
+            if let Some(held) = self.held() {
+                self.perform(held, cx);
             }
         }
         if !self.outbox.is_empty() {
@@ -336,6 +370,7 @@ impl RunActor {
             name: &self.name,
             agent: &agent,
             colleagues: &self.context.definition.available_agents,
+            agents: &self.context.definition.agents,
             tools: self.context.tools.specs(),
             limits: &self.context.definition.limits,
             retry: self.retry(),

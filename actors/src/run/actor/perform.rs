@@ -28,6 +28,7 @@ impl RunActor {
             Effect::Probe(step) => Doing::Probe(*step),
             Effect::Compensate(step) => Doing::Compensate(*step),
             Effect::Delegate(step, _) => Doing::Delegate(*step),
+            Effect::Say(step, _) => Doing::Say(*step),
             Effect::EnsureChild(run) => Doing::Child(*run),
             Effect::WakeAt(at) => Doing::Wake(*at),
             Effect::Over => Doing::Over,
@@ -35,6 +36,7 @@ impl RunActor {
         if self.doing.contains_key(&doing) {
             return;
         }
+        self.parts.insert(doing.clone(), self.gate.for_one());
         let started = match effect {
             Effect::Record(_) => return,
             Effect::Permit => self.ask_permit(cx),
@@ -43,6 +45,7 @@ impl RunActor {
             Effect::Probe(step) => self.probe(step, cx),
             Effect::Compensate(step) => self.compensate(step, cx),
             Effect::Delegate(step, wish) => self.ask_room(step, wish, cx),
+            Effect::Say(step, wish) => self.ask_to_say(step, *wish, cx),
             Effect::EnsureChild(run) => self.ensure_child(run, cx),
             Effect::WakeAt(at) => {
                 let wait = at.since(self.context.journal.clock().now());
@@ -63,7 +66,7 @@ impl RunActor {
         };
         let request = Box::new(context::request(&self.state, seen, scene));
         let agent = self.context.agents.get(&self.name).cloned();
-        let (gate, permit) = (self.gate.clone(), self.permit.take().map(Arc::new));
+        let (gate, permit) = (self.part(&Doing::Think), self.permit.take().map(Arc::new));
         cx.attach(async move {
             let thought = match agent {
                 Some(agent) => ask_agent(&agent, request, &gate, permit.as_ref()).await,
@@ -71,6 +74,11 @@ impl RunActor {
             };
             RunMessage::Thought(Box::new(thought))
         })
+    }
+
+    /// The part of the gate through which this goes.
+    fn part(&self, doing: &Doing) -> Gate {
+        self.parts.get(doing).unwrap_or(&self.gate).clone()
     }
 
     /// A call that is made again is another one for an executor's ledger; for a tool with keys it is the same one.
@@ -100,12 +108,11 @@ impl RunActor {
 
     fn call(&self, step: Step, cx: &Context<RunMessage>) -> AbortHandle {
         let (own, epoch) = (cx.handle(), self.state.epoch);
-        let result = self.with_tool(step, |tool, call| async move {
-            let limit = call.timeout;
+        let result = self.with_tool(Doing::Call(step), step, move |tool, call| async move {
             let waits = move |reason| {
-                let _ = own.try_send(RunMessage::Waits(reason));
+                let _ = own.try_send(RunMessage::CallWaits(step, reason));
             };
-            within(limit, tool.grace(), tool.call_visibly(call, &waits))
+            within(limit(&*tool, &call), tool.call_visibly(call, &waits))
                 .await
                 .unwrap_or_else(|late| Err(ToolError::Unknown(late)))
         });
@@ -118,9 +125,8 @@ impl RunActor {
     }
 
     fn probe(&self, step: Step, cx: &Context<RunMessage>) -> AbortHandle {
-        let answer = self.with_tool(step, |tool, call| async move {
-            let (limit, grace) = (call.timeout, tool.grace());
-            let answer = within(limit, grace, tool.probe(call)).await;
+        let answer = self.with_tool(Doing::Probe(step), step, |tool, call| async move {
+            let answer = within(limit(&*tool, &call), tool.probe(call)).await;
             answer.unwrap_or_else(Probe::Unknown)
         });
         cx.attach_maybe(async move {
@@ -130,9 +136,8 @@ impl RunActor {
     }
 
     fn compensate(&self, step: Step, cx: &Context<RunMessage>) -> AbortHandle {
-        let done = self.with_tool(step, |tool, call| async move {
-            let (limit, grace) = (call.timeout, tool.grace());
-            let done = within(limit, grace, tool.compensate(call)).await;
+        let done = self.with_tool(Doing::Compensate(step), step, |tool, call| async move {
+            let done = within(limit(&*tool, &call), tool.compensate(call)).await;
             done.unwrap_or_else(|late| Err(ToolError::Failed(late)))
         });
         cx.attach_maybe(async move {
@@ -146,25 +151,36 @@ impl RunActor {
     /// Something with the tool of a call, through the gate. A tool that was there when the call was begun may be gone by now.
     fn with_tool<R, F, Fut>(
         &self,
+        doing: Doing,
         step: Step,
         act: F,
     ) -> impl Future<Output = Result<R, String>> + Send + use<R, F, Fut>
     where
         F: FnOnce(Arc<dyn Tool>, Invocation) -> Fut + Send + 'static,
         Fut: Future<Output = R> + Send,
+        R: Send,
     {
         let name = self.state.call(step).map(|call| call.call.name.clone());
         let name = name.unwrap_or_default();
         let (tool, call) = (self.context.tools.get(&name), self.invocation(step));
-        let gate = self.gate.clone();
+        let gate = self.part(&doing);
         async move {
-            let Some(_inside) = gate.enter() else {
+            let Some(inside) = gate.enter() else {
                 return std::future::pending().await;
             };
-            match tool.zip(call) {
-                Some((tool, call)) => Ok(act(tool, call).await),
-                None => Err(format!("there is no tool `{name}` any more")),
+            let Some((tool, call)) = tool.zip(call) else {
+                return Err(format!("there is no tool `{name}` any more"));
+            };
+            let done = tokio::select! {
+                biased;
+                done = act(tool, call) => Some(done),
+                () = gate.closed() => None,
+            };
+            if let Some(done) = done {
+                return Ok(done);
             }
+            drop(inside);
+            std::future::pending().await
         }
     }
 
@@ -220,16 +236,18 @@ impl RunActor {
     }
 }
 
-/// Waits for something within a tool's limit; `Err` says that it was too late.
-async fn within<R>(
-    limit: Duration,
-    grace: Duration,
-    work: impl Future<Output = R>,
-) -> Result<R, String> {
-    let late = |_| format!("no answer within {limit:?} (tool_timeout)");
-    tokio::time::timeout(limit.saturating_add(grace), work)
-        .await
-        .map_err(late)
+/// How long a call of this tool may take, unless it sees to that itself.
+fn limit(tool: &dyn Tool, call: &Invocation) -> Option<Duration> {
+    (!tool.keeps_limit()).then_some(call.timeout)
+}
+
+/// Does something within a tool's limit; `Err` says that it was too late, and then it is dropped.
+async fn within<R>(limit: Option<Duration>, work: impl Future<Output = R>) -> Result<R, String> {
+    let Some(limit) = limit else {
+        return Ok(work.await);
+    };
+    let late = |_| format!("no answer within {limit:?} (tool_timeout); it was stopped");
+    tokio::time::timeout(limit, work).await.map_err(late)
 }
 
 /// How often a stopped agent is asked again before its run gives up: it may be about to be started by a supervisor further up.

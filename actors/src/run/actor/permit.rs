@@ -39,6 +39,8 @@ impl RunActor {
     pub(super) fn permitted(&mut self, permit: Result<Permit, Refused>) {
         self.doing.remove(&super::Doing::Permit);
         match permit {
+            // Others may use it meanwhile.
+            _ if self.is_held() => {}
             Ok(permit) => self.permit = Some(permit),
             Err(refused) => {
                 let error = ProviderError::new(ProviderErrorKind::RateLimited, refused.to_string());
@@ -50,7 +52,7 @@ impl RunActor {
     pub(super) fn waits(&mut self, reason: WaitReason) {
         let is_active = !self.state.status.is_terminal() && self.cancel.is_none();
         let is_known = |known: &WaitReason| known.is_still(&reason);
-        if is_active && !self.state.waiting.as_ref().is_some_and(is_known) {
+        if is_active && !self.is_held() && !self.state.waiting.as_ref().is_some_and(is_known) {
             self.write([crate::model::EventBody::RunWaiting { reason }]);
         }
     }

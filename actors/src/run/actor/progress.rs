@@ -14,7 +14,8 @@ impl RunActor {
             self.state.usage.tokens(),
             self.what_it_does(),
         );
-        let for_a_person = matches!(self.state.waiting, Some(WaitReason::Human { .. }));
+        let asks = matches!(self.state.waiting, Some(WaitReason::Human { .. }));
+        let for_a_person = asks || self.is_held();
         if self.state.status == RunStatus::Running && self.cancel.is_none() && !for_a_person {
             self.write([EventBody::RunProgress {
                 turn,

@@ -6,7 +6,7 @@ use supervision::{Context, Exit, Failure};
 
 use crate::journal::{Journal, JournalError};
 use crate::model::event::Resolution;
-use crate::model::{CallId, Content, Event, EventBody, Step};
+use crate::model::{CallId, Content, Event, EventBody, Step, WaitReason};
 use crate::run::next::room_message;
 use crate::run::state::CallPhase;
 use crate::run::{read, snapshot};
@@ -223,6 +223,10 @@ impl RunActor {
                 let answering = self.answering.take();
                 answering.into_iter().for_each(|reply| reply.send(true));
             }
+            EventBody::RunResumed { .. }
+            | EventBody::RunWaiting {
+                reason: WaitReason::Paused(_),
+            } => self.paused_or_resumed(&event.body),
             EventBody::RunProgress { .. } => drop(self.report(RunReport::Progress(event), cx)),
             body if body.is_run_end() && event.run_id == Some(self.run) => self.end = Some(event),
             _ => {}
@@ -248,7 +252,9 @@ impl RunActor {
     }
 
     pub(super) fn take_snapshot(&mut self, cx: &Context<RunMessage>) {
-        if self.state.head < self.last_snapshot + snapshot::EVERY {
+        // A run that is over is folded again only if somebody goes on with it.
+        let is_over = self.state.status.is_terminal();
+        if is_over || self.state.head < self.last_snapshot + snapshot::EVERY {
             return;
         }
         self.last_snapshot = self.state.head;

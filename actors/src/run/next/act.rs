@@ -1,5 +1,6 @@
 //! Tool calls: which are made, refused, or taken up again.
 
+use crate::model::agent::WhenBusy;
 use crate::model::event::Outcome;
 use crate::model::{AgentName, Content, EffectClass, EventBody, InDoubtPolicy, Sender, Step};
 use crate::run::state::{Call, CallPhase, RunState};
@@ -131,8 +132,18 @@ fn post(around: &Surroundings<'_>, step: Step, call: &Call) -> Vec<Effect> {
         let why = format!("agent `{stranger}` is not in this room; {there} are");
         return refuse(step, why);
     }
-    let (from, tool) = (Sender::Agent(around.name.clone()), POST_MESSAGE.to_owned());
-    vec![Effect::Record(vec![
+    let to = message.to.as_ref().and_then(|to| around.agents.get(to));
+    if to.is_some_and(|to| to.when_busy == WhenBusy::Reject) {
+        return vec![Effect::Say(step, Box::new(message))];
+    }
+    vec![Effect::Record(posted(around.name, step, &message))]
+}
+
+/// What is written when something is said in the room.
+#[must_use]
+pub fn posted(by: &AgentName, step: Step, message: &PostMessage) -> Vec<EventBody> {
+    let (from, tool) = (Sender::Agent(by.clone()), POST_MESSAGE.to_owned());
+    vec![
         EventBody::ToolCallStarted {
             step,
             tool,
@@ -140,12 +151,12 @@ fn post(around: &Surroundings<'_>, step: Step, call: &Call) -> Vec<Effect> {
         },
         EventBody::TaskMessage {
             from,
-            to: message.to,
-            content: message.content,
+            to: message.to.clone(),
+            content: message.content.clone(),
             outcome: false,
         },
         completed(step, Outcome::Ok, "posted".to_owned()),
-    ])]
+    ]
 }
 
 /// A call that an earlier incarnation had started.

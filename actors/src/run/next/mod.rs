@@ -14,9 +14,10 @@ use crate::model::{
 };
 
 use super::state::{Phase, RunState};
-use super::tools::CreateRun;
+use super::tools::{CreateRun, PostMessage};
 
 use act::act;
+pub use act::posted;
 pub use doubt::{
     MAX_RETRIES, WHILE_IT_RAN, cancelled_in_doubt, in_doubt, left_in_doubt, question, resolve,
 };
@@ -36,6 +37,8 @@ pub struct Surroundings<'a> {
     pub agent: &'a AgentSpec,
     /// The other agents of the task.
     pub colleagues: &'a [AgentName],
+    /// The definitions of all agents of the task.
+    pub agents: &'a BTreeMap<AgentName, AgentSpec>,
     /// Every tool there is.
     pub tools: &'a BTreeMap<String, ToolSpec>,
     /// The limits of the tree.
@@ -89,6 +92,8 @@ pub enum Effect {
     Compensate(Step),
     /// Ask the room whether this may be delegated, and under which id.
     Delegate(Step, Box<CreateRun>),
+    /// Ask the room whether an agent that takes nothing while it is busy is busy, and say it if not.
+    Say(Step, Box<PostMessage>),
     /// See to it that this delegated run is started.
     EnsureChild(RunId),
     /// Look again at this time.
@@ -108,6 +113,8 @@ pub fn next(state: &RunState, around: &Surroundings<'_>) -> Vec<Effect> {
     }
     let mut effects = match phase {
         Phase::Over => return vec![Effect::Over],
+        // What it delegated before is not its own any more.
+        _ if state.paused.is_some() => Vec::new(),
         Phase::Think => think(state, around),
         Phase::Act => act(state, around),
         Phase::Finish => finish(state, around),

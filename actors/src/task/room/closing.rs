@@ -1,6 +1,10 @@
-//! The end of a task: first that of its runs.
+//! The end of a task, or of a run and what works for it.
+//!
+//! First every gate is closed, at once, so that nothing begins any more; then all are told to stop what they do; then the ends are
+//! written, the topmost first. No step looks at the store once for each run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -10,7 +14,7 @@ use crate::model::{CallId, Event, EventBody, RunId};
 use crate::run::RunMessage;
 use crate::run::actor::RunContext;
 use crate::run::next::cancelled_in_doubt;
-use crate::run::read::state_of;
+use crate::run::read::states_of;
 use crate::run::state::{CallPhase, RunState};
 use crate::store::{Append, Draft, RunRow, StoreError};
 use crate::task::registry::Registry;
@@ -22,9 +26,12 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Brings runs to their end: none is live any more when the end of the task is written.
 pub(super) struct Closing {
-    context: std::sync::Arc<RunContext>,
+    context: Arc<RunContext>,
     registry: Registry,
 }
+
+/// The states of runs that are not up, as far as they can be read.
+type States = BTreeMap<RunId, RunState>;
 
 impl Closing {
     pub(super) fn new(arguments: &RoomArguments) -> Self {
@@ -34,14 +41,13 @@ impl Closing {
         }
     }
 
-    /// Ends everything, and then the task. The root run goes first: once its end is written a crash in the middle of this does not
-    /// bring the others back. Whether it has ended: a person may have gone on with a run at the same moment. A task that is cancelled
-    /// ends all the same.
+    /// Ends everything, and then the task. Whether it has ended: a person may have gone on with a run at the same moment. A task
+    /// that is cancelled ends all the same.
     pub(super) async fn close(&self, reason: &str, end: EventBody) -> Result<bool, JournalError> {
         loop {
-            self.end_runs(reason).await?;
+            self.end_runs(None, reason).await?;
             self.write(None, vec![end.clone()]).await?;
-            if self.live().await?.is_empty() {
+            if self.live(None).await?.is_empty() {
                 return Ok(true);
             }
             self.write(None, vec![EventBody::TaskReopened]).await?;
@@ -51,76 +57,98 @@ impl Closing {
         }
     }
 
-    async fn end_runs(&self, reason: &str) -> Result<(), JournalError> {
+    /// Ends all runs, or one and what works for it. The events of the ends of those that were not up and could not write them
+    /// themselves.
+    pub(super) async fn end_runs(
+        &self,
+        top: Option<RunId>,
+        reason: &str,
+    ) -> Result<Vec<Event>, JournalError> {
+        let mut ended = Vec::new();
         loop {
-            let live = self.live().await?;
-            let (root, others): (Vec<_>, Vec<_>) =
-                live.into_iter().partition(|row| row.parent.is_none());
-            if root.is_empty() && others.is_empty() {
-                return Ok(());
+            let live = self.live(top).await?;
+            if live.is_empty() {
+                return Ok(ended);
             }
-            for row in &root {
-                self.end_one(row, reason).await?;
+            self.halt(&live, reason).await;
+            // Once the end of the topmost is written a crash in the middle of this does not bring the others back.
+            let is_top = |row: &RunRow| row.parent.is_none() || Some(row.id) == top;
+            let (first, others): (Vec<_>, Vec<_>) = live.into_iter().partition(is_top);
+            for rows in [first, others] {
+                ended.extend(self.end_these(&rows, reason).await?);
             }
-            let ends = others.iter().map(|row| self.end_one(row, reason));
-            join_all(ends)
-                .await
-                .into_iter()
-                .collect::<Result<Vec<_>, _>>()?;
-            if !self.live().await?.is_empty() {
+            if !self.live(top).await?.is_empty() {
                 tokio::time::sleep(PAUSE).await;
             }
         }
     }
 
-    async fn live(&self) -> Result<Vec<RunRow>, StoreError> {
+    /// The runs that have not ended: all, or one and those that work for it.
+    async fn live(&self, top: Option<RunId>) -> Result<Vec<RunRow>, StoreError> {
         let rows = self.context.journal.store().runs(self.context.task).await?;
-        let live = rows.into_iter().filter(|row| !row.status.is_terminal());
-        Ok(live.collect())
-    }
-
-    /// Ends one run. The event of its end, if it was not up and could not write it itself.
-    pub(super) async fn end_run(
-        &self,
-        run: RunId,
-        reason: &str,
-    ) -> Result<Option<Event>, JournalError> {
-        let live = self.live().await?;
-        match live.iter().find(|row| row.id == run) {
-            Some(row) => self.end_one(row, reason).await,
-            None => Ok(None),
-        }
-    }
-
-    async fn end_one(&self, row: &RunRow, reason: &str) -> Result<Option<Event>, JournalError> {
-        let Some(run) = self.registry.get(row.id) else {
-            return self.end_unattended(row, reason).await;
+        let mut inside: BTreeSet<_> = top.into_iter().collect();
+        // Whoever delegated a run stands before it.
+        let is_inside = |row: &RunRow| {
+            let is_below = row.parent.is_some_and(|parent| inside.contains(&parent));
+            top.is_none() || top == Some(row.id) || is_below && inside.insert(row.id)
         };
-        let cancel = |reply| RunMessage::Cancel(reason.to_owned(), reply);
-        let _ = run.call(cancel, PATIENCE).await;
-        Ok(None)
+        let of_it = rows.into_iter().filter(is_inside);
+        Ok(of_it.filter(|row| !row.status.is_terminal()).collect())
     }
 
-    /// Ends a run that is not up: quarantined, or not yet started. What it had begun elsewhere is stopped first.
+    /// When this returns, all have heard of it that can; none of them has begun anything since it was called.
+    async fn halt(&self, live: &[RunRow], reason: &str) {
+        self.registry.close(live.iter().map(|row| &row.id));
+        let up = live.iter().filter_map(|row| self.registry.get(row.id));
+        let halts = up.map(|run| async move {
+            let halt = run.send(RunMessage::Halt(reason.to_owned()));
+            let _ = tokio::time::timeout(PATIENCE, halt).await;
+        });
+        join_all(halts).await;
+    }
+
+    async fn end_these(&self, rows: &[RunRow], reason: &str) -> Result<Vec<Event>, JournalError> {
+        let is_up = |row: &&RunRow| self.registry.get(row.id).is_some();
+        let (up, down): (Vec<_>, Vec<_>) = rows.iter().partition(is_up);
+        let cancels = up.iter().filter_map(|row| self.registry.get(row.id));
+        let cancels = cancels.map(|run| async move {
+            let cancel = |reply| RunMessage::Cancel(reason.to_owned(), reply);
+            run.call(cancel, PATIENCE).await
+        });
+        let (_, ended) = tokio::join!(join_all(cancels), self.end_unattended(&down, reason));
+        ended
+    }
+
+    /// Ends runs that are not up: quarantined, paused, or not yet started. What they had begun elsewhere is stopped first.
     async fn end_unattended(
         &self,
-        row: &RunRow,
+        rows: &[&RunRow],
         reason: &str,
-    ) -> Result<Option<Event>, JournalError> {
-        // What its last incarnation had sent to the journal is there before it is read.
+    ) -> Result<Vec<Event>, JournalError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        // What their last incarnations had sent to the journal is there before it is read.
         self.append(None, Vec::new()).await?;
-        let (mut bodies, usage) = match state_of(&self.context, row.id, &row.agent).await {
-            Ok(state) => {
-                self.stop_calls(&state).await;
-                (cancelled_in_doubt(&state, &BTreeSet::new()), state.usage)
-            }
-            // It is ended all the same; what it cost is what its row says.
-            Err(StoreError::Corrupt { .. }) => (Vec::new(), row.usage),
-            Err(error) => return Err(error.into()),
-        };
-        let reason = reason.to_owned();
-        bodies.push(EventBody::RunCancelled { reason, usage });
-        self.write(Some(row), bodies).await
+        let states = self.states(rows).await?;
+        join_all(states.values().map(|state| self.stop_calls(state))).await;
+        let ends = rows.iter().map(|row| {
+            let bodies = bodies(row, states.get(&row.id), reason);
+            self.write(Some(row), bodies)
+        });
+        let ends = join_all(ends).await.into_iter();
+        let ended = ends.collect::<Result<Vec<_>, _>>()?;
+        Ok(ended.into_iter().flatten().collect())
+    }
+
+    async fn states(&self, rows: &[&RunRow]) -> Result<States, JournalError> {
+        let runs = rows.iter().map(|row| row.id).collect();
+        let store = self.context.journal.store().as_ref();
+        match states_of(store, self.context.task, &runs).await {
+            // They are ended all the same; what they cost is what their rows say.
+            Err(StoreError::Corrupt { .. }) => Ok(States::new()),
+            states => Ok(states?),
+        }
     }
 
     async fn stop_calls(&self, state: &RunState) {
@@ -174,4 +202,11 @@ impl Closing {
         };
         self.context.journal.append(append).await
     }
+}
+
+fn bodies(row: &RunRow, state: Option<&RunState>, reason: &str) -> Vec<EventBody> {
+    let doubts = state.map(|state| cancelled_in_doubt(state, &BTreeSet::new()));
+    let (usage, reason) = (state.map_or(row.usage, |it| it.usage), reason.to_owned());
+    let end = EventBody::RunCancelled { reason, usage };
+    doubts.into_iter().flatten().chain([end]).collect()
 }

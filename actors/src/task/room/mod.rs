@@ -4,7 +4,9 @@
 
 mod answer;
 mod closing;
+mod ending;
 mod floor;
+mod pausing;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,14 +17,13 @@ use supervision::{Actor, AdminError, Context, DynamicHandle, Exit, Failure, Inbo
 use crate::clock::Ids;
 use crate::journal::JournalError;
 use crate::model::event::Seq;
-use crate::model::{Event, EventBody, RunId, Step};
+use crate::model::{Event, RunId, Sender, Step, Whom};
 use crate::run::{Queued, RunArguments, RunMessage, RunReport, actor::RunContext};
 use crate::store::{StoreError, each_event};
 
 use super::registry::Registry;
 use super::roster::Roster;
 pub(crate) use answer::open_questions;
-use closing::Closing;
 pub use floor::Looked;
 use floor::Looking;
 
@@ -49,8 +50,20 @@ pub enum RoomMessage {
     Heard,
     /// With peers: what came of looking who is to be asked.
     Looked(Looked),
-    /// One run, and what works for it, is to be cancelled; answered when it has ended.
+    /// These are to be paused; answered when none of them begins anything any more and that is durable.
+    Pause(Whom, Sender, Reply<()>),
+    /// These are to go on; answered when that is durable.
+    Resume(Whom, Sender, Reply<()>),
+    /// What was to be written about it is durable.
+    Paused(Result<Vec<Reply<()>>, JournalError>),
+    /// The same of going on.
+    Resumed(Whom, BTreeSet<RunId>, Result<Reply<()>, JournalError>),
+    /// One run, and what works for it, is to be cancelled; answered when nothing of it runs any more and that is durable.
     CancelRun(RunId, String, Reply<()>),
+    /// It was looked whether anybody still waits for a person.
+    Settled,
+    /// One run and what works for it has ended: the ends of those that could not say so themselves.
+    SubtreeEnded(RunId, Result<Vec<Event>, JournalError>, Option<Reply<()>>),
 }
 
 impl From<RunReport> for RoomMessage {
@@ -86,6 +99,10 @@ struct Room {
     is_open: bool,
     is_answering: bool,
     is_ending: bool,
+    /// Runs that are being ended alone, with what works for them.
+    closing: BTreeSet<RunId>,
+    is_settling: bool,
+    settles_again: bool,
 }
 
 /// How a room's actor is started.
@@ -112,6 +129,9 @@ pub fn start(reads: Inbox<RoomMessage>, arguments: RoomArguments) -> Start {
                 is_open: false,
                 is_answering: false,
                 is_ending: false,
+                closing: BTreeSet::new(),
+                is_settling: false,
+                settles_again: false,
             })
         }
     })
@@ -152,11 +172,34 @@ impl Actor for Room {
                 self.started(run, result)?;
                 self.answer_all(cx);
             }
-            RoomMessage::CancelRun(run, reason, reply) => self.cancel_run(run, reason, reply, cx),
+            RoomMessage::CancelRun(run, reason, reply) => {
+                self.end_subtree(run, reason, Some(reply), cx);
+            }
+            RoomMessage::SubtreeEnded(top, ended, reply) => {
+                self.subtree_ended(top, ended, reply, cx)?;
+            }
+            RoomMessage::Settled => {
+                self.is_settling = false;
+                if std::mem::take(&mut self.settles_again) {
+                    self.settle_attention(cx);
+                }
+            }
+            RoomMessage::Pause(whom, by, reply) => self.pause(whom, by, reply, cx),
+            RoomMessage::Resume(whom, by, reply) => self.resume(whom, by, reply, cx),
+            RoomMessage::Paused(replies) => {
+                replies?.into_iter().for_each(|reply| reply.send(()));
+            }
+            RoomMessage::Resumed(whom, runs, reply) => {
+                let reply = reply?;
+                self.roster.resumed(&whom, &runs);
+                self.start_all(cx);
+                reply.send(());
+            }
             RoomMessage::Cancel(reason, reply) => self.cancel(reason, reply, cx),
             RoomMessage::Answer(text, reply) => self.answer(text, reply, cx),
             RoomMessage::Ended(result) if !result.clone()? => {
                 self.is_ending = false;
+                self.arguments.registry.goes_on();
                 self.roster = read(&self.arguments.context).await?;
                 self.open(cx);
             }
@@ -179,6 +222,7 @@ impl Room {
                 depth,
                 reply,
             } => self.delegate((run, step), depth, reply),
+            RunReport::IsBusy(agent, reply) => reply.send(self.roster.is_busy(&agent)),
             RunReport::Queued(queued) => self.queued(queued, cx),
             RunReport::Over(end) => self.over(&end, cx),
             RunReport::Quarantined(run) => self.roster.quarantined(run),
@@ -192,6 +236,7 @@ impl Room {
     /// Starts what is not up, and wakes those who may have missed an end while the room was down.
     fn open(&mut self, cx: &Context<RoomMessage>) {
         self.is_open = true;
+        self.go_on_ending(cx);
         self.start_all(cx);
         self.answer_all(cx);
         for parent in self.roster.parents_of_ended() {
@@ -242,10 +287,16 @@ impl Room {
     }
 
     fn start_all(&mut self, cx: &Context<RoomMessage>) {
+        self.pause_born(cx);
         for queued in self.roster.to_start() {
             let run = queued.run;
             let is_up = self.arguments.registry.get(run).is_some();
-            if self.is_ending || is_up || !self.starting.insert(run) {
+            let works_for_one = queued.parent.is_some_and(|it| self.closing.contains(&it));
+            if works_for_one {
+                self.closing.insert(run);
+            }
+            let is_closing = self.is_ending || self.closing.contains(&run);
+            if is_closing || is_up || !self.starting.insert(run) {
                 continue;
             }
             let runs = self.arguments.runs.clone();
@@ -253,6 +304,7 @@ impl Room {
                 run,
                 agent: queued.agent,
                 context: self.arguments.context.clone(),
+                gate: self.arguments.registry.gate(run),
             };
             let _ = cx.attach(async move {
                 RoomMessage::Started(run, runs.start_child(arguments).await.map(drop))
@@ -276,7 +328,8 @@ impl Room {
         self.roster.fold(end);
         let parent = self.roster.parent(run);
         self.tell_run(parent, RunMessage::Heard(end.clone()), cx);
-        if self.is_ending {
+        let is_below = parent.is_some_and(|parent| self.closing.contains(&parent));
+        if self.is_ending || is_below && self.closing.contains(&run) {
             return;
         }
         let is_root = self.roster.root_end().is_some_and(|root| root.id == end.id);
@@ -286,74 +339,20 @@ impl Room {
             None if is_root => self.end_task(end, cx),
             None => self.cancel_orphans(cx),
         }
-        let context = self.arguments.context.clone();
-        let _ = cx.attach_maybe(async move {
-            let _ = answer::settle_attention(&context).await;
-            None
-        });
+        self.settle_attention(cx);
     }
 
-    /// Runs that work for one that has ended work for nobody.
-    fn cancel_orphans(&self, cx: &Context<RoomMessage>) {
-        if self.is_ending {
+    /// One after the other, so that it is said once.
+    fn settle_attention(&mut self, cx: &Context<RoomMessage>) {
+        self.settles_again = self.is_settling;
+        if std::mem::replace(&mut self.is_settling, true) {
             return;
         }
-        for run in self.roster.orphans() {
-            let closing = Closing::new(&self.arguments);
-            let _ = cx.attach_maybe(async move {
-                let reason = "the run that delegated it has ended";
-                let end = closing.end_run(run, reason).await.ok().flatten()?;
-                Some(RoomMessage::Report(RunReport::Over(Arc::new(end))))
-            });
-        }
-    }
-
-    /// Ends one run; those that work for it are orphans then.
-    fn cancel_run(
-        &mut self,
-        run: RunId,
-        reason: String,
-        reply: Reply<()>,
-        cx: &Context<RoomMessage>,
-    ) {
-        let closing = Closing::new(&self.arguments);
-        let _ = cx.attach_maybe(async move {
-            let end = closing.end_run(run, &reason).await.ok()?;
-            reply.send(());
-            Some(RoomMessage::Report(RunReport::Over(Arc::new(end?))))
+        let context = self.arguments.context.clone();
+        let _ = cx.attach(async move {
+            let _ = answer::settle_attention(&context).await;
+            RoomMessage::Settled
         });
-    }
-
-    fn end_task(&mut self, end: &Event, cx: &Context<RoomMessage>) {
-        let body = match &end.body {
-            EventBody::RunCompleted { result, .. } => EventBody::TaskCompleted {
-                result: result.clone(),
-            },
-            EventBody::RunFailed { error, .. } => EventBody::TaskFailed {
-                error: error.clone(),
-            },
-            EventBody::RunCancelled { reason, .. } => EventBody::TaskCancelled {
-                reason: reason.clone(),
-            },
-            _ => return,
-        };
-        self.close("the task has ended".to_owned(), body, cx);
-    }
-
-    fn cancel(&mut self, reason: String, reply: Reply<()>, cx: &Context<RoomMessage>) {
-        self.cancelling.push(reply);
-        if !self.is_ending {
-            let body = EventBody::TaskCancelled {
-                reason: reason.clone(),
-            };
-            self.close(reason, body, cx);
-        }
-    }
-
-    fn close(&mut self, reason: String, end: EventBody, cx: &Context<RoomMessage>) {
-        self.is_ending = true;
-        let closing = Closing::new(&self.arguments);
-        let _ = cx.attach(async move { RoomMessage::Ended(closing.close(&reason, end).await) });
     }
 }
 

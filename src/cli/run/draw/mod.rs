@@ -269,6 +269,8 @@ fn resting(view: &View, agent: &Agent) -> (String, Style) {
     match agent.state {
         AgentState::Restarting => (format!("is started again{}", why()), WARNING),
         AgentState::Failed => (format!("has crashed{}", why()), BAD),
+        AgentState::Paused => ("is paused".to_owned(), DIM),
+        AgentState::Resumed => ("goes on".to_owned(), DIM),
         AgentState::Terminated => ("has stopped".to_owned(), DIM),
         AgentState::Idle | AgentState::Processing => {
             let last = view.runs.iter().rfind(|run| run.agent == agent.name);

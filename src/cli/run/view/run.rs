@@ -141,7 +141,11 @@ impl Run {
             return;
         }
         let rest = self.asks_again_in(event.at);
-        (self.since, self.waits) = (event.at, None);
+        let ends_pause = matches!(body, EventBody::RunResumed { .. }) || body.is_run_end();
+        let is_paused = matches!(self.waits, Some(WaitReason::Paused(_))) && !ends_pause;
+        if !is_paused {
+            (self.since, self.waits) = (event.at, None);
+        }
         match body {
             EventBody::RunStarted => self.status = RunStatus::Running,
             EventBody::RunRestarted { recovery, .. } => {
@@ -152,6 +156,7 @@ impl Run {
             EventBody::RunReleased | EventBody::RunContinued { .. } => {
                 self.status = RunStatus::Queued;
             }
+            EventBody::RunWaiting { .. } | EventBody::RunRetrying { .. } if is_paused => {}
             EventBody::RunWaiting { reason } => self.waits = Some(reason.clone()),
             EventBody::RunRetrying {
                 error, delay_ms, ..

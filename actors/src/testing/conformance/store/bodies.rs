@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use crate::model::event::{AgentState, Outcome, Resolution};
 use crate::model::run::Parent;
 use crate::model::{
-    AgentName, Attention, Content, Delegation, EffectClass, EventBody, InDoubtPolicy,
-    ProviderLimit, Recovery, RunId, RunSpec, Sender, Step, StopReason, TaskDefinition, TeamSpec,
-    ToolCall, Topology, Usage, WaitReason,
+    AgentName, Attention, Content, Delegation, EffectClass, EventBody, InDoubtPolicy, Pause,
+    ProviderLimit, Recovery, RunId, RunSpec, Scope, Sender, Step, StopReason, TaskDefinition,
+    TeamSpec, Timestamp, ToolCall, Topology, Usage, WaitReason,
 };
 
 use super::draft::{definition, run, spec};
 
-const KINDS: usize = 36;
+const KINDS: usize = 38;
 
 /// One event of every kind, each with contents that are easily mangled.
 #[must_use]
@@ -61,6 +61,11 @@ fn of_what_goes_on(rng: &mut Rng, n: usize) -> EventBody {
             topology: topology(rng),
             by: sender(rng),
         },
+        35 => EventBody::ModelCallInterrupted {
+            turn: rng.u32(..),
+            wasted: usage(rng),
+        },
+        36 => EventBody::RunResumed { by: sender(rng) },
         _ => EventBody::RunProgress {
             turn: rng.u32(..),
             doing: text(rng),
@@ -265,7 +270,15 @@ fn attention(rng: &mut Rng) -> Attention {
 }
 
 fn wait_reason(rng: &mut Rng) -> WaitReason {
-    match rng.u8(..6) {
+    match rng.u8(..7) {
+        5 => WaitReason::Paused(Pause {
+            by: sender(rng),
+            since: Timestamp(rng.u64(..4_000_000_000_000)),
+            scope: pick(
+                rng,
+                &[Scope::Run, Scope::Subtree, Scope::Agent, Scope::Task],
+            ),
+        }),
         0 => WaitReason::Permit { pool: text(rng) },
         1 => WaitReason::Executor {
             tool: text(rng),

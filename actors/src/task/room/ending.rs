@@ -1,0 +1,114 @@
+//! When the room ends a task, or a run and what works for it.
+
+use std::sync::Arc;
+
+use supervision::{Context, Reply};
+
+use crate::model::{Event, EventBody, RunId};
+use crate::run::RunReport;
+
+use super::closing::Closing;
+use super::{Room, RoomMessage};
+
+/// Why a run is ended that works for nobody.
+const ORPHANED: &str = "the run that delegated it has ended";
+
+impl Room {
+    /// What an earlier incarnation had begun to end is ended.
+    pub(super) fn go_on_ending(&mut self, cx: &Context<RoomMessage>) {
+        if self.is_ending {
+            return;
+        }
+        if let Some((reason, end)) = self.arguments.registry.ending() {
+            return self.close(reason, end, cx);
+        }
+        for (top, reason) in self.arguments.registry.subtrees() {
+            self.end_subtree(top, reason, None, cx);
+        }
+    }
+
+    /// Runs that work for one that has ended work for nobody.
+    pub(super) fn cancel_orphans(&mut self, cx: &Context<RoomMessage>) {
+        if self.is_ending {
+            return;
+        }
+        for run in self.roster.orphans() {
+            if !self.closing.contains(&run) {
+                self.end_subtree(run, ORPHANED.to_owned(), None, cx);
+            }
+        }
+    }
+
+    /// Ends one run and what works for it.
+    pub(super) fn end_subtree(
+        &mut self,
+        top: RunId,
+        reason: String,
+        reply: Option<Reply<()>>,
+        cx: &Context<RoomMessage>,
+    ) {
+        let runs = self.roster.subtree(top);
+        let registry = &self.arguments.registry;
+        registry.end_subtree(top, &reason, &runs);
+        self.closing.extend(runs);
+        let closing = Closing::new(&self.arguments);
+        let _ = cx.attach(async move {
+            let ended = closing.end_runs(Some(top), &reason).await;
+            RoomMessage::SubtreeEnded(top, ended, reply)
+        });
+    }
+
+    pub(super) fn subtree_ended(
+        &mut self,
+        top: RunId,
+        ended: Result<Vec<Event>, crate::journal::JournalError>,
+        reply: Option<Reply<()>>,
+        cx: &Context<RoomMessage>,
+    ) -> Result<(), supervision::Failure> {
+        for event in ended? {
+            self.reported(RunReport::Over(Arc::new(event)), cx);
+        }
+        self.arguments.registry.subtree_ended(top);
+        for run in self.roster.subtree(top) {
+            self.closing.remove(&run);
+        }
+        self.settle_attention(cx);
+        self.start_all(cx);
+        reply.into_iter().for_each(|reply| reply.send(()));
+        Ok(())
+    }
+
+    pub(super) fn end_task(&mut self, end: &Event, cx: &Context<RoomMessage>) {
+        let body = match &end.body {
+            EventBody::RunCompleted { result, .. } => EventBody::TaskCompleted {
+                result: result.clone(),
+            },
+            EventBody::RunFailed { error, .. } => EventBody::TaskFailed {
+                error: error.clone(),
+            },
+            EventBody::RunCancelled { reason, .. } => EventBody::TaskCancelled {
+                reason: reason.clone(),
+            },
+            _ => return,
+        };
+        self.close("the task has ended".to_owned(), body, cx);
+    }
+
+    pub(super) fn cancel(&mut self, reason: String, reply: Reply<()>, cx: &Context<RoomMessage>) {
+        self.cancelling.push(reply);
+        if !self.is_ending {
+            let body = EventBody::TaskCancelled {
+                reason: reason.clone(),
+            };
+            self.close(reason, body, cx);
+        }
+    }
+
+    fn close(&mut self, reason: String, end: EventBody, cx: &Context<RoomMessage>) {
+        self.is_ending = true;
+        let registry = &self.arguments.registry;
+        registry.end((reason.clone(), end.clone()));
+        let closing = Closing::new(&self.arguments);
+        let _ = cx.attach(async move { RoomMessage::Ended(closing.close(&reason, end).await) });
+    }
+}
