@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use actors::model::agent::RestartType;
 use actors::model::team::TeamStrategy;
-use actors::model::{EffectClass, InDoubtPolicy, Recovery};
+use actors::model::{EffectClass, InDoubtPolicy, OnExceeded, Recovery};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
@@ -101,6 +101,7 @@ pub(crate) use choice;
 choice!(RestartType: Permanent, Transient, Temporary);
 choice!(Recovery: Resume, CleanSlate);
 choice!(InDoubtPolicy: TellModel, Ask, Retry, Compensate);
+choice!(OnExceeded: Fail, Ask);
 choice!(TeamStrategy: OneForOne, OneForAll, RestForOne);
 // `transactional` is not a choice: it is the class of tools that write to our own store.
 choice!(EffectClass: Pure, Keyed, Queryable, Ledgered, Once);

@@ -6,8 +6,9 @@ use actors::model::{AgentSpec, InDoubtPolicy, Limits, Recovery, TeamSpec};
 use serde_json::Map;
 
 use super::file::{
-    AgentConfig, Backoff, Breaker, Config, Durability, Engine, ExecutorConfig, LimitsConfig,
-    NameOr, NodeConfig, ProviderConfig, ProviderKind, Retry, ShellConfig, TeamConfig, TeamMode,
+    AgentConfig, Backoff, Breaker, Budget, Config, Durability, Engine, ExecutorConfig,
+    LimitsConfig, NameOr, NodeConfig, ProviderConfig, ProviderKind, Retry, ShellConfig, TeamConfig,
+    TeamMode,
 };
 use super::values::{Delay, Period};
 use super::whole::{Count, Whole};
@@ -72,6 +73,7 @@ impl Default for ProviderConfig {
             rate_limits: Vec::new(),
             retry: Retry::default(),
             breaker: None,
+            price: None,
             latency: None,
             scripts: BTreeMap::new(),
         }
@@ -117,6 +119,8 @@ impl Default for AgentConfig {
             restart: agent.restart,
             hang_after: None,
             budget: None,
+            on_exceeded: None,
+            run_timeout: None,
             effects: BTreeMap::new(),
             in_doubt: InDoubtPolicy::default(),
             settings: Map::new(),
@@ -165,6 +169,10 @@ impl Default for LimitsConfig {
             tool_result_bytes: Whole::new(limits.tool_result_bytes),
             progress: Period::from_millis(limits.progress_ms),
             poison_after: Whole::new(limits.poison_after),
+            budget: Budget::default(),
+            wall_time: Period::from_millis(limits.wall_time_ms),
+            loop_warn: Whole::new(limits.loop_warn),
+            loop_stop: Whole::new(limits.loop_stop),
         }
     }
 }

@@ -39,6 +39,8 @@ impl EventBody {
             Self::SupervisorRestart { .. } => "supervisor_restart",
             Self::SupervisorGaveUp { .. } => "supervisor_gave_up",
             Self::BudgetExceeded { .. } => "budget_exceeded",
+            Self::BudgetRaised { .. } => "budget_raised",
+            Self::Alert { .. } => "alert",
         }
     }
 
@@ -59,6 +61,8 @@ impl EventBody {
                 | Self::SupervisorRestart { .. }
                 | Self::SupervisorGaveUp { .. }
                 | Self::BudgetExceeded { .. }
+                | Self::BudgetRaised { .. }
+                | Self::Alert { .. }
         )
     }
 }

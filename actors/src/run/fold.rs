@@ -2,12 +2,13 @@
 
 use crate::model::event::{Outcome, Resolution};
 use crate::model::{
-    Content, Delegation, Event, EventBody, Recovery, RunId, RunSpec, RunStatus, Sender, Seq, Step,
-    Timestamp, ToolCall,
+    AlertKind, Attention, Content, Delegation, Event, EventBody, Recovery, RunId, RunSpec,
+    RunStatus, Sender, Seq, Step, Timestamp, ToolCall, Usage,
 };
 
 use super::state::{
-    Call, CallPhase, Child, ChildEnd, Decided, Item, Note, RunState, Thinking, Turn, progress,
+    Asked, Call, CallPhase, Child, ChildEnd, Decided, Item, Note, RunState, Thinking, Turn,
+    progress,
 };
 
 /// How many words about a delegated run's progress are kept besides the newest.
@@ -164,6 +165,11 @@ impl RunState {
         }
         match body {
             EventBody::RunStarted => self.claimed(event.epoch, only_waited),
+            EventBody::BudgetExceeded { .. }
+            | EventBody::BudgetRaised { .. }
+            | EventBody::Alert { .. }
+            | EventBody::TaskNeedsAttention { .. }
+            | EventBody::TaskResumed { .. } => self.fold_limits(event),
             EventBody::RunRestarted { recovery, .. } => {
                 self.claimed(event.epoch, only_waited);
                 if *recovery == Recovery::CleanSlate {
@@ -171,10 +177,13 @@ impl RunState {
                 }
             }
             EventBody::RunWaiting { reason } => self.waiting = Some(reason.clone()),
-            EventBody::RunCompleted { .. } => self.over(RunStatus::Completed),
-            EventBody::RunFailed { .. } => self.over(RunStatus::Failed),
-            EventBody::RunCancelled { .. } => self.over(RunStatus::Cancelled),
-            EventBody::RunQuarantined { .. } => self.status = RunStatus::Quarantined,
+            EventBody::RunCompleted { usage, .. } => self.over(RunStatus::Completed, *usage),
+            EventBody::RunFailed { usage, .. } => self.over(RunStatus::Failed, *usage),
+            EventBody::RunCancelled { usage, .. } => self.over(RunStatus::Cancelled, *usage),
+            EventBody::RunQuarantined { .. } => {
+                self.status = RunStatus::Quarantined;
+                self.lost();
+            }
             EventBody::RunReleased => self.goes_on(),
             EventBody::RunContinued { from, content } => {
                 self.goes_on();
@@ -203,6 +212,7 @@ impl RunState {
 
     /// A claim counts as one more try of the point it stands at, unless it only waited there.
     fn claimed(&mut self, epoch: u64, only_waited: bool) {
+        self.lost();
         self.epoch = epoch;
         self.status = RunStatus::Running;
         self.is_begun = true;
@@ -215,8 +225,9 @@ impl RunState {
     }
 
     /// Calls that have no result when the run ends never get one.
-    fn over(&mut self, status: RunStatus) {
-        self.status = status;
+    fn over(&mut self, status: RunStatus, usage: Usage) {
+        (self.status, self.usage) = (status, usage);
+        (self.thinking, self.asked) = (None, None);
         self.is_begun = false;
         let open = self.last_calls().iter_mut().filter(|call| call.is_open());
         open.for_each(|call| call.phase = CallPhase::Dropped);
@@ -234,6 +245,7 @@ impl RunState {
             .filter_map(note)
             .chain(unseen)
             .collect();
+        self.usage = self.usage.thrown_away();
         self.thinking = None;
         self.retry_at = None;
         self.failures = 0;
@@ -242,21 +254,65 @@ impl RunState {
         }
     }
 
+    // ---- limits
+
+    fn fold_limits(&mut self, event: &Event) {
+        match &event.body {
+            EventBody::BudgetExceeded { .. } => self.thinking = None,
+            EventBody::BudgetRaised { .. } => self.is_warned = false,
+            EventBody::Alert { kind, note } => {
+                match kind {
+                    AlertKind::Budget => self.is_warned = true,
+                    AlertKind::Loop => self.warned_of_loop = Some(self.turn),
+                }
+                self.heard(private(
+                    event.id,
+                    &Sender::System,
+                    Content::Inline(note.clone()),
+                ));
+            }
+            EventBody::TaskNeedsAttention {
+                attention:
+                    Attention::Limit {
+                        run,
+                        question,
+                        exceeded,
+                    },
+            } if *run == self.id => {
+                let (question, exceeded) = (question.clone(), *exceeded);
+                self.asked = Some(Asked { question, exceeded });
+            }
+            EventBody::TaskResumed { .. } => self.asked = None,
+            _ => {}
+        }
+    }
+
+    /// A model call that was under way when its incarnation ended came to nothing.
+    fn lost(&mut self) {
+        if let Some(thinking) = self.thinking.take() {
+            self.wasted_calls = self.wasted_calls.saturating_add(1);
+            self.usage += thinking.reserved.lost();
+        }
+    }
+
     // ---- thinking
 
     fn fold_thinking(&mut self, event: &Event, body: &EventBody) {
         match body {
-            EventBody::RunRetrying { delay_ms, .. } => {
-                self.thinking = None;
+            EventBody::RunRetrying { delay_ms, lost, .. } => {
+                let reserved = self.thinking.take().filter(|_| *lost);
+                self.usage += reserved.map(|it| it.reserved.lost()).unwrap_or_default();
                 self.failures = self.failures.saturating_add(1);
                 self.wasted_calls = self.wasted_calls.saturating_add(1);
                 self.retry_at = Some(Timestamp(event.at.0.saturating_add(*delay_ms)));
             }
-            EventBody::ModelCallStarted { seen, .. } => {
-                let wasted = u32::from(self.thinking.is_some());
-                self.wasted_calls = self.wasted_calls.saturating_add(wasted);
-                let (epoch, seen) = (event.epoch, *seen);
-                self.thinking = Some(Thinking { epoch, seen });
+            EventBody::ModelCallStarted { seen, reserved, .. } => {
+                self.lost();
+                self.thinking = Some(Thinking {
+                    epoch: event.epoch,
+                    seen: *seen,
+                    reserved: *reserved,
+                });
                 self.retry_at = None;
             }
             EventBody::ModelCallCompleted {

@@ -7,6 +7,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use crate::model::event::Seq;
 use crate::model::{AgentName, Content, ContextMode, Event, EventBody, RunId, TaskId};
 use crate::store::{EventQuery, Snapshot, Store, StoreError};
+use crate::task::budget::Standing;
 use crate::topology::routing::sees;
 
 use super::actor::RunContext;
@@ -107,6 +108,8 @@ async fn page(context: &RunContext, after: Seq) -> Result<Vec<Event>, StoreError
 #[derive(Debug, Default)]
 pub struct Meanwhile {
     pub(super) events: Vec<Event>,
+    /// How the budgets stand that the run is paid from.
+    pub(super) standing: Standing,
     /// Texts they refer to.
     pub(super) blobs: HashMap<String, String>,
     /// The last event that was read.
@@ -138,9 +141,13 @@ pub(super) async fn meanwhile(
             }
         }
         if is_last {
-            return Ok(read);
+            break;
         }
     }
+    let store = context.journal.store();
+    let caller = context.caller(run);
+    read.standing = context.purse.standing(store.as_ref(), caller).await?;
+    Ok(read)
 }
 
 fn said(body: &EventBody) -> Option<&Content> {

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use crate::model::event::Outcome;
 use crate::model::{
-    AgentName, Content, Delegation, EffectClass, Event, EventBody, InDoubtPolicy, RunId, RunSpec,
-    RunStatus, Sender, Seq, Step, Timestamp, ToolCall, Usage, WaitReason,
+    AgentName, Content, Delegation, EffectClass, Event, EventBody, Exceeded, InDoubtPolicy,
+    Reservation, RunId, RunSpec, RunStatus, Sender, Seq, Step, Timestamp, ToolCall, Usage,
+    WaitReason,
 };
 
 /// A run, folded from its events and from those of others that concern it: room messages it may see, and the beginnings and
@@ -46,7 +47,7 @@ pub struct RunState {
     pub children: BTreeMap<RunId, Child>,
     /// Why it waits, if it said so.
     pub waiting: Option<WaitReason>,
-    /// What its model calls cost.
+    /// What its model calls cost, and what they wasted.
     pub usage: Usage,
     /// Model calls that were begun and came to nothing.
     pub wasted_calls: u32,
@@ -54,6 +55,24 @@ pub struct RunState {
     pub claims: u32,
     /// Whether it was claimed and has not ended since.
     pub is_begun: bool,
+    /// Whether it was told that a budget is nearly used up.
+    #[serde(default)]
+    pub is_warned: bool,
+    /// In which turn it was told that it goes round in circles.
+    #[serde(default)]
+    pub warned_of_loop: Option<u32>,
+    /// What a person was asked before it may go on.
+    #[serde(default)]
+    pub asked: Option<Asked>,
+}
+
+/// What a person was asked before a run may go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The question.
+    pub question: String,
+    /// The budget that is used up, if it is one.
+    pub exceeded: Option<Exceeded>,
 }
 
 /// Something said to a run.
@@ -182,6 +201,9 @@ pub struct Thinking {
     pub epoch: u64,
     /// The last event it was made from: what was said up to there was shown.
     pub seen: Seq,
+    /// What is set aside for it.
+    #[serde(default)]
+    pub reserved: Reservation,
 }
 
 /// A run this one delegated.
@@ -244,6 +266,9 @@ impl RunState {
             wasted_calls: 0,
             claims: 0,
             is_begun: false,
+            is_warned: false,
+            warned_of_loop: None,
+            asked: None,
         }
     }
 
@@ -292,15 +317,26 @@ impl RunState {
                 _ => false,
             }),
             Phase::Finish => self.live_children() > 0,
-            Phase::Think | Phase::Over => false,
+            Phase::Think => self.asked.is_some(),
+            Phase::Over => false,
         }
     }
 
-    /// Whether a person was asked what became of a call.
+    /// What it has cost and wasted if it ends now: a model call that is under way comes to nothing.
+    #[must_use]
+    pub fn usage_at_end(&self) -> Usage {
+        let mut usage = self.usage;
+        if let Some(thinking) = self.thinking {
+            usage += thinking.reserved.lost();
+        }
+        usage
+    }
+
+    /// Whether a person was asked what became of a call, or whether it may go on.
     #[must_use]
     pub fn asks_a_person(&self) -> bool {
         let asks = |phase: &CallPhase| matches!(phase, CallPhase::InDoubt { policy, .. } if *policy == InDoubtPolicy::Ask);
-        self.open_calls().any(|(_, call)| asks(&call.phase))
+        self.asked.is_some() || self.open_calls().any(|(_, call)| asks(&call.phase))
     }
 
     /// Whether what it does next depends on what others have said and done since.

@@ -8,9 +8,10 @@ use supervision::{Handle, Reply};
 use crate::journal::JournalError;
 use crate::model::event::Seq;
 use crate::model::{
-    AgentName, Attention, Content, ContextMode, Event, EventBody, RunId, RunSpec, Sender,
-    TaskDefinition, TaskId, TaskStatus,
+    AgentName, Attention, Budget, Content, ContextMode, Event, EventBody, RunId, RunSpec, Scope,
+    Sender, TaskDefinition, TaskId, TaskStatus,
 };
+use crate::run::next::GO_ON;
 use crate::store::{Append, Draft, RunRow, StoreError, TaskRow};
 use crate::task::RoomMessage;
 use crate::task::room::open_questions;
@@ -285,6 +286,29 @@ impl System {
             }
         }
         Err(SystemError::Silent)
+    }
+
+    /// Allows a task to use up more, now or while it waits for a person to allow it. Without a number of its own a measure stays
+    /// as it is.
+    ///
+    /// # Errors
+    /// [`SystemError::NoSuchTask`], [`SystemError::Over`], or why it could not be written.
+    pub async fn raise_budget(&self, task: TaskId, more: Budget) -> Result<(), SystemError> {
+        self.live(task).await?;
+        let budget = Scope::Task;
+        let raised = EventBody::BudgetRaised { budget, more };
+        self.append_task(task, vec![raised]).await?;
+        let questions = open_questions(self.deps.store.as_ref(), task).await?;
+        if let Some(Attention::Limit {
+            exceeded: Some(exceeded),
+            ..
+        }) = questions.first()
+        {
+            if exceeded.budget == budget {
+                self.answer(task, GO_ON).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn give_answer(&self, task: TaskId, answer: &str) -> Result<bool, SystemError> {

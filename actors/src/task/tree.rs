@@ -30,6 +30,7 @@ use crate::run::{self, RunArguments};
 use crate::tool::Toolbox;
 use crate::topology::{self, TopologyMessage};
 
+use super::budget::Purse;
 use super::registry::Registry;
 use super::room::{self, RoomArguments, RoomMessage};
 
@@ -125,6 +126,7 @@ fn supervise(world: &TaskWorld, arguments: &TaskArguments) -> InitResult {
         tools: world.tools.clone(),
         pools: world.pools.clone(),
         retries: Arc::new(retries(world, definition)),
+        purse: Purse::default(),
         room: Recipient::new(arguments.seat.room.clone()),
         said: Recipient::new(arguments.seat.topology.clone()),
     });

@@ -14,6 +14,7 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) {
         keys_of_kind(provider.kind, &path, report);
         address(provider, &path, report);
         latency(provider, &path.then("latency"), report);
+        price(provider, &path.then("price"), report);
         if let Some(name) = &provider.api_key_env {
             variable(name, &path.then("api_key_env"), report);
         }
@@ -23,6 +24,16 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) {
             &path.then("retry"),
             report,
         );
+    }
+}
+
+fn price(provider: &ProviderConfig, path: &Path, report: &mut Report<'_>) {
+    let Some(price) = provider.price else { return };
+    for (key, dollars) in [("input", price.input), ("output", price.output)] {
+        if dollars < 0.0 {
+            let complaint = Complaint::new("a price is not negative");
+            report.at(&path.then(key), complaint);
+        }
     }
 }
 

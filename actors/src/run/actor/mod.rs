@@ -5,6 +5,7 @@
 
 mod came_of_it;
 mod cancel;
+pub mod limits;
 mod perform;
 mod progress;
 mod reading;
@@ -19,12 +20,13 @@ use tokio::task::AbortHandle;
 use crate::agent::{AgentMessage, Gate, Thought};
 use crate::journal::{Journal, JournalError};
 use crate::model::{
-    AgentName, AgentSpec, Attention, Event, EventBody, RunId, RunSpec, Step, TaskDefinition,
-    TaskId, Timestamp, WaitReason,
+    AgentName, AgentSpec, Attention, Event, EventBody, Exceeded, RunId, RunSpec, Step,
+    TaskDefinition, TaskId, Timestamp, WaitReason,
 };
 use crate::pool::Pools;
 use crate::recipient::Recipient;
 use crate::store::StoreError;
+use crate::task::budget::{Admission, Caller, Purse, Refused, Standing, TimeLeft};
 use crate::tool::{Probe, ToolError, Toolbox};
 
 use self::cancel::Cancelling;
@@ -52,10 +54,30 @@ pub struct RunContext {
     pub pools: Pools,
     /// How often each agent's provider is tried again.
     pub retries: Arc<BTreeMap<AgentName, RetryPolicy>>,
+    /// What the task has used up and set aside.
+    pub purse: Purse,
     /// Whom runs report to.
     pub room: Recipient<RunReport>,
     /// Whom runs tell what was said in the room.
     pub said: Recipient<Arc<Event>>,
+}
+
+impl RunContext {
+    /// Whose call it is that one of its runs makes.
+    #[must_use]
+    pub fn caller(&self, run: RunId) -> Caller<'_> {
+        Caller {
+            task: self.task,
+            definition: &self.definition,
+            run,
+        }
+    }
+}
+
+/// Whether an effect sets something aside for a model call.
+fn sets_aside(effect: &Effect) -> bool {
+    let is_start = |body: &EventBody| matches!(body, EventBody::ModelCallStarted { .. });
+    matches!(effect, Effect::Record(bodies) if bodies.iter().any(is_start))
 }
 
 impl std::fmt::Debug for RunContext {
@@ -128,6 +150,12 @@ pub enum RunMessage {
     Recorded(Result<Vec<Event>, JournalError>),
     /// A model call has ended.
     Thought(Box<Result<Thought, CallError>>),
+    /// Its next model call may be made, or may not.
+    Admitted(Result<Admission, Refused>),
+    /// What it wanted to delegate can not be paid.
+    NotAffordable(Step, Exceeded),
+    /// Its time is over.
+    OutOfTime(TimeLeft),
     /// A tool call has ended.
     Called(Step, u64, Result<String, ToolError>),
     /// A tool was asked whether a call took effect.
@@ -159,6 +187,7 @@ impl From<Arc<Event>> for RunMessage {
 /// What is under way in this incarnation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Doing {
+    Admit,
     Think,
     Call(Step),
     Probe(Step),
@@ -188,6 +217,10 @@ struct RunActor {
     outbox: Vec<Out>,
     is_recording: bool,
     reading: Reading,
+    /// How the budgets stood when the journal was read last.
+    standing: Standing,
+    /// Its turn to set something aside, until what it has is durable.
+    admission: Option<Admission>,
     doing: BTreeMap<Doing, AbortHandle>,
     cancel: Option<Cancelling>,
     /// Who answered a question, until that is durable.
@@ -221,6 +254,8 @@ pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> 
                 outbox: Vec::new(),
                 is_recording: false,
                 reading: Reading::new(loaded.read_to),
+                standing: Standing::default(),
+                admission: None,
                 doing: BTreeMap::new(),
                 cancel: None,
                 answering: None,
@@ -250,6 +285,9 @@ impl Actor for RunActor {
             RunMessage::Read(meanwhile) => return self.read(meanwhile?, cx),
             RunMessage::Recorded(result) => self.recorded(result, cx)?,
             RunMessage::Thought(thought) => self.thought(*thought),
+            RunMessage::Admitted(admitted) => self.admitted(admitted)?,
+            RunMessage::NotAffordable(step, crowded) => self.not_affordable(step, crowded),
+            RunMessage::OutOfTime(over) => self.out_of_time(over, cx),
             RunMessage::Called(step, epoch, result) => self.called(step, epoch, result),
             RunMessage::Probed(step, probe) => self.probed(step, probe),
             RunMessage::Compensated(step, result) => self.compensated(step, result),
@@ -295,6 +333,7 @@ impl RunActor {
     fn drive(&mut self, cx: &Context<RunMessage>) {
         if !std::mem::replace(&mut self.is_telling_progress, true) {
             self.arm_progress(cx);
+            self.watch_time(cx);
         }
         let is_stopping = self.is_stopping(cx);
         if self.is_recording {
@@ -309,7 +348,11 @@ impl RunActor {
         }
         self.prepare_cancel();
         if self.outbox.is_empty() && self.is_up_to_date(cx) {
-            for effect in self.next() {
+            let effects = self.next();
+            if !effects.iter().any(sets_aside) {
+                self.admission = None;
+            }
+            for effect in effects {
                 self.perform(effect, cx);
             }
         }
@@ -328,6 +371,9 @@ impl RunActor {
             tools: self.context.tools.specs(),
             limits: &self.context.definition.limits,
             retry: self.retry(),
+            standing: &self.standing,
+            is_admitted: self.admission.is_some(),
+            reserve: &|seen| self.reserve(seen),
         };
         next(&self.state, &around)
     }

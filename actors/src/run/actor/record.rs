@@ -11,6 +11,7 @@ use crate::run::next::room_message;
 use crate::run::state::CallPhase;
 use crate::run::{read, snapshot};
 use crate::store::{Append, Blob, Draft, Rejected};
+use crate::task::budget::Admission;
 
 use super::{Out, RunActor, RunMessage, RunReport};
 
@@ -29,6 +30,18 @@ async fn keep(journal: &Journal, rejected: &Rejected, mut evidence: Append) {
     if let Err(error) = journal.append(evidence).await {
         tracing::warn!(%run, "a late result is lost: {error}");
     }
+}
+
+/// Whether something that was set aside is free again, or more is allowed.
+fn settles(body: &EventBody) -> bool {
+    let is_settled = matches!(
+        body,
+        EventBody::ModelCallCompleted { .. }
+            | EventBody::RunRetrying { .. }
+            | EventBody::BudgetExceeded { .. }
+            | EventBody::BudgetRaised { .. }
+    );
+    is_settled || body.is_run_end() || body.is_claim()
 }
 
 impl RunActor {
@@ -181,6 +194,18 @@ impl RunActor {
             Err(JournalError::Rejected(rejected)) => return self.rejected(&rejected, cx),
             Err(error) => return Err(error.into()),
         };
+        if events.iter().any(|event| settles(&event.body)) {
+            self.context.purse.settled();
+        }
+        if events
+            .iter()
+            .any(|event| matches!(event.body, EventBody::ModelCallStarted { .. }))
+        {
+            self.admission
+                .take()
+                .into_iter()
+                .for_each(Admission::written);
+        }
         for event in events {
             self.reading.wrote(event.id);
             self.state.fold(&event);

@@ -3,14 +3,17 @@
 mod act;
 mod doubt;
 mod ends;
+mod limits;
+pub mod loops;
 mod think;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::{
-    AgentName, AgentSpec, EventBody, Limits, RunId, Seq, Step, Timestamp, ToolSpec,
+    AgentName, AgentSpec, EventBody, Limits, Reservation, RunId, Seq, Step, Timestamp, ToolSpec,
 };
+use crate::task::budget::Standing;
 
 use super::state::{Phase, RunState};
 use super::tools::CreateRun;
@@ -21,11 +24,12 @@ pub use doubt::{
 };
 use ends::finish;
 pub use ends::{capsule, room_message};
+pub use limits::{GO_ON, MayGoOn, amount, budget_exceeded, may_go_on};
 use think::think;
 pub use think::{model_call_failed, retry_delay};
 
 /// What the next effects depend on besides the state.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Surroundings<'a> {
     /// Now.
     pub now: Timestamp,
@@ -41,6 +45,12 @@ pub struct Surroundings<'a> {
     pub limits: &'a Limits,
     /// How often and how long its provider is tried again.
     pub retry: RetryPolicy,
+    /// How the budgets stand that its model calls are paid from.
+    pub standing: &'a Standing,
+    /// Whether it is this run's turn to set something aside.
+    pub is_admitted: bool,
+    /// What is set aside for a model call that shows what was said up to here.
+    pub reserve: &'a dyn Fn(Seq) -> Reservation,
 }
 
 /// How often and how long a model call is tried again.
@@ -69,6 +79,8 @@ impl Default for RetryPolicy {
 pub enum Effect {
     /// Write these together, then look again.
     Record(Vec<EventBody>),
+    /// Wait until so much may be set aside for a model call.
+    Admit(Reservation),
     /// Make the model call of this turn, showing what was said up to `seen`.
     Think {
         /// The turn.

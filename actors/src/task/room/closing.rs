@@ -112,7 +112,10 @@ impl Closing {
         let (mut bodies, usage) = match state_of(&self.context, row.id, &row.agent).await {
             Ok(state) => {
                 self.stop_calls(&state).await;
-                (cancelled_in_doubt(&state, &BTreeSet::new()), state.usage)
+                (
+                    cancelled_in_doubt(&state, &BTreeSet::new()),
+                    state.usage_at_end(),
+                )
             }
             // It is ended all the same; what it cost is what its row says.
             Err(StoreError::Corrupt { .. }) => (Vec::new(), row.usage),

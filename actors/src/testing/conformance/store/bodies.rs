@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use crate::model::event::{AgentState, Outcome, Resolution};
 use crate::model::run::Parent;
 use crate::model::{
-    AgentName, Attention, Content, Delegation, EffectClass, EventBody, InDoubtPolicy, Recovery,
-    RunId, RunSpec, Sender, Step, StopReason, TaskDefinition, TeamSpec, ToolCall, Usage,
-    WaitReason,
+    AgentName, AlertKind, Attention, Budget, Content, Delegation, EffectClass, EventBody, Exceeded,
+    InDoubtPolicy, Measure, Recovery, Reservation, RunId, RunSpec, Scope, Sender, Step, StopReason,
+    TaskDefinition, TeamSpec, ToolCall, Usage, WaitReason,
 };
 
 use super::draft::{definition, run, spec};
 
-const KINDS: usize = 32;
+const KINDS: usize = 34;
 
 /// One event of every kind, each with contents that are easily mangled.
 #[must_use]
@@ -45,10 +45,21 @@ fn of_what_goes_on(rng: &mut Rng, n: usize) -> EventBody {
             from: sender(rng),
             content: content(rng),
         },
-        _ => EventBody::RunProgress {
+        31 => EventBody::RunProgress {
             turn: rng.u32(..),
             doing: text(rng),
             tokens: rng.u64(..),
+        },
+        32 => EventBody::BudgetRaised {
+            budget: scope(rng),
+            more: Budget {
+                tokens: maybe(rng, |rng| rng.u64(..)),
+                ..Budget::default()
+            },
+        },
+        _ => EventBody::Alert {
+            kind: pick(rng, &[AlertKind::Loop, AlertKind::Budget]),
+            note: text(rng),
         },
     }
 }
@@ -94,6 +105,7 @@ fn of_run(rng: &mut Rng, n: usize) -> EventBody {
             attempt: rng.u32(..),
             error: text(rng),
             delay_ms: rng.u64(..),
+            lost: rng.bool(),
         },
         12 => EventBody::RunCompleted {
             result: content(rng),
@@ -124,6 +136,7 @@ fn of_call(rng: &mut Rng, n: usize) -> EventBody {
         18 => EventBody::ModelCallStarted {
             turn: rng.u32(..),
             seen: rng.u64(..),
+            reserved: reservation(rng),
         },
         19 => model_call_completed(rng),
         20 => EventBody::ToolCallStarted {
@@ -172,7 +185,10 @@ fn of_supervision(rng: &mut Rng, n: usize) -> EventBody {
             path: text(rng),
             reason: text(rng),
         },
-        _ => EventBody::BudgetExceeded { limit: text(rng) },
+        _ => EventBody::BudgetExceeded {
+            limit: text(rng),
+            exceeded: maybe(rng, exceeded),
+        },
     }
 }
 
@@ -219,7 +235,12 @@ fn any_spec(rng: &mut Rng) -> RunSpec {
 }
 
 fn attention(rng: &mut Rng) -> Attention {
-    match rng.u8(..3) {
+    match rng.u8(..4) {
+        3 => Attention::Limit {
+            run: any_run(rng),
+            question: text(rng),
+            exceeded: maybe(rng, exceeded),
+        },
         0 => Attention::InDoubt {
             run: any_run(rng),
             question: text(rng),
@@ -236,7 +257,8 @@ fn attention(rng: &mut Rng) -> Attention {
 }
 
 fn wait_reason(rng: &mut Rng) -> WaitReason {
-    match rng.u8(..5) {
+    match rng.u8(..6) {
+        5 => WaitReason::Budget,
         0 => WaitReason::Permit { pool: text(rng) },
         1 => WaitReason::Executor {
             tool: text(rng),
@@ -287,6 +309,32 @@ fn usage(rng: &mut Rng) -> Usage {
         cache_read_tokens: rng.u64(..2),
         cache_write_tokens: 0,
         cost_usd_micros: rng.u64(..1_000_000),
+        wasted_tokens: rng.u64(..2),
+        wasted_cost_usd_micros: rng.u64(..2),
+    }
+}
+
+fn reservation(rng: &mut Rng) -> Reservation {
+    Reservation {
+        input_tokens: rng.u64(..2),
+        output_tokens: rng.u64(..),
+        input_cost_usd_micros: rng.u64(..2),
+        output_cost_usd_micros: rng.u64(..2),
+    }
+}
+
+fn scope(rng: &mut Rng) -> Scope {
+    maybe(rng, any_run).map_or(Scope::Task, Scope::Run)
+}
+
+fn exceeded(rng: &mut Rng) -> Exceeded {
+    Exceeded {
+        budget: scope(rng),
+        measure: pick(rng, &Measure::ALL),
+        most: rng.u64(..),
+        used: rng.u64(..),
+        reserved: rng.u64(..),
+        needed: rng.u64(..),
     }
 }
 
