@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use futures_util::future::{BoxFuture, FutureExt};
 
+use crate::budget::Standing;
 use crate::model::event::Seq;
 use crate::model::{AgentName, Content, ContextMode, Event, EventBody, RunId, TaskId};
 use crate::store::{EventQuery, Snapshot, Store, StoreError};
-use crate::task::budget::Standing;
 use crate::topology::routing::sees;
 
 use super::actor::RunContext;

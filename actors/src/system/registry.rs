@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::event::Seq;
-use crate::model::{Content, Delegation, EventBody, RunId};
+use crate::model::{Content, Delegation, EventBody, RunId, Usage};
 use crate::store::{EventQuery, RunRow, Store, StoreError};
 
 /// A run in the tree of a task.
@@ -15,6 +15,8 @@ pub struct RunNode {
     pub run: RunRow,
     /// The runs it waits for: those it delegated in the foreground that have not ended.
     pub depends_on: Vec<RunId>,
+    /// What it and all it delegated used and wasted.
+    pub whole: Usage,
     /// The runs it delegated, in order.
     pub children: Vec<RunNode>,
 }
@@ -55,7 +57,10 @@ fn nodes(parent: Option<RunId>, below: &mut BTreeMap<Option<RunId>, Vec<RunRow>>
             .filter(waits)
             .map(|child| child.run.id)
             .collect();
+        let mut whole = run.usage;
+        children.iter().for_each(|child| whole += child.whole);
         RunNode {
+            whole,
             run,
             depends_on,
             children,

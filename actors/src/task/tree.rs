@@ -15,6 +15,7 @@ use supervision::{
 
 use crate::agent::actor::AgentArguments;
 use crate::agent::{self, AgentMessage};
+use crate::budget::Purse;
 use crate::clock::Ids;
 use crate::feed::Bus;
 use crate::journal::Journal;
@@ -30,7 +31,6 @@ use crate::run::{self, RunArguments};
 use crate::tool::Toolbox;
 use crate::topology::{self, TopologyMessage};
 
-use super::budget::Purse;
 use super::registry::Registry;
 use super::room::{self, RoomArguments, RoomMessage};
 

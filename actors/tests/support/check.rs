@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use actors::budget::Ledger;
 use actors::model::event::{Outcome, Resolution};
 use actors::model::{
     CallId, Delegation, EffectClass, Event, EventBody, Recovery, Reservation, RunId, RunStatus,
@@ -10,7 +11,6 @@ use actors::model::{
 use actors::run::state::RunState;
 use actors::store::project::Projection;
 use actors::store::{Append, Draft, Memory, RunRow, Store, TaskRow};
-use actors::task::budget::Ledger;
 use actors::testing::outside::Outside;
 
 /// One tool call, from everything the journal says of it.

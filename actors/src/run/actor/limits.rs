@@ -5,6 +5,8 @@ use std::time::Duration;
 use supervision::{Context, Failure, Reply};
 use tokio::task::AbortHandle;
 
+use crate::budget::standing::not_delegated;
+use crate::budget::{Admission, Refused, TimeLeft};
 use crate::model::event::Outcome;
 use crate::model::{
     AgentName, AgentSpec, Attention, Content, EventBody, Exceeded, Reservation, Sender, Seq, Step,
@@ -15,8 +17,6 @@ use crate::run::context::{self, Scene};
 use crate::run::next::{MayGoOn, budget_exceeded, may_go_on};
 use crate::run::tools::CreateRun;
 use crate::store::StoreError;
-use crate::task::budget::standing::not_delegated;
-use crate::task::budget::{Admission, Refused, TimeLeft};
 
 use super::{Doing, RunActor, RunContext, RunMessage};
 
@@ -239,7 +239,7 @@ async fn time_left(
 ) -> Result<Option<TimeLeft>, StoreError> {
     let (now, definition) = (context.journal.clock().now(), context.definition.clone());
     let store = context.journal.store();
-    let look = |ledger: &crate::task::budget::Ledger| ledger.time_left(&definition, run, now);
+    let look = |ledger: &crate::budget::Ledger| ledger.time_left(&definition, run, now);
     context.purse.read(store.as_ref(), context.task, look).await
 }
 

@@ -18,6 +18,7 @@ use supervision::{Actor, CallError, Context, Exit, Failure, Handle, Init, Reply,
 use tokio::task::AbortHandle;
 
 use crate::agent::{AgentMessage, Gate, Thought};
+use crate::budget::{Admission, Caller, Purse, Refused, Standing, TimeLeft};
 use crate::journal::{Journal, JournalError};
 use crate::model::{
     AgentName, AgentSpec, Attention, Event, EventBody, Exceeded, RunId, RunSpec, Step,
@@ -26,7 +27,6 @@ use crate::model::{
 use crate::pool::Pools;
 use crate::recipient::Recipient;
 use crate::store::StoreError;
-use crate::task::budget::{Admission, Caller, Purse, Refused, Standing, TimeLeft};
 use crate::tool::{Probe, ToolError, Toolbox};
 
 use self::cancel::Cancelling;

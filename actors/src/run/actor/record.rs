@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use supervision::{Context, Exit, Failure};
 
+use crate::budget::Admission;
 use crate::journal::{Journal, JournalError};
 use crate::model::event::Resolution;
 use crate::model::{CallId, Content, Event, EventBody, Step};
@@ -11,7 +12,6 @@ use crate::run::next::room_message;
 use crate::run::state::CallPhase;
 use crate::run::{read, snapshot};
 use crate::store::{Append, Blob, Draft, Rejected};
-use crate::task::budget::Admission;
 
 use super::{Out, RunActor, RunMessage, RunReport};
 

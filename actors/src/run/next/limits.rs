@@ -1,10 +1,10 @@
 //! What a run is told, asked and refused when it comes to a limit.
 
+use crate::budget::standing::nearly_note;
 use crate::model::{
     AgentSpec, AlertKind, Attention, Budget, EventBody, Exceeded, OnExceeded, Scope, WaitReason,
 };
 use crate::run::state::{Asked, RunState};
-use crate::task::budget::standing::nearly_note;
 
 use super::loops::{self, Loop};
 use super::{Effect, Surroundings};

@@ -10,10 +10,10 @@ mod think;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::budget::Standing;
 use crate::model::{
     AgentName, AgentSpec, EventBody, Limits, Reservation, RunId, Seq, Step, Timestamp, ToolSpec,
 };
-use crate::task::budget::Standing;
 
 use super::state::{Phase, RunState};
 use super::tools::CreateRun;

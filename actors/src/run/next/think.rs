@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::budget::Verdict;
 use crate::model::{EventBody, RunId};
 use crate::provider::ProviderError;
 use crate::run::state::RunState;
-use crate::task::budget::Verdict;
 
 use super::ends::background_ends;
 use super::limits::{before_thinking, refusal};

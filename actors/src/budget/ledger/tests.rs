@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::budget::Verdict;
 use crate::model::run::Parent;
 use crate::model::{
     AgentSpec, Attention, ContextMode, Delegation, Limits, RunSpec, Step, StopReason, TaskId,
 };
-use crate::task::budget::Verdict;
 
 fn id(n: usize) -> RunId {
     RunId(uuid::Uuid::from_u128(n as u128 + 1))

@@ -1,15 +1,4 @@
-//! What a task may use up, and what may be delegated.
-//!
-//! [`ledger`] is the fold of what was used and set aside, [`standing`] decides what that allows, and [`purse`] reads the journal for
-//! those who ask. What is here decides how many runs there may be.
-
-pub mod ledger;
-pub mod purse;
-pub mod standing;
-
-pub use ledger::{Ledger, TimeLeft};
-pub use purse::{Admission, Caller, Purse, Refused};
-pub use standing::{Standing, Verdict};
+//! What may be delegated: how many runs there may be. What they may use up is the business of [`crate::budget`]. Pure.
 
 use std::collections::BTreeMap;
 
