@@ -296,6 +296,8 @@ fn what_decides_does_not_act() {
         "actors/src/model",
         "actors/src/run/state.rs",
         "actors/src/run/fold.rs",
+        "actors/src/run/accounts.rs",
+        "actors/src/run/effects.rs",
         "actors/src/run/next",
         "actors/src/run/snapshot.rs",
         "actors/src/run/tools.rs",

@@ -97,15 +97,17 @@ async fn told(
     }
     let facts = trace.all();
     for (_, request) in requests(&facts) {
-        if let Some(ChatMessage::User { text: said }) = request.messages.last() {
-            if request.messages.len() > 1 {
-                let _ = writeln!(
-                    text,
-                    "{} is told: {}",
-                    request.agent,
-                    said.replace('\n', " ")
-                );
-            }
+        let said = request
+            .messages
+            .last()
+            .filter(|_| request.messages.len() > 1);
+        if let Some(ChatMessage::User { text: said }) = said {
+            let _ = writeln!(
+                text,
+                "{} is told: {}",
+                request.agent,
+                said.replace('\n', " ")
+            );
         }
     }
     let used: u64 = system

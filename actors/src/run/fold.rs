@@ -2,13 +2,12 @@
 
 use crate::model::event::{Outcome, Resolution};
 use crate::model::{
-    AlertKind, Attention, Content, Delegation, Event, EventBody, Recovery, RunId, RunSpec,
-    RunStatus, Sender, Seq, Step, Timestamp, ToolCall, Usage,
+    Content, Delegation, Event, EventBody, Recovery, RunId, RunSpec, RunStatus, Sender, Seq, Step,
+    Timestamp, ToolCall, Usage,
 };
 
 use super::state::{
-    Asked, Call, CallPhase, Child, ChildEnd, Decided, Item, Note, RunState, Thinking, Turn,
-    progress,
+    Call, CallPhase, Child, ChildEnd, Decided, Item, Note, RunState, Thinking, Turn, progress,
 };
 
 /// How many words about a delegated run's progress are kept besides the newest.
@@ -59,7 +58,7 @@ impl RunState {
     }
 
     /// In the order of the journal, whatever order it was heard in.
-    fn heard(&mut self, note: Note) {
+    pub(super) fn heard(&mut self, note: Note) {
         let place = self.unseen.partition_point(|other| other.seq < note.seq);
         if self
             .unseen
@@ -254,47 +253,6 @@ impl RunState {
         }
     }
 
-    // ---- limits
-
-    fn fold_limits(&mut self, event: &Event) {
-        match &event.body {
-            EventBody::BudgetExceeded { .. } => self.thinking = None,
-            EventBody::BudgetRaised { .. } => self.is_warned = false,
-            EventBody::Alert { kind, note } => {
-                match kind {
-                    AlertKind::Budget => self.is_warned = true,
-                    AlertKind::Loop => self.warned_of_loop = Some(self.turn),
-                }
-                self.heard(private(
-                    event.id,
-                    &Sender::System,
-                    Content::Inline(note.clone()),
-                ));
-            }
-            EventBody::TaskNeedsAttention {
-                attention:
-                    Attention::Limit {
-                        run,
-                        question,
-                        exceeded,
-                    },
-            } if *run == self.id => {
-                let (question, exceeded) = (question.clone(), *exceeded);
-                self.asked = Some(Asked { question, exceeded });
-            }
-            EventBody::TaskResumed { .. } => self.asked = None,
-            _ => {}
-        }
-    }
-
-    /// A model call that was under way when its incarnation ended came to nothing.
-    fn lost(&mut self) {
-        if let Some(thinking) = self.thinking.take() {
-            self.wasted_calls = self.wasted_calls.saturating_add(1);
-            self.usage += thinking.reserved.lost();
-        }
-    }
-
     // ---- thinking
 
     fn fold_thinking(&mut self, event: &Event, body: &EventBody) {
@@ -437,7 +395,7 @@ impl RunState {
     }
 }
 
-fn private(seq: Seq, from: &Sender, content: Content) -> Note {
+pub(super) fn private(seq: Seq, from: &Sender, content: Content) -> Note {
     Note {
         seq,
         shared: false,

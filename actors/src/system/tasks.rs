@@ -8,10 +8,9 @@ use supervision::{Handle, Reply};
 use crate::journal::JournalError;
 use crate::model::event::Seq;
 use crate::model::{
-    AgentName, Attention, Budget, Content, ContextMode, Event, EventBody, RunId, RunSpec, Scope,
-    Sender, TaskDefinition, TaskId, TaskStatus,
+    AgentName, Attention, Content, ContextMode, Event, EventBody, RunId, RunSpec, Sender,
+    TaskDefinition, TaskId, TaskStatus,
 };
-use crate::run::next::GO_ON;
 use crate::store::{Append, Draft, RunRow, StoreError, TaskRow};
 use crate::task::RoomMessage;
 use crate::task::room::open_questions;
@@ -130,7 +129,7 @@ impl System {
     }
 
     /// A task that has not ended.
-    async fn live(&self, task: TaskId) -> Result<TaskRow, SystemError> {
+    pub(super) async fn live(&self, task: TaskId) -> Result<TaskRow, SystemError> {
         let row = self.task(task).await?;
         match row.status.is_terminal() {
             true => Err(SystemError::Over(task)),
@@ -288,29 +287,6 @@ impl System {
         Err(SystemError::Silent)
     }
 
-    /// Allows a task to use up more, now or while it waits for a person to allow it. Without a number of its own a measure stays
-    /// as it is.
-    ///
-    /// # Errors
-    /// [`SystemError::NoSuchTask`], [`SystemError::Over`], or why it could not be written.
-    pub async fn raise_budget(&self, task: TaskId, more: Budget) -> Result<(), SystemError> {
-        self.live(task).await?;
-        let budget = Scope::Task;
-        let raised = EventBody::BudgetRaised { budget, more };
-        self.append_task(task, vec![raised]).await?;
-        let questions = open_questions(self.deps.store.as_ref(), task).await?;
-        if let Some(Attention::Limit {
-            exceeded: Some(exceeded),
-            ..
-        }) = questions.first()
-        {
-            if exceeded.budget == budget {
-                self.answer(task, GO_ON).await?;
-            }
-        }
-        Ok(())
-    }
-
     async fn give_answer(&self, task: TaskId, answer: &str) -> Result<bool, SystemError> {
         if self.is_given_up(task).await? {
             self.resume(task, answer).await?;
@@ -425,7 +401,7 @@ impl System {
             .ok_or(SystemError::NoSuchRun(run))
     }
 
-    async fn append_task(
+    pub(super) async fn append_task(
         &self,
         task: TaskId,
         bodies: Vec<EventBody>,
