@@ -4,6 +4,7 @@
 //! [`provider::Provider`], [`store::Store`], [`tool::Tool`], [`clock::Clock`] and [`clock::Ids`].
 
 pub mod agent;
+pub mod budget;
 pub mod clock;
 pub mod executor;
 pub mod feed;

@@ -83,13 +83,16 @@ impl World {
         results.collect()
     }
 
-    async fn wasted(&self) -> Vec<u64> {
+    /// Whether a model call was interrupted, and what its run says it wasted.
+    async fn wasted(&self) -> (usize, u64) {
         let events = self.stage.journal(self.task).await;
-        let wasted = events.iter().filter_map(|event| match &event.body {
-            EventBody::ModelCallInterrupted { wasted, .. } => Some(wasted.tokens()),
-            _ => None,
+        let is_cut = |body: &EventBody| matches!(body, EventBody::ModelCallInterrupted { .. });
+        let wasted = events.iter().map(|event| match &event.body {
+            EventBody::RunCompleted { usage, .. } => usage.wasted_tokens,
+            _ => 0,
         });
-        wasted.collect()
+        let cut = events.iter().filter(|event| is_cut(&event.body)).count();
+        (cut, wasted.sum())
     }
 }
 
@@ -99,7 +102,7 @@ async fn what_is_queued_is_read_at_the_next_turn() {
     world.person_says().await.expect("said");
     assert_eq!(world.heard(), ["work", "[lead, to you] hurry"]);
     assert_eq!(world.posted().await, [(Outcome::Ok, "posted".to_owned())]);
-    assert_eq!(world.wasted().await, [0; 0]);
+    assert_eq!(world.wasted().await, (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,10 +138,7 @@ async fn what_interrupts_is_in_the_next_request_and_what_was_asked_before_is_was
         heard,
         ["work", "[a person, to you] stop", "[lead, to you] hurry"]
     );
-    let wasted = world.wasted().await;
-    assert!(
-        wasted.len() == 2 && wasted.iter().all(|tokens| *tokens > 0),
-        "{wasted:?}"
-    );
+    let (cut, wasted) = world.wasted().await;
+    assert!(cut == 2 && wasted > 0, "{cut} cut, {wasted} wasted");
     assert_eq!(world.requests.under_way(), 0);
 }

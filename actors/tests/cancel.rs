@@ -208,7 +208,7 @@ async fn nothing_begins_while_a_cancel_is_under_way() {
     let max_turns = |agent: &mut actors::model::AgentSpec| agent.max_turns = 1_000;
     task.agents.values_mut().for_each(max_turns);
     let task = system.create_task(task).await.expect("a task");
-    for _ in 0..10 {
+    for _ in 0..60 {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let begun = || (requests.count(), stage.outside.calls().0);

@@ -1,5 +1,6 @@
 //! The domain through its public boundary, in virtual time.
 
+mod budget;
 mod busy;
 mod cancel;
 mod crash;

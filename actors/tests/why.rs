@@ -43,7 +43,8 @@ fn after(reason: Option<Reason>) -> Option<Reason> {
             limit: ProviderLimit::Breaker,
             wait_ms: Some(30_000),
         },
-        Reason::Provider { .. } => Reason::ExecutorMissing { tool: text() },
+        Reason::Provider { .. } => Reason::Budget,
+        Reason::Budget => Reason::ExecutorMissing { tool: text() },
         Reason::ExecutorMissing { .. } => Reason::ExecutorGone {
             tool: text(),
             name: text(),
@@ -109,7 +110,7 @@ async fn a_tree_says_of_each_run_why_it_waits() {
     stage.machines.clear();
     let few = |deps: &mut actors::system::Deps| {
         deps.settings.pools.pools = [("one".to_owned(), 1)].into();
-        let slow = serde_json::from_value(json!({ "latency": "1h" })).expect("a script");
+        let slow = serde_json::from_value(json!({ "latency": "1h", "scripts": { "thinks": [{ "say": "so" }], "waits": [{ "say": "so" }] } })).expect("a script");
         let slow = Scripted::new(&slow).expect("a provider");
         let silent = (
             "silent".to_owned(),

@@ -61,6 +61,7 @@ pub const EVENTS: &[&str] = &[
     "supervisor_restart",
     "supervisor_gave_up",
     "budget_exceeded",
+    "budget_raised",
     "alert",
 ];
 

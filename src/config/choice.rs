@@ -6,7 +6,7 @@ use actors::model::agent::RestartType;
 use actors::model::agent::WhenBusy;
 use actors::model::team::TeamStrategy;
 use actors::model::topology::Decide;
-use actors::model::{EffectClass, InDoubtPolicy, Recovery};
+use actors::model::{EffectClass, InDoubtPolicy, OnExceeded, Recovery};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
@@ -105,6 +105,7 @@ choice!(Recovery: Resume, CleanSlate);
 choice!(InDoubtPolicy: TellModel, Ask, Retry, Compensate);
 choice!(Decide: Allow, Deny);
 choice!(WhenBusy: Queue, Reject, Interrupt);
+choice!(OnExceeded: Fail, Ask);
 choice!(TeamStrategy: OneForOne, OneForAll, RestForOne);
 // `transactional` is not a choice: it is the class of tools that write to our own store.
 choice!(EffectClass: Pure, Keyed, Queryable, Ledgered, Once);

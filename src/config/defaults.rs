@@ -8,9 +8,9 @@ use actors::pool::{DEFAULT_WAITING, DEFAULT_WORKERS, WORKERS};
 use serde_json::Map;
 
 use super::file::{
-    AgentConfig, Backoff, Breaker, Config, Durability, Engine, ExecutorConfig, LimitsConfig,
-    NameOr, NodeConfig, PeersConfig, ProviderConfig, ProviderKind, Retry, ShellConfig, TeamConfig,
-    TeamMode,
+    AgentConfig, Backoff, Breaker, Budget, Config, Durability, Engine, ExecutorConfig,
+    LimitsConfig, NameOr, NodeConfig, PeersConfig, ProviderConfig, ProviderKind, Retry,
+    ShellConfig, TeamConfig, TeamMode,
 };
 use super::values::{Delay, Period};
 use super::whole::{Count, Whole};
@@ -85,6 +85,7 @@ impl Default for ProviderConfig {
             rate_limits: Vec::new(),
             retry: Retry::default(),
             breaker: None,
+            price: None,
             latency: None,
             scripts: BTreeMap::new(),
         }
@@ -130,6 +131,8 @@ impl Default for AgentConfig {
             restart: agent.restart,
             hang_after: None,
             budget: None,
+            on_exceeded: None,
+            run_timeout: None,
             effects: BTreeMap::new(),
             in_doubt: InDoubtPolicy::default(),
             when_busy: agent.when_busy,
@@ -190,6 +193,10 @@ impl Default for LimitsConfig {
             tool_result_bytes: Whole::new(limits.tool_result_bytes),
             progress: Period::from_millis(limits.progress_ms),
             poison_after: Whole::new(limits.poison_after),
+            budget: Budget::default(),
+            wall_time: Period::from_millis(limits.wall_time_ms),
+            loop_warn: Whole::new(limits.loop_warn),
+            loop_stop: Whole::new(limits.loop_stop),
         }
     }
 }

@@ -2,12 +2,15 @@
 
 use actors::model::team::{PeerLimits, TeamBackoff, TeamMode};
 use actors::model::topology::{Pattern, Rule};
-use actors::model::{AgentName, AgentSpec, Limits, TaskDefinition, TeamSpec, Topology};
+use actors::model::{
+    AgentName, AgentSpec, Budget, Limits, Price, TaskDefinition, TeamSpec, Topology,
+};
 
 use super::defaults::PROJECT;
 use super::file::{self, Config, LimitsConfig, NameOr, TeamConfig, TopologyName, TopologyRule};
 use super::nearest::suggestion;
 use super::source::{quoted, shortened};
+use super::values::Period;
 use super::whole::Count;
 
 /// Characters of a task's name that is made from its description.
@@ -180,6 +183,10 @@ impl Config {
             timeout: agent.timeout.unwrap_or(provider.timeout).get(),
             tool_timeout: agent.tool_timeout.get(),
             max_turns: agent.max_turns.get(),
+            budget: agent.budget.map(budget).unwrap_or_default(),
+            on_exceeded: agent.on_exceeded,
+            run_timeout_ms: agent.run_timeout.map(millis),
+            price: provider.price.map(price),
             settings: agent.settings.clone(),
         })
     }
@@ -191,7 +198,6 @@ fn name_for(text: &str) -> String {
 }
 
 fn limits(limits: &LimitsConfig) -> Limits {
-    let progress = limits.progress.get().as_millis();
     Limits {
         depth: limits.depth.get(),
         fan_out: limits.fan_out.get(),
@@ -200,9 +206,51 @@ fn limits(limits: &LimitsConfig) -> Limits {
         capsule_chars: limits.capsule_chars.get(),
         inline_bytes: limits.inline_bytes.get(),
         tool_result_bytes: limits.tool_result_bytes.get(),
-        progress_ms: u64::try_from(progress).unwrap_or(u64::MAX),
+        progress_ms: millis(limits.progress),
         poison_after: limits.poison_after.get(),
+        budget: budget_of_task(limits.budget),
+        wall_time_ms: millis(limits.wall_time),
+        loop_warn: limits.loop_warn.get(),
+        loop_stop: limits.loop_stop.get(),
     }
+}
+
+fn millis(period: Period) -> u64 {
+    u64::try_from(period.get().as_millis()).unwrap_or(u64::MAX)
+}
+
+fn budget(said: file::Budget) -> Budget {
+    Budget {
+        tokens: said.tokens,
+        cost_usd_micros: said.cost_usd.map(micros),
+        turns: said.turns,
+    }
+}
+
+/// What a file leaves out is as usual.
+fn budget_of_task(said: file::Budget) -> Budget {
+    let (said, usual) = (budget(said), Limits::default().budget);
+    Budget {
+        tokens: said.tokens.or(usual.tokens),
+        cost_usd_micros: said.cost_usd_micros.or(usual.cost_usd_micros),
+        turns: said.turns.or(usual.turns),
+    }
+}
+
+fn price(said: file::PriceConfig) -> Price {
+    Price {
+        input: micros(said.input),
+        output: micros(said.output),
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the reader takes finite numbers, the checks positive ones, and `as` ends at the largest whole number"
+)]
+fn micros(dollars: f64) -> u64 {
+    (dollars * 1e6).round() as u64
 }
 
 fn team_spec(name: &str, team: &TeamConfig) -> Result<TeamSpec, ConfigError> {

@@ -52,7 +52,6 @@ const UNAVAILABLE: &[Unavailable] = &[
         "agents.*.hang_after",
         "a model call is limited by `timeout`, a run by `max_turns`",
     ),
-    key("agents.*.budget", "a run is limited by `max_turns`"),
     key("agents.*.cwd", REMOVE),
     value("teams.*.mode", "same_task", MODES),
     key("teams.*.pipeline", REMOVE),

@@ -28,5 +28,5 @@ fn events_that_are_still_to_come() {
     let to_come = EVENTS
         .iter()
         .filter(|name| !kinds.contains(&(**name).to_owned()));
-    insta::assert_snapshot!(to_come.copied().collect::<Vec<_>>().join(" "), @"plan_updated plan_step_updated verification executor_connected executor_disconnected alert");
+    insta::assert_snapshot!(to_come.copied().collect::<Vec<_>>().join(" "), @"plan_updated plan_step_updated verification executor_connected executor_disconnected");
 }

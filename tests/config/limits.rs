@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use impresario::actors::model::{AgentSpec, Limits};
+use impresario::actors::model::{AgentSpec, Budget, Limits};
 use impresario::actors::pool::{self, BreakerLimits, ProviderLimits, Rate};
 use impresario::config::{self, Config, TaskChoice};
 use impresario::executor::{self, ShellLimits, ToolLimits};
@@ -21,6 +21,10 @@ inline_bytes = 2_048
 tool_result_bytes = 4_096
 progress = "5s"
 poison_after = 6
+budget = { tokens = 7_000, cost_usd = 0.5 }
+wall_time = "2h"
+loop_warn = 4
+loop_stop = 8
 
 [executor]
 calls = 1
@@ -62,6 +66,14 @@ fn those_of_the_file_reach_the_task() {
         tool_result_bytes: 4_096,
         progress_ms: 5_000,
         poison_after: 6,
+        budget: Budget {
+            tokens: Some(7_000),
+            cost_usd_micros: Some(500_000),
+            turns: Some(5_000),
+        },
+        wall_time_ms: 7_200_000,
+        loop_warn: 4,
+        loop_stop: 8,
     };
     assert_eq!(limits_of(&parse(FILE)), (expected, Duration::from_secs(7)));
 }

@@ -37,11 +37,6 @@ fn settings_of_providers_and_agents() {
         "agents.c.hang_after",
         "a model call is limited",
     );
-    refused(
-        &format!("{agent}«budget» = {{ tokens = 5 }}"),
-        "agents.c.budget",
-        "a run is limited",
-    );
     refused(&format!("{agent}«cwd» = '.'"), "agents.c.cwd", "remove it");
 }
 

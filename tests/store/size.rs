@@ -1,7 +1,9 @@
 //! What a run takes on the disk, and what a person finds there.
 
 use actors::model::event::Outcome;
-use actors::model::{Content, EffectClass, EventBody, RunId, Step, StopReason, ToolCall, Usage};
+use actors::model::{
+    Content, EffectClass, EventBody, Reservation, RunId, Step, StopReason, ToolCall, Usage,
+};
 use actors::store::{Draft, Store};
 use actors::testing::conformance::store::draft::{
     created, fenced, note, of_run, queued, run, started, task, working, write,
@@ -24,7 +26,11 @@ fn turn(rng: &mut Rng, run: RunId, turn: u32, result: usize) -> (Vec<Draft>, usi
         args,
     };
     let bodies = [
-        EventBody::ModelCallStarted { turn, seen: 2 },
+        EventBody::ModelCallStarted {
+            turn,
+            seen: 2,
+            reserved: Reservation::default(),
+        },
         EventBody::ModelCallCompleted {
             turn,
             text: String::new(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::budget::{Budget, OnExceeded, Price};
 use super::tool::EffectClass;
 
 /// An agent's name, unique in its project.
@@ -122,6 +123,17 @@ pub struct AgentSpec {
     pub tool_timeout: Duration,
     /// How many turns one of its runs may take.
     pub max_turns: u32,
+    /// What one of its runs, with all it delegates, may use up.
+    pub budget: Budget,
+    /// What happens to a run of it that a budget or the loop detector stops; left out, a root run asks and a delegated one fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_exceeded: Option<OnExceeded>,
+    /// How long one of its runs may take, in milliseconds; the time in which the task waits for a person does not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_timeout_ms: Option<u64>,
+    /// The price of its model, where its provider does not say what a call costs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
     /// `temperature`, `max_tokens` and the like, handed to the provider.
     pub settings: Map<String, Value>,
 }
@@ -143,6 +155,10 @@ impl Default for AgentSpec {
             timeout: Duration::from_secs(300),
             tool_timeout: Duration::from_secs(120),
             max_turns: 50,
+            budget: Budget::default(),
+            on_exceeded: None,
+            run_timeout_ms: None,
+            price: None,
             settings: Map::new(),
         }
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::agent::{AgentName, InDoubtPolicy, Recovery};
+use super::budget::{AlertKind, Budget, BudgetScope, Exceeded, Reservation};
 use super::chat::{StopReason, ToolCall};
 use super::id::{RunId, Step, TaskId};
 use super::run::{RunSpec, WaitReason};
@@ -220,6 +221,9 @@ pub enum EventBody {
         /// Whether the provider had no room for it: a wait like any other, which is not one of the tries that may fail.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         refused: bool,
+        /// Whether the provider may have been paid for it all the same: what it read is wasted then.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        lost: bool,
     },
     /// The run has a result.
     RunCompleted {
@@ -275,19 +279,20 @@ pub enum EventBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         about: Option<RunId>,
     },
-    /// A model call is made. Written without waiting: a repeated one costs money and nothing else.
+    /// A model call is about to be made, and what it may use up is set aside; durable before it is made, so that no crash loses count.
     ModelCallStarted {
         /// The turn, from 0.
         turn: u32,
         /// Up to which event the room was shown to the model.
         seen: Seq,
+        /// What is set aside for it.
+        #[serde(default, skip_serializing_if = "Reservation::is_nothing")]
+        reserved: Reservation,
     },
-    /// A model call was dropped because of something said to its agent; it is made again with that.
+    /// A model call was dropped because of something said to its agent; it is made again with that, and what it read is wasted.
     ModelCallInterrupted {
         /// The turn.
         turn: u32,
-        /// What it may have cost for nothing, estimated from what was asked.
-        wasted: Usage,
     },
     /// The model's answer; durable before any of its calls starts.
     ModelCallCompleted {
@@ -397,10 +402,27 @@ pub enum EventBody {
         /// The provider.
         provider: String,
     },
-    /// A limit of the tree refused something.
+    /// A limit of the tree refused something. A model call that was about to be made is not made.
     BudgetExceeded {
         /// Which limit, its value, and what was refused.
         limit: String,
+        /// The budget in numbers, where it is one of tokens, money or turns.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exceeded: Option<Exceeded>,
+    },
+    /// A person allows more.
+    BudgetRaised {
+        /// Whose budget.
+        budget: BudgetScope,
+        /// How much more.
+        more: Budget,
+    },
+    /// Something is not as it should be. The run it concerns is told in the same words.
+    Alert {
+        /// What it is about.
+        kind: AlertKind,
+        /// What was seen, and what to do.
+        note: String,
     },
 }
 

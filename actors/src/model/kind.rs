@@ -45,6 +45,8 @@ impl EventBody {
             Self::BreakerOpened { .. } => "breaker_opened",
             Self::BreakerClosed { .. } => "breaker_closed",
             Self::BudgetExceeded { .. } => "budget_exceeded",
+            Self::BudgetRaised { .. } => "budget_raised",
+            Self::Alert { .. } => "alert",
         }
     }
 
@@ -68,6 +70,8 @@ impl EventBody {
                 | Self::BreakerOpened { .. }
                 | Self::BreakerClosed { .. }
                 | Self::BudgetExceeded { .. }
+                | Self::BudgetRaised { .. }
+                | Self::Alert { .. }
         )
     }
 }

@@ -1,9 +1,10 @@
 //! The nouns: plain data with serde, and the legal transitions between their states.
 //!
 //! Nothing here waits, spawns, reads a clock or knows an actor. Reading order: [`id`], [`agent`], [`team`], [`task`], [`run`],
-//! [`chat`], [`tool`], [`topology`], [`executor`], [`usage`], and last [`event`], the records that everything else is folded from.
+//! [`chat`], [`tool`], [`topology`], [`executor`], [`usage`], [`budget`], and last [`event`], the records that everything else is folded from.
 
 pub mod agent;
+pub mod budget;
 mod build;
 pub mod chat;
 pub mod event;
@@ -19,6 +20,9 @@ pub mod topology;
 pub mod usage;
 
 pub use agent::{AgentName, AgentSpec, InDoubtPolicy, Recovery};
+pub use budget::{
+    AlertKind, Amount, Budget, BudgetScope, Exceeded, Measure, OnExceeded, Price, Reservation,
+};
 pub use build::PROJECT;
 pub use chat::{ChatMessage, ModelRequest, Reply, StopReason, ToolCall};
 pub use event::{Content, Event, EventBody, Seq};

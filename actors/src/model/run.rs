@@ -134,6 +134,8 @@ pub enum WaitReason {
         /// How many.
         count: u32,
     },
+    /// Model calls of others that have set aside what is left of a budget.
+    Budget,
     /// A human's answer.
     Human {
         /// What is asked.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::agent::{AgentName, AgentSpec};
+use super::budget::{Budget, Exceeded};
 use super::id::RunId;
 use super::team::TeamSpec;
 
@@ -31,6 +32,14 @@ pub struct Limits {
     pub progress_ms: u64,
     /// Crashes of a run at one and the same point before it is quarantined.
     pub poison_after: u32,
+    /// What all runs of the task together may use up.
+    pub budget: Budget,
+    /// How long the task may take, in milliseconds; the time in which it waits for a person does not count.
+    pub wall_time_ms: u64,
+    /// After how many repetitions a run that goes round in circles is told so; 0 for never.
+    pub loop_warn: u32,
+    /// After how many it is stopped; 0 for never.
+    pub loop_stop: u32,
 }
 
 impl Default for Limits {
@@ -45,6 +54,14 @@ impl Default for Limits {
             tool_result_bytes: 64 * 1024,
             progress_ms: 60_000,
             poison_after: 5,
+            budget: Budget {
+                tokens: Some(10_000_000),
+                cost_usd_micros: None,
+                turns: Some(5_000),
+            },
+            wall_time_ms: 24 * 60 * 60 * 1_000,
+            loop_warn: 3,
+            loop_stop: 6,
         }
     }
 }
@@ -145,6 +162,16 @@ pub enum Attention {
         run: RunId,
         /// Its last end.
         reason: String,
+    },
+    /// A run may not go on: a budget is used up, or it goes round in circles.
+    Limit {
+        /// The run that waits.
+        run: RunId,
+        /// What to decide.
+        question: String,
+        /// The budget, if it is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exceeded: Option<Exceeded>,
     },
     /// A supervisor of the task gave up.
     GaveUp {

@@ -5,6 +5,9 @@ use std::ops::AddAssign;
 use serde::{Deserialize, Serialize};
 
 /// Tokens and money. Money is whole micro-dollars, so that children add up to their parent exactly.
+///
+/// What came to nothing stands apart: calls whose answers were lost (failed, cut off, cancelled), of which only what they read is
+/// known, as an estimate, and answers that a clean slate threw away.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Usage {
@@ -21,6 +24,12 @@ pub struct Usage {
     /// The price in millionths of a US dollar, as far as it is known.
     #[serde(skip_serializing_if = "is_zero")]
     pub cost_usd_micros: u64,
+    /// Tokens that were used for nothing; not among the others.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub wasted_tokens: u64,
+    /// Their price, as far as it is known.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub wasted_cost_usd_micros: u64,
 }
 
 #[expect(
@@ -32,7 +41,19 @@ fn is_zero(n: &u64) -> bool {
 }
 
 impl Usage {
-    /// All tokens together.
+    /// The same, come to nothing.
+    #[must_use]
+    pub fn thrown_away(self) -> Self {
+        Self {
+            wasted_tokens: self.tokens().saturating_add(self.wasted_tokens),
+            wasted_cost_usd_micros: self
+                .cost_usd_micros
+                .saturating_add(self.wasted_cost_usd_micros),
+            ..Self::default()
+        }
+    }
+
+    /// All tokens together, without those that were wasted.
     #[must_use]
     pub fn tokens(&self) -> u64 {
         let cached = self
@@ -54,5 +75,9 @@ impl AddAssign for Usage {
             .cache_write_tokens
             .saturating_add(other.cache_write_tokens);
         self.cost_usd_micros = self.cost_usd_micros.saturating_add(other.cost_usd_micros);
+        self.wasted_tokens = self.wasted_tokens.saturating_add(other.wasted_tokens);
+        self.wasted_cost_usd_micros = self
+            .wasted_cost_usd_micros
+            .saturating_add(other.wasted_cost_usd_micros);
     }
 }

@@ -14,6 +14,12 @@ pub fn estimate(request: &ModelRequest, text: &str, calls: &[ToolCall]) -> Usage
     }
 }
 
+/// The tokens of some texts, counted the same way.
+#[must_use]
+pub fn tokens_of(texts: &[&str]) -> u64 {
+    tokens(texts.iter().map(|text| chars(text)).sum())
+}
+
 fn tokens(chars: usize) -> u64 {
     chars.div_ceil(CHARS_PER_TOKEN) as u64
 }

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 
 use crate::model::{ChatMessage, ModelRequest, Reply, StopReason};
 
-pub use estimate::estimate;
+pub use estimate::{estimate, tokens_of};
 
 /// Takes the pieces of a reply as they arrive. Pieces are for watching; the [`Reply`] repeats all of it.
 pub type DeltaSink<'a> = &'a mut (dyn FnMut(Delta) + Send);
@@ -99,6 +99,16 @@ impl ProviderError {
     pub fn retry_after(mut self, wait: Option<Duration>) -> Self {
         self.retry_after = wait;
         self
+    }
+
+    /// May the call have cost something all the same?
+    #[must_use]
+    pub fn may_have_cost(&self) -> bool {
+        use ProviderErrorKind as K;
+        matches!(
+            self.kind,
+            K::Timeout | K::Cut | K::Internal | K::Nonsense | K::ContentFilter
+        )
     }
 
     /// May I retry?

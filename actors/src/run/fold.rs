@@ -3,7 +3,7 @@
 use crate::model::event::{Outcome, Resolution};
 use crate::model::{
     Content, Delegation, Event, EventBody, Recovery, RunId, RunSpec, RunStatus, Sender, Seq, Step,
-    Timestamp, ToolCall, WaitReason,
+    Timestamp, ToolCall, Usage, WaitReason,
 };
 
 use super::state::{
@@ -61,7 +61,7 @@ impl RunState {
     }
 
     /// In the order of the journal, whatever order it was heard in.
-    fn heard(&mut self, note: Note) {
+    pub(super) fn heard(&mut self, note: Note) {
         let place = self.unseen.partition_point(|other| other.seq < note.seq);
         if self
             .unseen
@@ -171,6 +171,11 @@ impl RunState {
         }
         match body {
             EventBody::RunStarted => self.claimed(event.epoch, only_waited),
+            EventBody::BudgetExceeded { .. }
+            | EventBody::BudgetRaised { .. }
+            | EventBody::Alert { .. }
+            | EventBody::TaskNeedsAttention { .. }
+            | EventBody::TaskResumed { .. } => self.fold_limits(event),
             EventBody::RunRestarted { recovery, .. } => {
                 self.claimed(event.epoch, only_waited);
                 if *recovery == Recovery::CleanSlate {
@@ -183,10 +188,13 @@ impl RunState {
             } => self.paused = Some(pause.clone()),
             EventBody::RunWaiting { reason } => self.waiting = Some(reason.clone()),
             EventBody::RunResumed { .. } => self.paused = None,
-            EventBody::RunCompleted { .. } => self.over(RunStatus::Completed),
-            EventBody::RunFailed { .. } => self.over(RunStatus::Failed),
-            EventBody::RunCancelled { .. } => self.over(RunStatus::Cancelled),
-            EventBody::RunQuarantined { .. } => self.status = RunStatus::Quarantined,
+            EventBody::RunCompleted { usage, .. } => self.over(RunStatus::Completed, *usage),
+            EventBody::RunFailed { usage, .. } => self.over(RunStatus::Failed, *usage),
+            EventBody::RunCancelled { usage, .. } => self.over(RunStatus::Cancelled, *usage),
+            EventBody::RunQuarantined { .. } => {
+                self.status = RunStatus::Quarantined;
+                self.lost();
+            }
             EventBody::RunReleased => self.goes_on(),
             EventBody::RunContinued { from, content } => {
                 self.goes_on();
@@ -216,6 +224,7 @@ impl RunState {
 
     /// A claim counts as one more try of the point it stands at, unless it only waited there.
     fn claimed(&mut self, epoch: u64, only_waited: bool) {
+        self.lost();
         self.epoch = epoch;
         self.status = RunStatus::Running;
         self.is_begun = true;
@@ -228,9 +237,10 @@ impl RunState {
     }
 
     /// Calls that have no result when the run ends never get one.
-    fn over(&mut self, status: RunStatus) {
+    fn over(&mut self, status: RunStatus, usage: Usage) {
         self.paused = None;
-        self.status = status;
+        (self.status, self.usage) = (status, usage);
+        (self.thinking, self.asked) = (None, None);
         self.is_begun = false;
         let open = self.last_calls().iter_mut().filter(|call| call.is_open());
         open.for_each(|call| call.phase = CallPhase::Dropped);
@@ -248,6 +258,7 @@ impl RunState {
             .filter_map(note)
             .chain(unseen)
             .collect();
+        self.usage = self.usage.thrown_away();
         self.thinking = None;
         self.retry_at = None;
         (self.failures, self.refusals) = (0, 0);
@@ -261,9 +272,13 @@ impl RunState {
     fn fold_thinking(&mut self, event: &Event, body: &EventBody) {
         match body {
             EventBody::RunRetrying {
-                delay_ms, refused, ..
+                delay_ms,
+                refused,
+                lost,
+                ..
             } => {
-                self.thinking = None;
+                let reserved = self.thinking.take().filter(|_| *lost);
+                self.usage += reserved.map(|it| it.reserved.lost()).unwrap_or_default();
                 let tries = match refused {
                     true => &mut self.refusals,
                     false => &mut self.failures,
@@ -272,16 +287,14 @@ impl RunState {
                 self.wasted_calls = self.wasted_calls.saturating_add(1);
                 self.retry_at = Some(Timestamp(event.at.0.saturating_add(*delay_ms)));
             }
-            EventBody::ModelCallInterrupted { wasted, .. } => {
-                self.thinking = None;
-                self.wasted_calls = self.wasted_calls.saturating_add(1);
-                self.wasted += *wasted;
-            }
-            EventBody::ModelCallStarted { seen, .. } => {
-                let wasted = u32::from(self.thinking.is_some());
-                self.wasted_calls = self.wasted_calls.saturating_add(wasted);
-                let (epoch, seen) = (event.epoch, *seen);
-                self.thinking = Some(Thinking { epoch, seen });
+            EventBody::ModelCallInterrupted { .. } => self.lost(),
+            EventBody::ModelCallStarted { seen, reserved, .. } => {
+                self.lost();
+                self.thinking = Some(Thinking {
+                    epoch: event.epoch,
+                    seen: *seen,
+                    reserved: *reserved,
+                });
                 self.retry_at = None;
             }
             EventBody::ModelCallCompleted {
@@ -406,7 +419,7 @@ impl RunState {
     }
 }
 
-fn private(seq: Seq, from: &Sender, content: Content) -> Note {
+pub(super) fn private(seq: Seq, from: &Sender, content: Content) -> Note {
     Note {
         seq,
         shared: false,

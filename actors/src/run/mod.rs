@@ -5,8 +5,10 @@
 //!
 //! The lifecycle is a table of arrows in `docs/lifecycles/run.md`.
 
+mod accounts;
 pub mod actor;
 pub mod context;
+mod effects;
 mod fold;
 mod load;
 pub mod next;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures_util::future::{BoxFuture, FutureExt};
 
+use crate::budget::Standing;
 use crate::model::event::Seq;
 use crate::model::{AgentName, Content, ContextMode, Event, EventBody, RunId, TaskId};
 use crate::store::{EventQuery, Page, Snapshot, Store, StoreError, each_event};
@@ -148,6 +149,8 @@ async fn page(context: &RunContext, run: RunId, after: Seq) -> Result<Page, Stor
 #[derive(Debug, Default)]
 pub struct Meanwhile {
     pub(super) events: Vec<Event>,
+    /// How the budgets stand that the run is paid from.
+    pub(super) standing: Standing,
     /// Texts they refer to.
     pub(super) blobs: HashMap<String, String>,
     /// The last event that was read.
@@ -180,9 +183,13 @@ pub(super) async fn meanwhile(
             }
         }
         if page.is_end {
-            return Ok(read);
+            break;
         }
     }
+    let store = context.journal.store();
+    let caller = context.caller(run);
+    read.standing = context.purse.standing(store.as_ref(), caller).await?;
+    Ok(read)
 }
 
 fn said(body: &EventBody) -> Option<&Content> {

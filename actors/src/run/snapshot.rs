@@ -105,6 +105,7 @@ fn fill_note(note: &mut Note, body: &EventBody) -> Result<(), Unusable> {
             Content::Inline(super::state::progress(body).unwrap_or_default())
         }
         EventBody::TaskMessage { content, .. } => Content::Inline(content.clone()),
+        EventBody::Alert { note, .. } => Content::Inline(note.clone()),
         _ => return Err(mismatch(note.seq)),
     };
     Ok(())

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use crate::model::event::Outcome;
 use crate::model::{
-    AgentName, Content, Delegation, EffectClass, Event, EventBody, InDoubtPolicy, Pause, RunId,
-    RunSpec, RunStatus, Sender, Seq, Step, Timestamp, ToolCall, Topology, Usage, WaitReason,
+    AgentName, Content, Delegation, EffectClass, Event, EventBody, Exceeded, InDoubtPolicy, Pause,
+    Reservation, RunId, RunSpec, RunStatus, Sender, Seq, Step, Timestamp, ToolCall, Topology,
+    Usage, WaitReason,
 };
 
 /// A run, folded from its events and from those of others that concern it: room messages it may see, and the beginnings and
@@ -52,13 +53,10 @@ pub struct RunState {
     /// Who paused it, if somebody has.
     #[serde(default)]
     pub paused: Option<Pause>,
-    /// What its model calls cost.
+    /// What its model calls cost, and what they wasted.
     pub usage: Usage,
     /// Model calls that were begun and came to nothing.
     pub wasted_calls: u32,
-    /// What those may have cost that were interrupted.
-    #[serde(default)]
-    pub wasted: Usage,
     /// Claims since it last got anywhere.
     pub claims: u32,
     /// Whether it was claimed and has not ended since.
@@ -69,6 +67,24 @@ pub struct RunState {
     /// Who hears whom in the room, where that was changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topology: Option<Topology>,
+    /// Whether it was told that a budget is nearly used up.
+    #[serde(default)]
+    pub is_warned: bool,
+    /// In which turn it was told that it goes round in circles.
+    #[serde(default)]
+    pub warned_of_loop: Option<u32>,
+    /// What a person was asked before it may go on.
+    #[serde(default)]
+    pub asked: Option<Asked>,
+}
+
+/// What a person was asked before a run may go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The question.
+    pub question: String,
+    /// The budget that is used up, if it is one.
+    pub exceeded: Option<Exceeded>,
 }
 
 /// Something said to a run.
@@ -197,6 +213,9 @@ pub struct Thinking {
     pub epoch: u64,
     /// The last event it was made from: what was said up to there was shown.
     pub seen: Seq,
+    /// What is set aside for it.
+    #[serde(default)]
+    pub reserved: Reservation,
 }
 
 /// A run this one delegated.
@@ -259,11 +278,13 @@ impl RunState {
             paused: None,
             usage: Usage::default(),
             wasted_calls: 0,
-            wasted: Usage::default(),
             claims: 0,
             is_begun: false,
             decided: false,
             topology: None,
+            is_warned: false,
+            warned_of_loop: None,
+            asked: None,
         }
     }
 
@@ -327,15 +348,26 @@ impl RunState {
                     _ => false,
                 }),
                 Phase::Finish => self.live_children() > 0,
-                Phase::Think | Phase::Over => false,
+                Phase::Think => self.asked.is_some(),
+                Phase::Over => false,
             }
     }
 
-    /// Whether a person was asked what became of a call.
+    /// What it has cost and wasted if it ends now: a model call that is under way comes to nothing.
+    #[must_use]
+    pub fn usage_at_end(&self) -> Usage {
+        let mut usage = self.usage;
+        if let Some(thinking) = self.thinking {
+            usage += thinking.reserved.lost();
+        }
+        usage
+    }
+
+    /// Whether a person was asked what became of a call, or whether it may go on.
     #[must_use]
     pub fn asks_a_person(&self) -> bool {
         let asks = |phase: &CallPhase| matches!(phase, CallPhase::InDoubt { policy, .. } if *policy == InDoubtPolicy::Ask);
-        self.open_calls().any(|(_, call)| asks(&call.phase))
+        self.asked.is_some() || self.open_calls().any(|(_, call)| asks(&call.phase))
     }
 
     /// Whether what it does next depends on what others have said and done since.
@@ -412,23 +444,6 @@ impl RunState {
         )
         .unwrap_or(u32::MAX)
     }
-
-    /// What a clean slate must be told: the effects the conversation so far had outside, if any.
-    #[must_use]
-    pub fn effects_note(&self) -> Option<String> {
-        let turns = self.items.iter().filter_map(|item| {
-            if let Item::Turn(turn) = item {
-                Some(turn)
-            } else {
-                None
-            }
-        });
-        let effects: Vec<_> = turns
-            .flat_map(|turn| turn.calls.iter().filter_map(Call::effect))
-            .collect();
-        let intro = "An earlier attempt at this was interrupted. It had already done the following; do not repeat it unseen:";
-        (!effects.is_empty()).then(|| format!("{intro}\n{}", effects.join("\n")))
-    }
 }
 
 /// A run's progress in words.
@@ -452,43 +467,5 @@ impl Call {
     #[must_use]
     pub fn is_open(&self) -> bool {
         !matches!(self.phase, CallPhase::Done { .. } | CallPhase::Dropped)
-    }
-
-    /// One line about what it may have done outside.
-    fn effect(&self) -> Option<String> {
-        if self.class? == EffectClass::Pure {
-            return None;
-        }
-        let said = match (&self.phase, self.decided) {
-            (CallPhase::Delegated(_), _) => "begun; its result comes as a message".to_owned(),
-            (_, Some(Decided::Undone)) => "done and undone again".to_owned(),
-            (_, Some(Decided::Unknown)) => "begun, outcome unknown".to_owned(),
-            (
-                CallPhase::Done {
-                    outcome, content, ..
-                },
-                _,
-            ) => {
-                let how = if *outcome == Outcome::Ok {
-                    "done"
-                } else {
-                    "failed"
-                };
-                format!("{how}: {}", beginning(content.beginning()))
-            }
-            _ => "begun, outcome unknown".to_owned(),
-        };
-        let args = self.call.args.to_string();
-        Some(format!("- {} {}: {said}", self.call.name, beginning(&args)))
-    }
-}
-
-/// How much of arguments and results a clean slate is told.
-const BEGINNING: usize = 300;
-
-fn beginning(text: &str) -> String {
-    match text.char_indices().nth(BEGINNING) {
-        Some((cut, _)) => format!("{}…", &text[..cut]),
-        None => text.to_owned(),
     }
 }

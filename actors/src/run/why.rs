@@ -85,6 +85,8 @@ pub enum Reason {
         /// How long at most, in milliseconds, where that is known.
         wait_ms: Option<u64>,
     },
+    /// What its next model call may use up is set aside for others, whose calls are under way.
+    Budget,
     /// A model call failed and is tried again.
     Retry {
         /// When.
@@ -184,6 +186,7 @@ fn said(state: &RunState, facts: &Facts) -> Option<Reason> {
             limit,
             wait_ms,
         }),
+        WaitReason::Budget => Some(Reason::Budget),
         WaitReason::Executor { tool, name: None } => Some(Reason::ExecutorMissing { tool }),
         WaitReason::Executor {
             tool,
@@ -261,6 +264,9 @@ pub fn sentence(reason: &Reason, now: Timestamp) -> String {
             limit,
             wait_ms,
         } => provider_waits(provider, limit, *wait_ms),
+        Reason::Budget => {
+            "what is left of its budget is set aside for calls that are under way".to_owned()
+        }
         Reason::Retry { until, failures } => {
             let wait = humantime::format_duration(until.since(now));
             format!("its model call failed {failures} times and is tried again in {wait}")

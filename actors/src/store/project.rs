@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::event::{EventBody, Seq};
 use crate::model::{
-    AgentName, Delegation, Event, RunId, RunSpec, RunStatus, TaskDefinition, TaskId, TaskStatus,
-    Timestamp, Usage,
+    AgentName, Delegation, Event, Recovery, RunId, RunSpec, RunStatus, TaskDefinition, TaskId,
+    TaskStatus, Timestamp, Usage,
 };
 
 use super::{Append, Rejected};
@@ -60,7 +60,7 @@ pub struct RunRow {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
-    /// What it cost, once ended.
+    /// What its answers cost; once ended, with what it wasted.
     pub usage: Usage,
 }
 
@@ -282,6 +282,7 @@ fn fold_run(row: &mut RunRow, event: &Event) -> Result<(), Illegal> {
     }
     match &event.body {
         EventBody::RunStarted | EventBody::RunRestarted { .. } => claim(row, event)?,
+        EventBody::ModelCallCompleted { usage, .. } => row.usage += *usage,
         EventBody::RunQuarantined { .. } => row.status = RunStatus::Quarantined,
         EventBody::RunReleased => row.status = RunStatus::Queued,
         EventBody::RunContinued { .. } => {
@@ -301,9 +302,19 @@ fn claim(row: &mut RunRow, event: &Event) -> Result<(), Illegal> {
         return Err(Illegal::new(event.body.kind(), row.id, state));
     }
     row.epoch = event.epoch;
+    if is_clean_slate(&event.body) {
+        row.usage = row.usage.thrown_away();
+    }
     row.started_at.get_or_insert(event.at);
     row.status = RunStatus::Running;
     Ok(())
+}
+
+fn is_clean_slate(body: &EventBody) -> bool {
+    let EventBody::RunRestarted { recovery, .. } = body else {
+        return false;
+    };
+    *recovery == Recovery::CleanSlate
 }
 
 fn end(row: &mut RunRow, event: &Event, status: RunStatus, usage: Usage) {

@@ -7,6 +7,7 @@
 //! └ opener                       opens every unfinished task; last, so that it does so again whenever something before it was lost
 //! ```
 
+mod budget;
 mod chronicle;
 mod deps;
 mod desk;

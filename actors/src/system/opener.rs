@@ -283,7 +283,7 @@ async fn mark_failed(journal: &Journal) -> Result<(), Failure> {
             let mut bodies = left_in_doubt(&state, &BTreeSet::new(), REASON);
             bodies.push(EventBody::RunFailed {
                 error: REASON.to_owned(),
-                usage: state.usage,
+                usage: state.usage_at_end(),
             });
             bodies
         };

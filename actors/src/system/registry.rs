@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Content, Delegation, EventBody, RunId};
+use crate::model::{Content, Delegation, EventBody, RunId, Usage};
 use crate::run::why::Why;
 use crate::store::{RunRow, Store, StoreError, each_event};
 
@@ -17,6 +17,8 @@ pub struct RunNode {
     pub depends_on: Vec<RunId>,
     /// Why it does not go on at this moment, or what it is doing; none once it has ended.
     pub why: Option<Why>,
+    /// What it and all it delegated used and wasted.
+    pub whole: Usage,
     /// The runs it delegated, in order.
     pub children: Vec<RunNode>,
 }
@@ -61,8 +63,11 @@ fn nodes(
             .filter(waits)
             .map(|child| child.run.id)
             .collect();
+        let mut whole = run.usage;
+        children.iter().for_each(|child| whole += child.whole);
         RunNode {
             why: why.remove(&run.id),
+            whole,
             run,
             depends_on,
             children,

@@ -1,4 +1,4 @@
-//! What may be delegated. Pure.
+//! What may be delegated: how many runs there may be. What they may use up is the business of [`crate::budget`]. Pure.
 
 use std::collections::BTreeMap;
 

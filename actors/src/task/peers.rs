@@ -109,7 +109,9 @@ impl Floor {
         match (&event.body, event.run_id) {
             (EventBody::TaskCreated { .. }, _) => self.begun(event.id),
             (EventBody::TaskMessage { .. }, _) => self.said(event),
-            (EventBody::BudgetExceeded { limit }, None) => drop(self.told.insert(limit.clone())),
+            (EventBody::BudgetExceeded { limit, .. }, None) => {
+                self.told.insert(limit.clone());
+            }
             (EventBody::RunQueued { spec }, Some(run)) => self.queued(run, spec),
             (body, Some(run)) => self.of_run(run, body),
             _ => {}

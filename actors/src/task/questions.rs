@@ -59,7 +59,9 @@ impl Questions {
 /// The run a question is about.
 fn about(attention: &Attention) -> Option<RunId> {
     match attention {
-        Attention::InDoubt { run, .. } | Attention::Quarantined { run, .. } => Some(*run),
+        Attention::InDoubt { run, .. }
+        | Attention::Quarantined { run, .. }
+        | Attention::Limit { run, .. } => Some(*run),
         Attention::GaveUp { .. } => None,
     }
 }

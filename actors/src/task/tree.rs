@@ -15,6 +15,7 @@ use supervision::{
 
 use crate::agent::actor::AgentArguments;
 use crate::agent::{self, AgentMessage};
+use crate::budget::Purse;
 use crate::clock::Ids;
 use crate::feed::Bus;
 use crate::journal::Journal;
@@ -131,6 +132,7 @@ fn supervise(world: &TaskWorld, arguments: &TaskArguments) -> InitResult {
         tools: world.tools.clone(),
         pools: world.pools.clone(),
         retries: Arc::new(retries(world, definition)),
+        purse: Purse::default(),
         room: Recipient::new(arguments.seat.room.clone()),
         said: Recipient::new(arguments.seat.topology.clone()),
     });

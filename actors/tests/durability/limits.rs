@@ -49,7 +49,7 @@ async fn told(name: &str, scripts: Value, change: impl FnOnce(&mut TaskDefinitio
     let events = stage.journal(task).await;
     for event in &events {
         let _ = match &event.body {
-            EventBody::BudgetExceeded { limit } => writeln!(text, "budget_exceeded: {limit}"),
+            EventBody::BudgetExceeded { limit, .. } => writeln!(text, "budget_exceeded: {limit}"),
             EventBody::RunFailed { error, .. } => writeln!(text, "run_failed: {error}"),
             EventBody::RunQuarantined { reason } => writeln!(text, "run_quarantined: {reason}"),
             EventBody::TaskNeedsAttention { attention } => {

@@ -67,6 +67,9 @@ async fn stored(turns: usize, letters: usize, always_the_same: bool) -> Stored {
     for agent in task.agents.values_mut() {
         (agent.tools, agent.max_turns) = (vec!["ask".to_owned()], 1_000);
     }
+    // It is to ask the same again and again, for as long as it likes.
+    task.limits.budget = actors::model::Budget::default();
+    (task.limits.loop_warn, task.limits.loop_stop) = (0, 0);
     let task = system.create_task(task).await.expect("a task");
     let status = settle(&system, task, Duration::from_secs(600)).await;
     assert_eq!(status, Some(TaskStatus::Completed));

@@ -67,7 +67,7 @@ async fn a_long_result_is_shown_up_to_the_limit_and_the_rest_is_in_the_record() 
 
 #[tokio::test(start_paused = true)]
 async fn workers_progress_and_a_workflow_told_whole() {
-    let steps = (0..3).map(|n| json!({ "when": "^(count slowly|nothing costs)", "say": format!("step {n}"), "call": "pay_pure" }));
+    let steps = (0..3).map(|n| json!({ "when": "^(count slowly|nothing costs)", "say": format!("step {n}"), "call": "pay_pure", "args": { "n": n } }));
     let mut lead = vec![
         json!({ "when": "pay the bills", "say": "Split.", "call": "create_run",
             "args": { "input": "count slowly", "context": "none", "mode": "background" } }),
@@ -97,7 +97,7 @@ async fn workers_progress_and_a_workflow_told_whole() {
 #[tokio::test(start_paused = true)]
 async fn only_the_newest_word_of_a_run_is_shown_then_and_later() {
     let steps: Vec<_> = (0..9)
-        .map(|n| json!({ "say": format!("step {n}"), "call": "pay_pure", "args": {} }))
+        .map(|n| json!({ "say": format!("step {n}"), "call": "pay_pure", "args": { "n": n } }))
         .collect();
     let look =
         json!({ "say": "I look.", "call": "pay_once", "args": { "what": "time", "ms": 5_000 } });

@@ -113,7 +113,8 @@ fn what(body: &EventBody) -> String {
             reason,
         } => format!("{path} starts {child} as #{incarnation}: {reason}"),
         E::SupervisorGaveUp { path, reason } => format!("{path}: {reason}"),
-        E::BudgetExceeded { limit } => limit.clone(),
+        E::BudgetExceeded { limit, .. } => limit.clone(),
+        E::Alert { note, .. } => note.clone(),
         E::BreakerOpened {
             provider, reason, ..
         } => format!("{provider}: {reason}"),
@@ -158,6 +159,7 @@ fn run(body: &EventBody) -> String {
                 None => format!("for an executor with {tool}"),
             },
             WaitReason::Children { count } => format!("for {count} delegated"),
+            WaitReason::Budget => "for what others leave of a budget".to_owned(),
             WaitReason::Human { question } => format!("for a person: {}", short(question)),
             WaitReason::Retry { delay_ms } => format!("{delay_ms} ms"),
         },
@@ -208,6 +210,7 @@ fn asked(attention: &Attention) -> String {
     match attention {
         Attention::InDoubt { question, .. } => format!("in doubt: {}", short(question)),
         Attention::Quarantined { run, reason } => format!("{run} is quarantined: {reason}"),
+        Attention::Limit { question, .. } => format!("may it go on: {}", short(question)),
         Attention::GaveUp { path, reason } => format!("{path} gave up: {reason}"),
     }
 }

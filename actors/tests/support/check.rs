@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use actors::budget::Ledger;
 use actors::model::event::{Outcome, Resolution};
 use actors::model::{
-    CallId, Delegation, EffectClass, Event, EventBody, RunId, RunStatus, Step, TaskStatus, Usage,
+    BudgetScope, CallId, Delegation, EffectClass, Event, EventBody, Recovery, Reservation, RunId,
+    RunStatus, Step, TaskStatus, Usage,
 };
 use actors::run::state::RunState;
 use actors::store::project::Projection;
@@ -130,18 +132,74 @@ fn epochs_rise(events: &[Event]) {
 }
 
 fn usage_adds_up(events: &[Event], rows: &[RunRow]) {
-    let mut used = BTreeMap::<RunId, Usage>::new();
-    for event in events {
-        let (Some(run), EventBody::ModelCallCompleted { usage, .. }) = (event.run_id, &event.body)
-        else {
-            continue;
-        };
-        *used.entry(run).or_default() += *usage;
-    }
     for row in rows.iter().filter(|row| row.status.is_terminal()) {
-        let used = used.get(&row.id).copied().unwrap_or_default();
+        let of_run = events.iter().filter(|event| event.run_id == Some(row.id));
+        let (used, begun, ended) = counted(of_run.map(|event| &event.body));
         assert_eq!(row.usage, used, "what {} cost", row.id);
+        assert_eq!(
+            begun, ended,
+            "every call of {} is accounted for once",
+            row.id
+        );
     }
+    let mut whole = Usage::default();
+    rows.iter().for_each(|row| whole += row.usage);
+    let mut ledger = Ledger::default();
+    events.iter().for_each(|event| ledger.fold(event));
+    if rows.iter().all(|row| row.status.is_terminal()) {
+        assert_eq!(
+            ledger.used(BudgetScope::Task),
+            whole,
+            "the runs add up to the task"
+        );
+    }
+}
+
+/// What a run used and wasted, how many model calls it began and of how many is known what became of them.
+fn counted<'a>(bodies: impl Iterator<Item = &'a EventBody>) -> (Usage, u32, u32) {
+    let (mut used, mut begun, mut ended) = (Usage::default(), 0, 0);
+    let mut open: Option<Reservation> = None;
+    let mut waste = |used: &mut Usage, open: &mut Option<Reservation>, lost: bool| {
+        let Some(set_aside) = open.take() else { return };
+        ended += 1;
+        if lost {
+            used.wasted_tokens += set_aside.input_tokens;
+            used.wasted_cost_usd_micros += set_aside.input_cost_usd_micros;
+        }
+    };
+    for body in bodies {
+        match body {
+            EventBody::ModelCallStarted { reserved, .. } => {
+                assert_eq!(open.replace(*reserved), None, "two at a time");
+                assert!(reserved.input_tokens > 0 && reserved.output_tokens > 0);
+                begun += 1;
+            }
+            EventBody::ModelCallCompleted { usage, .. } => {
+                waste(&mut used, &mut open, false);
+                used += *usage;
+            }
+            EventBody::RunRetrying { lost, .. } => waste(&mut used, &mut open, *lost),
+            EventBody::BudgetExceeded { .. } => waste(&mut used, &mut open, false),
+            EventBody::RunRestarted { recovery, .. } => {
+                waste(&mut used, &mut open, true);
+                if *recovery == Recovery::CleanSlate {
+                    used.wasted_tokens += used.tokens();
+                    used.wasted_cost_usd_micros += used.cost_usd_micros;
+                    (used.input_tokens, used.output_tokens, used.cost_usd_micros) = (0, 0, 0);
+                }
+            }
+            EventBody::RunQuarantined { .. } | EventBody::RunCancelled { .. } => {
+                waste(&mut used, &mut open, true);
+            }
+            EventBody::RunFailed { usage, .. } => {
+                // Of a call that failed for good, its end says whether the provider may have been paid.
+                let lost = usage.wasted_tokens > used.wasted_tokens;
+                waste(&mut used, &mut open, lost);
+            }
+            _ => {}
+        }
+    }
+    (used, begun, ended)
 }
 
 fn calls(events: &[Event]) -> Calls {

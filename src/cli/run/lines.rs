@@ -113,7 +113,8 @@ fn of_task(body: &EventBody) -> Told {
             Tone::Bad,
             format!("the task was cancelled: {}", clean(reason)),
         ),
-        EventBody::BudgetExceeded { limit } => (Tone::Warning, reached(limit)),
+        EventBody::BudgetExceeded { limit, .. } => (Tone::Warning, reached(limit)),
+        EventBody::Alert { note, .. } => (Tone::Warning, format!("alert: {}", clean(note))),
         EventBody::BreakerOpened {
             provider,
             reason,

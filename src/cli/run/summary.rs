@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use actors::model::{RunStatus, Timestamp};
+use actors::model::{Amount, Measure, RunStatus, Timestamp};
 
 use super::draw::width;
 use super::view::{End, Run, View};
@@ -87,6 +87,7 @@ fn facts(view: &View, took: Took, commands: &Commands) -> Vec<(&'static str, Str
         facts.push(("files", clean_lines(workspace)));
     }
     facts.push(("work", work(view)));
+    facts.extend(budget(view).map(|budget| ("budget", budget)));
     facts.push(("restarts", restarts(view)));
     facts.push(("time", elapsed(view, took)));
     if let Some(scripted) = view.facts.scripted() {
@@ -110,7 +111,38 @@ fn work(view: &View) -> String {
         format!("{} tokens", grouped(totals.usage.tokens())),
     ];
     parts.extend(money(totals.usage.cost_usd_micros));
+    let wasted = totals.usage.wasted_tokens;
+    if wasted > 0 {
+        parts.push(format!("{} wasted", counted_tokens(wasted)));
+    }
     parts.join(", ")
+}
+
+fn counted_tokens(tokens: u64) -> String {
+    format!("{} tokens", grouped(tokens))
+}
+
+/// What was used of the budget, where the task has one of its own.
+fn budget(view: &View) -> Option<String> {
+    let budget = view.facts.budget?;
+    let totals = view.totals();
+    let used = Amount::used(&totals.usage, u64::from(totals.turns));
+    let of = |measure: Measure| {
+        let words = |n| match measure {
+            Measure::Cost => money(n).unwrap_or_else(|| "$0".to_owned()),
+            Measure::Tokens => counted_tokens(n),
+            Measure::Turns => format!("{} turns", grouped(n)),
+        };
+        let most = budget.of(measure)?;
+        Some(format!("{} of {}", words(used.of(measure)), words(most)))
+    };
+    Some(
+        Measure::ALL
+            .into_iter()
+            .filter_map(of)
+            .collect::<Vec<_>>()
+            .join(", "),
+    )
 }
 
 fn restarts(view: &View) -> String {
@@ -186,6 +218,10 @@ fn branch(view: &View, run: &Run, lead: &str, own: &str, rows: &mut Vec<[String;
         counted(run.turns, "turn"),
         grouped(run.usage.tokens())
     );
+    let turns = match run.usage.wasted_tokens {
+        0 => turns,
+        wasted => format!("{turns}, {} wasted", grouped(wasted)),
+    };
     rows.push([
         format!("{own}{}", clean(run.agent.as_str())),
         quoted(&run.title),

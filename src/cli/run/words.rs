@@ -162,6 +162,7 @@ pub(super) fn waits_for(reason: &WaitReason, since: Duration) -> String {
             name: Some(name),
         } => format!("executor {name}, which has begun {tool} and is gone"),
         WaitReason::Children { count } => counted(*count, "delegated run"),
+        WaitReason::Budget => "what calls of others leave of a budget".to_owned(),
         WaitReason::Human { question } => format!("a human: {}", clean(question)),
         WaitReason::Paused(pause) => paused(pause),
         WaitReason::Retry { delay_ms } => time(Duration::from_millis(*delay_ms)),

@@ -6,7 +6,7 @@ use actors::model::{EffectClass, Place};
 
 use super::Names;
 use crate::config::catalog::{TOOLS, tool_names};
-use crate::config::file::{AgentConfig, Config, ProviderConfig, ProviderKind};
+use crate::config::file::{AgentConfig, Budget, Config, ProviderConfig, ProviderKind};
 use crate::config::nearest::suggestion;
 use crate::config::path::{Path, setting};
 use crate::config::problem::Complaint;
@@ -25,7 +25,9 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) {
         tools(agent, &path, report);
         effects(agent, &path, report);
         settings(agent, &path, report);
-        budget(agent, &path, report);
+        if let Some(said) = agent.budget {
+            budget(said, &path.then("budget"), report);
+        }
         one_source_of_instructions(&path, report);
         if let Some(provider) = config.providers.get(&agent.provider) {
             mind(name, agent, provider, report);
@@ -128,16 +130,23 @@ fn settings(agent: &AgentConfig, path: &Path, report: &mut Report<'_>) {
     }
 }
 
-fn budget(agent: &AgentConfig, path: &Path, report: &mut Report<'_>) {
-    let Some(budget) = agent.budget else { return };
-    let path = path.then("budget");
+/// Less than this is no money: it is counted in whole millionths.
+const LEAST_MONEY: f64 = 1e-6;
+
+pub(super) fn budget(budget: Budget, path: &Path, report: &mut Report<'_>) {
+    if budget.turns == Some(0) {
+        report.at(
+            &path.then("turns"),
+            Complaint::new("a budget of no turns allows no model call"),
+        );
+    }
     if budget.tokens == Some(0) {
         report.at(
             &path.then("tokens"),
             Complaint::new("a budget of no tokens allows no model call"),
         );
     }
-    if budget.cost_usd.is_some_and(|cost| cost <= 0.0) {
+    if budget.cost_usd.is_some_and(|cost| cost < LEAST_MONEY) {
         report.at(
             &path.then("cost_usd"),
             Complaint::new("a budget of no money allows no model call"),

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::config::file::Config;
+use super::agents;
+use crate::config::file::{Config, LimitsConfig};
 use crate::config::path::setting;
 use crate::config::problem::Complaint;
 use crate::config::read::Report;
@@ -17,6 +18,8 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) {
         let complaint = Complaint::new("`progress` is shorter than a second");
         report.at(&setting!["limits", "progress"], complaint);
     }
+    agents::budget(config.limits.budget, &setting!["limits", "budget"], report);
+    loops(&config.limits, report);
     let shell = &config.executor.shell;
     let path = setting!["executor", "shell"];
     if shell.grace.get() > LONGEST_GRACE {
@@ -29,6 +32,27 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) {
         let said = ["timeout", "max_timeout"].map(|key| path.then(key));
         let at = said.iter().find(|path| report.says(path)).unwrap_or(&path);
         let help = "make `timeout` shorter or `max_timeout` longer";
+        report.at(at, Complaint::new(message).help(help));
+    }
+}
+
+fn loops(limits: &LimitsConfig, report: &mut Report<'_>) {
+    let (warn, stop) = (limits.loop_warn.get(), limits.loop_stop.get());
+    for (key, times) in [("loop_warn", warn), ("loop_stop", stop)] {
+        if times == 1 {
+            let complaint = Complaint::new("the first time is no repetition");
+            let help = "write 2 or more, or 0 for never";
+            report.at(&setting!["limits", key], complaint.help(help));
+        }
+    }
+    if stop > 1 && warn > stop {
+        let message = format!("a run is stopped after {stop} times and would be told after {warn}");
+        let said = ["loop_warn", "loop_stop"].map(|key| setting!["limits", key]);
+        let at = said
+            .iter()
+            .find(|path| report.says(path))
+            .unwrap_or(&said[0]);
+        let help = "make `loop_warn` smaller, or 0 for never";
         report.at(at, Complaint::new(message).help(help));
     }
 }

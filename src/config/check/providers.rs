@@ -20,6 +20,7 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) {
             breaker(own, &path.then("breaker"), report);
         }
         rates(&provider.rate_limits, &path.then("rate_limits"), report);
+        price(provider, &path.then("price"), report);
         if let Some(name) = &provider.api_key_env {
             variable(name, &path.then("api_key_env"), report);
         }
@@ -29,6 +30,16 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) {
             &path.then("retry"),
             report,
         );
+    }
+}
+
+fn price(provider: &ProviderConfig, path: &Path, report: &mut Report<'_>) {
+    let Some(price) = provider.price else { return };
+    for (key, dollars) in [("input", price.input), ("output", price.output)] {
+        if dollars < 0.0 {
+            let complaint = Complaint::new("a price is not negative");
+            report.at(&path.then(key), complaint);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use actors::model::agent::RestartType;
 use actors::model::agent::WhenBusy;
-use actors::model::{EffectClass, InDoubtPolicy, Recovery};
+use actors::model::{EffectClass, InDoubtPolicy, OnExceeded, Recovery};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -56,9 +56,18 @@ pub struct AgentConfig {
     /// It is taken for hung when it makes no progress for this long; never when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hang_after: Option<Period>,
-    /// What one of its runs, with all it delegates, may use up; no limit when left out.
+    /// What one of its runs, with all it delegates, may use up; no limit of its own when left out. The task's stands in `[limits]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
+    /// What happens to a run of it whose next model call no budget allows, or that goes round in circles: it fails (`fail`), or a
+    /// human is asked (`ask`). When left out, the run that a task begins with asks, and a delegated one fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "choice::schema::<OnExceeded>")]
+    pub on_exceeded: Option<OnExceeded>,
+    /// How long one of its runs may take before it is cancelled; only the task's `wall_time` when left out. Time in which the task
+    /// waits for a human does not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_timeout: Option<Period>,
     /// What a crash may do to the effect of a tool, where it differs from what the tool says itself.
     #[schemars(schema_with = "effects_schema")]
     pub effects: BTreeMap<String, EffectClass>,
@@ -79,8 +88,7 @@ pub struct AgentConfig {
 
 table!(AgentConfig { provider;
     model, description, instructions, instructions_file, tools, mcp, pool, timeout, tool_timeout, max_turns, recovery, restart,
-    hang_after, budget, effects, in_doubt, when_busy, settings,
-    cwd
+    hang_after, budget, on_exceeded, run_timeout, effects, in_doubt, when_busy, settings, cwd
 });
 
 fn effects_schema(generator: &mut SchemaGenerator) -> Schema {
@@ -88,7 +96,7 @@ fn effects_schema(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "additionalProperties": class })
 }
 
-/// What a run, with all it delegates, may use up.
+/// What may be used up, wasted tokens included. Before a model call what it may use is set aside.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
@@ -96,9 +104,12 @@ pub struct Budget {
     /// Tokens, read and written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
-    /// US dollars.
+    /// US dollars, as far as a provider says what a call costs, or its `price` does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
+    /// Answers of models.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turns: Option<u64>,
 }
 
-table!(Budget { ; tokens, cost_usd });
+table!(Budget { ; tokens, cost_usd, turns });

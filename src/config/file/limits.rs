@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::agent::Budget;
 use crate::config::read::table;
 use crate::config::values::{Delay, Period};
 use crate::config::whole::Whole;
@@ -11,7 +12,7 @@ use crate::config::whole::Whole;
 pub type TextBytes = Whole<1_024, { 16 << 20 }>;
 
 /// Limits of one task: of the runs it delegates, and of what they hand to each other. They are pinned when the task begins.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
 pub struct LimitsConfig {
@@ -33,10 +34,20 @@ pub struct LimitsConfig {
     pub progress: Period,
     /// How often a run may crash at one and the same point before it is set aside and a human is asked.
     pub poison_after: Whole<1, 100>,
+    /// What all runs of the task together may use up. 10000000 tokens and 5000 turns where it does not say otherwise; no limit of
+    /// its own for money.
+    pub budget: Budget,
+    /// How long the task may take before it is cancelled. Time in which it waits for a human does not count.
+    pub wall_time: Period,
+    /// After how many times a run is told that it does the same again and again, with the same result; 0 for never.
+    pub loop_warn: Whole<0, 100>,
+    /// After how many times it is stopped; 0 for never.
+    pub loop_stop: Whole<0, 100>,
 }
 
 table!(LimitsConfig { ;
-    depth, fan_out, live_runs, total_runs, capsule_chars, inline_bytes, tool_result_bytes, progress, poison_after
+    depth, fan_out, live_runs, total_runs, capsule_chars, inline_bytes, tool_result_bytes, progress, poison_after,
+    budget, wall_time, loop_warn, loop_stop
 });
 
 /// Limits of the tools that work on files and with the shell.

@@ -26,8 +26,8 @@ pub use limits::{ExecutorConfig, LimitsConfig, ShellConfig, TextBytes};
 pub use node::{Durability, Engine, NodeConfig, StoreUrl};
 pub use outside::{HookConfig, HookDecision, McpServerConfig, WebhookConfig, WorkflowConfig};
 pub use provider::{
-    Breaker, Failure, ProviderConfig, ProviderKind, ReplyBytes, Retry, ScriptedCall, ScriptedReply,
-    ScriptedUsage,
+    Breaker, Failure, PriceConfig, ProviderConfig, ProviderKind, ReplyBytes, Retry, ScriptedCall,
+    ScriptedReply, ScriptedUsage,
 };
 pub use task::TaskConfig;
 pub use team::{

@@ -52,6 +52,9 @@ pub struct ProviderConfig {
     /// When it is left alone for a while, because it fails; never when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub breaker: Option<Breaker>,
+    /// What its models cost, where it does not say itself what a call costs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<PriceConfig>,
     /// Scripted only: the wait before each reply, at most an hour.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency: Option<Delay>,
@@ -61,8 +64,21 @@ pub struct ProviderConfig {
 
 table!(ProviderConfig { kind;
     base_url, api_key_env, model, timeout, connect_timeout, silence_timeout, max_reply_bytes, max_concurrent, rate_limits, retry,
-    breaker, latency, scripts
+    breaker, price, latency, scripts
 });
+
+/// What a model costs, in US dollars for a million tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct PriceConfig {
+    /// Of what it reads.
+    pub input: f64,
+    /// Of what it writes.
+    pub output: f64,
+}
+
+table!(PriceConfig { ; input, output });
 
 choices! {
     /// What is spoken to a provider.

@@ -115,6 +115,7 @@ pub(super) fn usage(reported: &Value) -> Usage {
         cache_read_tokens: cached,
         cache_write_tokens: 0,
         cost_usd_micros: micros(dollars),
+        ..Usage::default()
     }
 }
 

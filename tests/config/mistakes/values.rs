@@ -46,6 +46,39 @@ fn numbers_out_of_range() {
             "[agents.c]\nprovider = 'local'\nbudget = { tokens = «0» }",
             ("a budget of no tokens allows no model call", ""),
         ),
+        (
+            "[agents.c]\nprovider = 'local'\nbudget = { turns = «0» }",
+            ("a budget of no turns allows no model call", ""),
+        ),
+        (
+            "[agents.c]\nprovider = 'local'\non_exceeded = «'asks'»",
+            (
+                "`asks` is not a choice for `agents.c.on_exceeded`",
+                "did you mean `ask`?",
+            ),
+        ),
+        (
+            "[providers.p]\nkind = 'scripted'\nprice = { input = «-0.5» }",
+            ("a price is not negative", ""),
+        ),
+        (
+            "[limits]\nbudget = { tokens = «0» }",
+            ("a budget of no tokens allows no model call", ""),
+        ),
+        (
+            "[limits]\nloop_stop = «1»",
+            (
+                "the first time is no repetition",
+                "write 2 or more, or 0 for never",
+            ),
+        ),
+        (
+            "[limits]\nloop_warn = «9»",
+            (
+                "a run is stopped after 6 times and would be told after 9",
+                "make `loop_warn` smaller, or 0 for never",
+            ),
+        ),
     ]);
 }
 

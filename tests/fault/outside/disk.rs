@@ -28,6 +28,7 @@ fn talker() -> String {
     format!(
         "[task]\nname = \"talk\"\ndescription = \"talk\"\nroot_agent = \"talker\"\navailable_agents = [\"talker\"]\n
 [agents.talker]\nprovider = \"stage\"\ntools = [\"list_dir\"]\n
+[limits]\nloop_warn = 0\nloop_stop = 0\n
 [providers.stage]\nkind = \"scripted\"\n
 [providers.stage.scripts]\ntalker = [\n{turns}  {{ say = \"That is all.\" }},\n]\n"
     )

@@ -6,8 +6,6 @@ use tokio::task::AbortHandle;
 use crate::model::agent::WhenBusy;
 use crate::model::event::Outcome;
 use crate::model::{Event, EventBody, Step};
-use crate::provider::estimate;
-use crate::run::context::{self, Scene};
 use crate::run::next::posted;
 use crate::run::state::CallPhase;
 use crate::run::tools::PostMessage;
@@ -26,22 +24,9 @@ impl RunActor {
         }
         if let Some(call) = self.doing.remove(&Doing::Think) {
             call.abort();
-            let (turn, wasted) = (self.state.turn, self.wasted());
-            self.write([EventBody::ModelCallInterrupted { turn, wasted }]);
+            let turn = self.state.turn;
+            self.write([EventBody::ModelCallInterrupted { turn }]);
         }
-    }
-
-    /// What the call under way may have cost: what was asked, as nobody counts what was answered by then.
-    fn wasted(&self) -> crate::model::Usage {
-        let scene = Scene {
-            task: &self.context.definition,
-            name: &self.name,
-            inherited: self.inherited.as_deref(),
-            tools: self.context.tools.specs(),
-            blobs: &self.blobs,
-        };
-        let seen = self.state.thinking.map_or(0, |thinking| thinking.seen);
-        estimate(&context::request(&self.state, seen, scene), "", &[])
     }
 
     pub(super) fn ask_to_say(

@@ -42,7 +42,7 @@ impl RunActor {
                 turn,
                 text: reply.text,
                 calls: reply.calls,
-                usage: reply.usage,
+                usage: self.priced(reply.usage),
                 stop: reply.stop,
                 opaque: reply.opaque,
             }]),
@@ -53,7 +53,7 @@ impl RunActor {
                 let error = format!("agent `{}` has stopped and is not coming back", self.name);
                 self.write([EventBody::RunFailed {
                     error,
-                    usage: self.state.usage,
+                    usage: self.state.usage_at_end(),
                 }]);
             }
             Err(_) => self.agent_was_lost(),
@@ -199,7 +199,10 @@ impl RunActor {
             Err(limit) => {
                 let content = Content::Inline(format!("not delegated: {limit}"));
                 return self.write([
-                    EventBody::BudgetExceeded { limit },
+                    EventBody::BudgetExceeded {
+                        limit,
+                        exceeded: None,
+                    },
                     EventBody::ToolCallCompleted {
                         step,
                         outcome: Outcome::Error,
@@ -268,6 +271,11 @@ impl RunActor {
         };
         let found = self.state.open_calls().find_map(is_it);
         let is_free = self.cancel.is_none() && self.answering.is_none();
+        let of_limit = self.state.asked.as_ref();
+        if is_free && of_limit.is_some_and(|open| open.question == asked) {
+            self.answering = Some(reply);
+            return self.limit_answered(&text, rest);
+        }
         let Some((step, reason)) = found.filter(|_| is_free) else {
             return reply.send(false);
         };

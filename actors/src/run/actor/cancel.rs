@@ -53,6 +53,7 @@ impl RunActor {
             is_quiet: false,
             is_wanted: false,
         });
+        self.admission = None;
         self.gate.close();
         self.stop_calls(cx);
         let _ = cx.after(STOP_GRACE, RunMessage::GraceOver);
@@ -142,18 +143,23 @@ impl RunActor {
             Out::Own(EventBody::ToolCallCompleted { step, .. }) => {
                 is_open(*step) && ended.insert(*step)
             }
-            Out::Own(EventBody::ModelCallCompleted { .. }) => true,
+            Out::Own(EventBody::ModelCallCompleted { .. } | EventBody::BudgetExceeded { .. }) => {
+                true
+            }
             _ => false,
         });
         self.pausing.drain(..).for_each(|reply| reply.send(()));
         self.resuming.drain(..).for_each(|reply| reply.send(()));
         self.write(cancelled_in_doubt(&self.state, &ended));
-        let mut usage = self.state.usage;
-        for out in &self.outbox {
-            if let Out::Own(EventBody::ModelCallCompleted { usage: more, .. }) = out {
-                usage += *more;
-            }
+        let answers = self.outbox.iter().filter_map(|out| match out {
+            Out::Own(EventBody::ModelCallCompleted { usage, .. }) => Some(*usage),
+            _ => None,
+        });
+        let mut usage = None;
+        for more in answers {
+            *usage.get_or_insert(self.state.usage) += more;
         }
+        let usage = usage.unwrap_or_else(|| self.state.usage_at_end());
         self.write([EventBody::RunCancelled { reason, usage }]);
     }
 }

@@ -6,6 +6,7 @@
 mod busy;
 mod came_of_it;
 mod cancel;
+pub mod limits;
 mod pausing;
 mod perform;
 mod permit;
@@ -20,10 +21,11 @@ use supervision::{Actor, CallError, Context, Exit, Failure, Handle, Init, Reply,
 use tokio::task::AbortHandle;
 
 use crate::agent::{AgentMessage, Gate, Thought};
+use crate::budget::{self, Admission, Caller, Purse, Standing, TimeLeft};
 use crate::journal::{Journal, JournalError};
 use crate::model::{
-    AgentName, AgentSpec, Attention, Event, EventBody, RunId, RunSpec, Scope, Sender, Step,
-    TaskDefinition, TaskId, Timestamp, WaitReason,
+    AgentName, AgentSpec, Attention, Event, EventBody, Exceeded, RunId, RunSpec, Scope, Sender,
+    Step, TaskDefinition, TaskId, Timestamp, WaitReason,
 };
 use crate::pool::{Permit, Pools, Refused};
 use crate::recipient::Recipient;
@@ -58,10 +60,38 @@ pub struct RunContext {
     pub pools: Pools,
     /// How often each agent's provider is tried again.
     pub retries: Arc<BTreeMap<AgentName, RetryPolicy>>,
+    /// What the task has used up and set aside.
+    pub purse: Purse,
     /// Whom runs report to.
     pub room: Recipient<RunReport>,
     /// Whom runs tell what was said in the room.
     pub said: Recipient<Arc<Event>>,
+}
+
+impl RunContext {
+    /// Whose call it is that one of its runs makes.
+    #[must_use]
+    pub fn caller(&self, run: RunId) -> Caller<'_> {
+        Caller {
+            task: self.task,
+            definition: &self.definition,
+            run,
+        }
+    }
+}
+
+/// Whether an effect sets something aside for a model call.
+fn sets_aside(effect: &Effect) -> bool {
+    let is_start = |body: &EventBody| matches!(body, EventBody::ModelCallStarted { .. });
+    matches!(effect, Effect::Record(bodies) if bodies.iter().any(is_start))
+}
+
+/// Whether whoever does this goes on to a model call at once. Nobody holds a permit while a person is waited for.
+fn keeps_permit(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::Record(_) | Effect::Permit | Effect::Admit(_) | Effect::Think { .. }
+    )
 }
 
 impl std::fmt::Debug for RunContext {
@@ -146,6 +176,12 @@ pub enum RunMessage {
     Permitted(Result<Permit, Refused>),
     /// A model call has ended.
     Thought(Box<Result<Thought, CallError>>),
+    /// Its next model call may be made, or may not.
+    Admitted(Result<Admission, budget::Refused>),
+    /// What it wanted to delegate can not be paid.
+    NotAffordable(Step, Exceeded),
+    /// Its time is over.
+    OutOfTime(TimeLeft),
     /// A tool call has ended.
     Called(Step, u64, Result<String, ToolError>),
     /// A tool was asked whether a call took effect.
@@ -182,6 +218,7 @@ impl From<Arc<Event>> for RunMessage {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Doing {
     Permit,
+    Admit,
     Think,
     Call(Step),
     Probe(Step),
@@ -214,6 +251,10 @@ struct RunActor {
     reading: Reading,
     /// For the model call that is made next.
     permit: Option<Permit>,
+    /// How the budgets stood when the journal was read last.
+    standing: Standing,
+    /// Its turn to set something aside, until what it has is durable.
+    admission: Option<Admission>,
     doing: BTreeMap<Doing, AbortHandle>,
     /// The parts of its gate for what it is doing.
     parts: BTreeMap<Doing, Gate>,
@@ -253,6 +294,8 @@ pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> 
                 is_recording: false,
                 reading: Reading::new(loaded.read_to),
                 permit: None,
+                standing: Standing::default(),
+                admission: None,
                 doing: BTreeMap::new(),
                 parts: BTreeMap::new(),
                 pausing: Vec::new(),
@@ -286,6 +329,9 @@ impl Actor for RunActor {
             RunMessage::Recorded(result) => self.recorded(result, cx)?,
             RunMessage::Permitted(permit) => self.permitted(permit),
             RunMessage::Thought(thought) => self.thought(*thought),
+            RunMessage::Admitted(admitted) => self.admitted(admitted)?,
+            RunMessage::NotAffordable(step, crowded) => self.not_affordable(step, crowded),
+            RunMessage::OutOfTime(over) => self.out_of_time(over, cx),
             RunMessage::Called(step, epoch, result) => self.called(step, epoch, result),
             RunMessage::Probed(step, probe) => self.probed(step, probe),
             RunMessage::Compensated(step, result) => self.compensated(step, result),
@@ -336,6 +382,7 @@ impl RunActor {
     fn drive(&mut self, cx: &Context<RunMessage>) {
         if !std::mem::replace(&mut self.is_telling_progress, true) {
             self.arm_progress(cx);
+            self.watch_time(cx);
         }
         let is_stopping = self.is_stopping(cx);
         if self.is_recording {
@@ -351,11 +398,15 @@ impl RunActor {
         self.prepare_cancel();
         let may_begin = !self.gate.is_closed() && self.pausing.is_empty();
         if may_begin && self.outbox.is_empty() && self.is_up_to_date(cx) {
-            for effect in self.next() {
-                self.perform(effect, cx);
+            let effects = self.next();
+            if !effects.iter().any(sets_aside) {
+                self.admission = None;
             }
-            if let Some(held) = self.held() {
-                self.perform(held, cx);
+            if !effects.iter().any(keeps_permit) {
+                self.permit = None;
+            }
+            for effect in effects {
+                self.perform(effect, cx);
             }
         }
         if !self.outbox.is_empty() {
@@ -374,7 +425,10 @@ impl RunActor {
             tools: self.context.tools.specs(),
             limits: &self.context.definition.limits,
             retry: self.retry(),
-            is_permitted: self.permit.is_some(),
+            is_permitted: self.permit.is_some() || self.doing.contains_key(&Doing::Think),
+            standing: &self.standing,
+            is_admitted: self.admission.is_some(),
+            reserve: &|seen| self.reserve(seen),
         };
         next(&self.state, &around)
     }

@@ -6,8 +6,6 @@
 use supervision::Reply;
 
 use crate::model::{EventBody, Pause, Scope, Sender, Step, WaitReason};
-use crate::run::next::Effect;
-use crate::run::state::Phase;
 
 use super::{Doing, RunActor};
 
@@ -54,11 +52,11 @@ impl RunActor {
 
     /// What has not begun does not begin.
     fn hold(&mut self) {
-        self.permit = None;
+        (self.permit, self.admission) = (None, None);
         let parts = &self.parts;
         let held = |doing: &Doing| match doing {
             // The room is asked again; what it has promised stays so.
-            Doing::Delegate(_) | Doing::Say(_) | Doing::Permit => true,
+            Doing::Delegate(_) | Doing::Say(_) | Doing::Permit | Doing::Admit => true,
             doing => parts.get(doing).is_some_and(crate::agent::Gate::hold),
         };
         for (_, handle) in self.doing.extract_if(.., |doing, _| held(doing)) {
@@ -75,17 +73,5 @@ impl RunActor {
             self.parts.insert(doing, self.gate.for_one());
         }
         self.waits(reason);
-    }
-
-    /// The model call that was held, or never made because the run was paused first.
-    pub(super) fn held(&self) -> Option<Effect> {
-        let thinking = self.state.thinking?;
-        let is_held = thinking.epoch == self.state.epoch && self.state.paused.is_none();
-        let (turn, seen) = (self.state.turn, thinking.seen);
-        let is_ready = self.permit.is_some() || self.doing.contains_key(&Doing::Think);
-        (is_held && self.state.phase() == Phase::Think).then_some(match is_ready {
-            true => Effect::Think { turn, seen },
-            false => Effect::Permit,
-        })
     }
 }

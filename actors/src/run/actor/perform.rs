@@ -9,13 +9,14 @@ use tokio::task::AbortHandle;
 use crate::agent::{AgentMessage, Gate, Thought};
 use crate::model::{CallId, EffectClass, ModelRequest, Place, RunId, Step};
 use crate::pool::Permit;
-use crate::run::context::{self, Scene};
+use crate::run::context;
 use crate::run::load;
 use crate::run::next::Effect;
 use crate::run::state::Call;
 use crate::run::tools::CreateRun;
 use crate::tool::{Invocation, Probe, Tool, ToolError};
 
+use super::limits::unaffordable;
 use super::{Doing, Queued, RunActor, RunMessage, RunReport};
 
 impl RunActor {
@@ -23,6 +24,7 @@ impl RunActor {
         let doing = match &effect {
             Effect::Record(bodies) => return self.write(bodies.clone()),
             Effect::Permit => Doing::Permit,
+            Effect::Admit(_) => Doing::Admit,
             Effect::Think { .. } => Doing::Think,
             Effect::Call(step) => Doing::Call(*step),
             Effect::Probe(step) => Doing::Probe(*step),
@@ -40,6 +42,7 @@ impl RunActor {
         let started = match effect {
             Effect::Record(_) => return,
             Effect::Permit => self.ask_permit(cx),
+            Effect::Admit(reserved) => self.admit(reserved, cx),
             Effect::Think { seen, .. } => self.think(seen, cx),
             Effect::Call(step) => self.call(step, cx),
             Effect::Probe(step) => self.probe(step, cx),
@@ -57,14 +60,7 @@ impl RunActor {
     }
 
     fn think(&mut self, seen: u64, cx: &Context<RunMessage>) -> AbortHandle {
-        let scene = Scene {
-            task: &self.context.definition,
-            name: &self.name,
-            inherited: self.inherited.as_deref(),
-            tools: self.context.tools.specs(),
-            blobs: &self.blobs,
-        };
-        let request = Box::new(context::request(&self.state, seen, scene));
+        let request = Box::new(context::request(&self.state, seen, self.scene()));
         let agent = self.context.agents.get(&self.name).cloned();
         let (gate, permit) = (self.part(&Doing::Think), self.permit.take().map(Arc::new));
         cx.attach(async move {
@@ -188,7 +184,13 @@ impl RunActor {
         let (room, run) = (self.context.room.clone(), self.run);
         let spec = self.state.spec.as_ref();
         let depth = spec.map_or(0, |spec| spec.depth).saturating_add(1);
+        let (context, name) = (self.context.clone(), self.name.clone());
         cx.attach(async move {
+            match unaffordable(&context, run, &name, &wish).await {
+                Ok(None) => {}
+                Ok(Some(crowded)) => return RunMessage::NotAffordable(step, crowded),
+                Err(error) => return RunMessage::Read(Err(error)),
+            }
             let (reply, answer) = Reply::channel();
             let question = RunReport::Delegate {
                 run,

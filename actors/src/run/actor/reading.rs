@@ -65,6 +65,7 @@ impl RunActor {
         self.reading.is_under_way = false;
         self.reading.to = read.last;
         self.blobs.extend(read.blobs);
+        self.standing = read.standing;
         for event in read.events {
             if self.reading.own.remove(&event.id) {
                 continue;

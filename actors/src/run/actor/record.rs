@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use supervision::{Context, Exit, Failure};
 
+use crate::budget::Admission;
 use crate::journal::{Journal, JournalError};
 use crate::model::event::Resolution;
 use crate::model::{CallId, Content, Event, EventBody, Step, WaitReason};
@@ -29,6 +30,18 @@ async fn keep(journal: &Journal, rejected: &Rejected, mut evidence: Append) {
     if let Err(error) = journal.append(evidence).await {
         tracing::warn!(%run, "a late result is lost: {error}");
     }
+}
+
+/// Whether something that was set aside is free again, or more is allowed.
+fn settles(body: &EventBody) -> bool {
+    let is_settled = matches!(
+        body,
+        EventBody::ModelCallCompleted { .. }
+            | EventBody::RunRetrying { .. }
+            | EventBody::BudgetExceeded { .. }
+            | EventBody::BudgetRaised { .. }
+    );
+    is_settled || body.is_run_end() || body.is_claim()
 }
 
 impl RunActor {
@@ -181,6 +194,18 @@ impl RunActor {
             Err(JournalError::Rejected(rejected)) => return self.rejected(&rejected, cx),
             Err(error) => return Err(error.into()),
         };
+        if events.iter().any(|event| settles(&event.body)) {
+            self.context.purse.settled();
+        }
+        if events
+            .iter()
+            .any(|event| matches!(event.body, EventBody::ModelCallStarted { .. }))
+        {
+            self.admission
+                .take()
+                .into_iter()
+                .for_each(Admission::written);
+        }
         for event in events {
             self.reading.wrote(event.id);
             self.state.fold(&event);

@@ -3,14 +3,17 @@
 mod act;
 mod doubt;
 mod ends;
+mod limits;
+pub mod loops;
 mod peer;
 mod think;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::budget::Standing;
 use crate::model::{
-    AgentName, AgentSpec, EventBody, Limits, RunId, Seq, Step, Timestamp, ToolSpec,
+    AgentName, AgentSpec, EventBody, Limits, Reservation, RunId, Seq, Step, Timestamp, ToolSpec,
 };
 
 use super::state::{Phase, RunState};
@@ -23,11 +26,12 @@ pub use doubt::{
 };
 use ends::finish;
 pub use ends::{capsule, room_message};
+pub use limits::{GO_ON, MayGoOn, amount, budget_exceeded, may_go_on};
 use think::think;
 pub use think::{MOST_REFUSALS, model_call_failed, retry_delay};
 
 /// What the next effects depend on besides the state.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Surroundings<'a> {
     /// Now.
     pub now: Timestamp,
@@ -47,6 +51,12 @@ pub struct Surroundings<'a> {
     pub retry: RetryPolicy,
     /// Whether it holds the permit for a model call.
     pub is_permitted: bool,
+    /// How the budgets stand that its model calls are paid from.
+    pub standing: &'a Standing,
+    /// Whether it is this run's turn to set something aside.
+    pub is_admitted: bool,
+    /// What is set aside for a model call that shows what was said up to here.
+    pub reserve: &'a dyn Fn(Seq) -> Reservation,
 }
 
 /// How often and how long a model call is tried again.
@@ -77,6 +87,8 @@ pub enum Effect {
     Record(Vec<EventBody>),
     /// Get the permit for a model call.
     Permit,
+    /// Wait until so much may be set aside for a model call.
+    Admit(Reservation),
     /// Make the model call of this turn, showing what was said up to `seen`.
     Think {
         /// The turn.

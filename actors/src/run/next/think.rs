@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use crate::budget::Verdict;
 use crate::model::{EventBody, RunId};
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::run::state::RunState;
 
 use super::ends::background_ends;
+use super::limits::{before_thinking, refusal};
 use super::{Effect, RetryPolicy, Surroundings};
 
 pub(super) fn think(state: &RunState, around: &Surroundings<'_>) -> Vec<Effect> {
@@ -14,10 +16,17 @@ pub(super) fn think(state: &RunState, around: &Surroundings<'_>) -> Vec<Effect> 
     if !ends.is_empty() {
         return vec![Effect::Record(ends)];
     }
-    if state
-        .thinking
-        .is_some_and(|thinking| thinking.epoch == state.epoch)
-    {
+    if let Some(under_way) = state.thinking.filter(|it| it.epoch == state.epoch) {
+        // It may have been held by a pause, and its permit given back.
+        return vec![match around.is_permitted {
+            true => Effect::Think {
+                turn: state.turn,
+                seen: under_way.seen,
+            },
+            false => Effect::Permit,
+        }];
+    }
+    if state.asked.is_some() {
         return Vec::new();
     }
     if let Some(at) = state.retry_at.filter(|at| *at > around.now) {
@@ -30,22 +39,36 @@ pub(super) fn think(state: &RunState, around: &Surroundings<'_>) -> Vec<Effect> 
         );
         let error = format!("the run used up its {limit} without coming to an end");
         return vec![Effect::Record(vec![
-            EventBody::BudgetExceeded { limit },
+            EventBody::BudgetExceeded {
+                limit,
+                exceeded: None,
+            },
             EventBody::RunFailed {
                 error,
                 usage: state.usage,
             },
         ])];
     }
+    if let Some(first) = before_thinking(state, around) {
+        return vec![Effect::Record(first)];
+    }
+    let (turn, seen) = (state.turn, state.head);
+    let reserved = (around.reserve)(seen);
+    if let Some(refused) = refusal(state, around, &reserved) {
+        return vec![refused];
+    }
     // What is said while it waits is shown to the model: the call begins when it can be made.
     if !around.is_permitted {
         return vec![Effect::Permit];
     }
-    let (turn, seen) = (state.turn, state.head);
-    vec![
-        Effect::Record(vec![EventBody::ModelCallStarted { turn, seen }]),
-        Effect::Think { turn, seen },
-    ]
+    if !around.is_admitted || around.standing.verdict(reserved.amount()) != Verdict::Granted {
+        return vec![Effect::Admit(reserved)];
+    }
+    vec![Effect::Record(vec![EventBody::ModelCallStarted {
+        turn,
+        seen,
+        reserved,
+    }])]
 }
 
 /// How often a turn may be refused because its provider has no room, before its run fails after all: with the usual waits, hours.
@@ -81,17 +104,20 @@ pub fn model_call_failed(state: &RunState, error: &ProviderError, retry: RetryPo
             error: error.to_string(),
             delay_ms,
             refused,
+            lost: error.may_have_cost(),
         };
     }
+    let usage = if error.may_have_cost() {
+        state.usage_at_end()
+    } else {
+        state.usage
+    };
     let error = if attempt > 1 {
         format!("after {attempt} attempts: {error}")
     } else {
         error.to_string()
     };
-    EventBody::RunFailed {
-        error,
-        usage: state.usage,
-    }
+    EventBody::RunFailed { error, usage }
 }
 
 /// How long the try after the `failures`-th failure waits: exponential with full jitter, the same for the same run and turn, and

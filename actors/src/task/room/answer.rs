@@ -117,7 +117,7 @@ async fn give(
     rest: Vec<Attention>,
 ) -> Result<Given, Failure> {
     match asked {
-        Attention::InDoubt { run, question } => {
+        Attention::InDoubt { run, question } | Attention::Limit { run, question, .. } => {
             let Some(run) = registry.get(*run) else {
                 return Ok(Given::Refused);
             };

@@ -206,7 +206,10 @@ impl Closing {
 
 fn bodies(row: &RunRow, state: Option<&RunState>, reason: &str) -> Vec<EventBody> {
     let doubts = state.map(|state| cancelled_in_doubt(state, &BTreeSet::new()));
-    let (usage, reason) = (state.map_or(row.usage, |it| it.usage), reason.to_owned());
+    let (usage, reason) = (
+        state.map_or(row.usage, RunState::usage_at_end),
+        reason.to_owned(),
+    );
     let end = EventBody::RunCancelled { reason, usage };
     doubts.into_iter().flatten().chain([end]).collect()
 }

@@ -166,9 +166,11 @@ impl Room {
             let spec = Box::new(asked.spec(&context.definition, &context.wiring));
             draft(Some(run), agent, about, EventBody::RunQueued { spec })
         });
-        let reached = reached
-            .into_iter()
-            .map(|(agent, limit)| draft(None, agent, None, EventBody::BudgetExceeded { limit }));
+        let reached = reached.into_iter().map(|(agent, limit)| {
+            let exceeded = None;
+            let body = EventBody::BudgetExceeded { limit, exceeded };
+            draft(None, agent, None, body)
+        });
         asked.chain(reached).collect()
     }
 }

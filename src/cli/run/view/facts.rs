@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actors::model::event::AgentState;
 use actors::model::team::TeamStrategy;
-use actors::model::{AgentName, TaskDefinition};
+use actors::model::{AgentName, Budget, Limits, TaskDefinition};
 
 use super::Agent;
 
@@ -18,6 +18,8 @@ pub(in crate::cli::run) struct Facts {
     pub(in crate::cli::run) team: Option<Team>,
     /// The folder its agents work in.
     pub(in crate::cli::run) workspace: Option<String>,
+    /// What the task may use up, where that is not the usual.
+    pub(in crate::cli::run) budget: Option<Budget>,
     /// The agents whose models are scripted.
     scripted: BTreeSet<AgentName>,
     /// How many agents there are.
@@ -51,7 +53,9 @@ impl Facts {
             max_restarts: team.max_restarts,
             within: team.within,
         });
+        let budget = definition.limits.budget;
         Self {
+            budget: (budget != Limits::default().budget).then_some(budget),
             name: definition.name.clone(),
             team,
             workspace: definition.source["workspace"].as_str().map(str::to_owned),

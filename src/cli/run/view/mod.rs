@@ -240,6 +240,10 @@ fn ask(attention: &Attention) -> Ask {
             question.clone(),
             "TEXT is what the agent is told as the call's result; `retry` makes the call again",
         ),
+        Attention::Limit { question, .. } => (
+            question.clone(),
+            "TEXT allows more of the budget, or is what the agent is told; `stop` ends its work",
+        ),
         Attention::Quarantined { reason, .. } => (
             format!("a run crashes again and again at one point: {reason}"),
             "mend what it stumbles over; any TEXT lets it go on",

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use actors::model::run::Parent;
 use actors::model::{
-    AgentName, Delegation, Event, EventBody, InDoubtPolicy, Recovery, RunId, RunSpec, RunStatus,
-    Step, Timestamp, ToolCall, Usage, WaitReason,
+    AgentName, Delegation, Event, EventBody, InDoubtPolicy, Recovery, Reservation, RunId, RunSpec,
+    RunStatus, Step, Timestamp, ToolCall, Usage, WaitReason,
 };
 use serde_json::Value;
 
@@ -37,8 +37,10 @@ pub(in crate::cli::run) struct Run {
     pub(in crate::cli::run) last: String,
     /// Answers of its model.
     pub(in crate::cli::run) turns: u32,
-    /// What they cost.
+    /// What they cost and wasted.
     pub(in crate::cli::run) usage: Usage,
+    /// What is set aside for the answer it waits for.
+    pub(in crate::cli::run) reserved: Option<Reservation>,
     /// How often it was taken up again.
     pub(in crate::cli::run) resumed: u32,
     /// How often the outcome of one of its calls was unknown.
@@ -117,6 +119,7 @@ impl Run {
             last: String::new(),
             turns: 0,
             usage: Usage::default(),
+            reserved: None,
             resumed: 0,
             doubts: 0,
             waits: None,
@@ -159,14 +162,22 @@ impl Run {
             EventBody::RunWaiting { .. } | EventBody::RunRetrying { .. } if is_paused => {}
             EventBody::RunWaiting { reason } => self.waits = Some(reason.clone()),
             EventBody::RunRetrying {
-                error, delay_ms, ..
+                error,
+                delay_ms,
+                lost,
+                ..
             } => {
+                self.settled(*lost);
                 self.words.clear();
                 self.error.clone_from(error);
                 let delay_ms = *delay_ms;
                 self.waits = Some(WaitReason::Retry { delay_ms });
             }
-            EventBody::ModelCallStarted { .. } => self.words.clear(),
+            EventBody::ModelCallStarted { reserved, .. } => {
+                self.words.clear();
+                self.reserved = Some(*reserved);
+            }
+            EventBody::BudgetExceeded { .. } => self.settled(false),
             EventBody::ModelCallCompleted {
                 turn,
                 text,
@@ -178,12 +189,17 @@ impl Run {
                 self.calls = planned(*turn, calls);
             }
             EventBody::RunQuarantined { reason } => {
+                self.settled(true);
                 self.status = RunStatus::Quarantined;
                 self.last.clone_from(reason);
             }
-            EventBody::RunCompleted { result, .. } => self.over(RunStatus::Completed, text(result)),
-            EventBody::RunFailed { error, .. } => self.over(RunStatus::Failed, error),
-            EventBody::RunCancelled { reason, .. } => self.over(RunStatus::Cancelled, reason),
+            EventBody::RunCompleted { result, usage } => {
+                self.over(RunStatus::Completed, text(result), *usage);
+            }
+            EventBody::RunFailed { error, usage } => self.over(RunStatus::Failed, error, *usage),
+            EventBody::RunCancelled { reason, usage } => {
+                self.over(RunStatus::Cancelled, reason, *usage);
+            }
             body => self.fold_call(body),
         }
     }
@@ -212,22 +228,32 @@ impl Run {
         self.status = RunStatus::Running;
         self.resumed += 1;
         self.words.clear();
+        self.settled(true);
         if recovery == Recovery::CleanSlate {
             self.calls.clear();
+            self.usage = self.usage.thrown_away();
         }
     }
 
     fn answered(&mut self, said: &str, usage: Usage) {
         self.turns += 1;
         self.usage += usage;
+        self.reserved = None;
         self.words.clear();
         if !said.trim().is_empty() {
             said.clone_into(&mut self.last);
         }
     }
 
-    fn over(&mut self, status: RunStatus, last: &str) {
-        self.status = status;
+    /// What was set aside for its model call is free again; if the call is dead, what it read is wasted.
+    fn settled(&mut self, lost: bool) {
+        if let Some(reserved) = self.reserved.take().filter(|_| lost) {
+            self.usage += reserved.lost();
+        }
+    }
+
+    fn over(&mut self, status: RunStatus, last: &str, usage: Usage) {
+        (self.status, self.usage, self.reserved) = (status, usage, None);
         self.calls.clear();
         self.words.clear();
         last.clone_into(&mut self.last);

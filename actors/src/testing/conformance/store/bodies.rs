@@ -6,14 +6,15 @@ use serde_json::{Value, json};
 use crate::model::event::{AgentState, Outcome, Resolution};
 use crate::model::run::Parent;
 use crate::model::{
-    AgentName, Attention, Content, Delegation, EffectClass, EventBody, InDoubtPolicy, Pause,
-    ProviderLimit, Recovery, RunId, RunSpec, Scope, Sender, Step, StopReason, TaskDefinition,
-    TeamSpec, Timestamp, ToolCall, Topology, Usage, WaitReason,
+    AgentName, AlertKind, Attention, Budget, BudgetScope, Content, Delegation, EffectClass,
+    EventBody, Exceeded, InDoubtPolicy, Measure, Pause, ProviderLimit, Recovery, Reservation,
+    RunId, RunSpec, Scope, Sender, Step, StopReason, TaskDefinition, TeamSpec, Timestamp, ToolCall,
+    Topology, Usage, WaitReason,
 };
 
 use super::draft::{definition, run, spec};
 
-const KINDS: usize = 38;
+const KINDS: usize = 40;
 
 /// One event of every kind, each with contents that are easily mangled.
 #[must_use]
@@ -61,15 +62,23 @@ fn of_what_goes_on(rng: &mut Rng, n: usize) -> EventBody {
             topology: topology(rng),
             by: sender(rng),
         },
-        35 => EventBody::ModelCallInterrupted {
-            turn: rng.u32(..),
-            wasted: usage(rng),
-        },
+        35 => EventBody::ModelCallInterrupted { turn: rng.u32(..) },
         36 => EventBody::RunResumed { by: sender(rng) },
-        _ => EventBody::RunProgress {
+        37 => EventBody::RunProgress {
             turn: rng.u32(..),
             doing: text(rng),
             tokens: rng.u64(..),
+        },
+        38 => EventBody::BudgetRaised {
+            budget: scope(rng),
+            more: Budget {
+                tokens: maybe(rng, |rng| rng.u64(..)),
+                ..Budget::default()
+            },
+        },
+        _ => EventBody::Alert {
+            kind: pick(rng, &[AlertKind::Loop, AlertKind::Budget]),
+            note: text(rng),
         },
     }
 }
@@ -127,6 +136,7 @@ fn of_run(rng: &mut Rng, n: usize) -> EventBody {
             error: text(rng),
             delay_ms: rng.u64(..),
             refused: rng.bool(),
+            lost: rng.bool(),
         },
         12 => EventBody::RunCompleted {
             result: content(rng),
@@ -157,6 +167,7 @@ fn of_call(rng: &mut Rng, n: usize) -> EventBody {
         18 => EventBody::ModelCallStarted {
             turn: rng.u32(..),
             seen: rng.u64(..),
+            reserved: reservation(rng),
         },
         19 => model_call_completed(rng),
         20 => EventBody::ToolCallStarted {
@@ -205,7 +216,10 @@ fn of_supervision(rng: &mut Rng, n: usize) -> EventBody {
             path: text(rng),
             reason: text(rng),
         },
-        _ => EventBody::BudgetExceeded { limit: text(rng) },
+        _ => EventBody::BudgetExceeded {
+            limit: text(rng),
+            exceeded: maybe(rng, exceeded),
+        },
     }
 }
 
@@ -253,7 +267,12 @@ fn any_spec(rng: &mut Rng) -> RunSpec {
 }
 
 fn attention(rng: &mut Rng) -> Attention {
-    match rng.u8(..3) {
+    match rng.u8(..4) {
+        3 => Attention::Limit {
+            run: any_run(rng),
+            question: text(rng),
+            exceeded: maybe(rng, exceeded),
+        },
         0 => Attention::InDoubt {
             run: any_run(rng),
             question: text(rng),
@@ -270,7 +289,8 @@ fn attention(rng: &mut Rng) -> Attention {
 }
 
 fn wait_reason(rng: &mut Rng) -> WaitReason {
-    match rng.u8(..7) {
+    match rng.u8(..8) {
+        6 => WaitReason::Budget,
         5 => WaitReason::Paused(Pause {
             by: sender(rng),
             since: Timestamp(rng.u64(..4_000_000_000_000)),
@@ -344,6 +364,32 @@ fn usage(rng: &mut Rng) -> Usage {
         cache_read_tokens: rng.u64(..2),
         cache_write_tokens: 0,
         cost_usd_micros: rng.u64(..1_000_000),
+        wasted_tokens: rng.u64(..2),
+        wasted_cost_usd_micros: rng.u64(..2),
+    }
+}
+
+fn reservation(rng: &mut Rng) -> Reservation {
+    Reservation {
+        input_tokens: rng.u64(..2),
+        output_tokens: rng.u64(..),
+        input_cost_usd_micros: rng.u64(..2),
+        output_cost_usd_micros: rng.u64(..2),
+    }
+}
+
+fn scope(rng: &mut Rng) -> BudgetScope {
+    maybe(rng, any_run).map_or(BudgetScope::Task, BudgetScope::Run)
+}
+
+fn exceeded(rng: &mut Rng) -> Exceeded {
+    Exceeded {
+        budget: scope(rng),
+        measure: pick(rng, &Measure::ALL),
+        most: rng.u64(..),
+        used: rng.u64(..),
+        reserved: rng.u64(..),
+        needed: rng.u64(..),
     }
 }
 
