@@ -338,6 +338,18 @@ impl<A: Actor> ractor::Actor for Cell<A> {
         Ok(())
     }
 
+    /// What it does with a message that waited is told after it was told that it is up.
+    async fn post_start(
+        &self,
+        _: ActorRef<Self::Msg>,
+        (): &mut (),
+    ) -> Result<(), ActorProcessingErr> {
+        if self.inbox.depth().0 > 0 {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
     async fn handle(
         &self,
         myself: ActorRef<Self::Msg>,

@@ -3,7 +3,9 @@
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::FutureExt;
 use ractor::{ActorCell, ActorProcessingErr, ActorRef, ActorRuntime};
+use tokio::task::unconstrained;
 use tokio_util::sync::CancellationToken;
 
 use super::{Ambient, Extra};
@@ -236,12 +238,17 @@ where
         clippy::disallowed_methods,
         reason = "this is the one place that spawns actors"
     )]
-    let spawned = ActorRuntime::spawn_instant(None, watched, arguments);
-    // If the runtime refuses, the handler is dropped, and with it its end is told.
-    spawned.ok().map(|(actor, _)| actor)
+    let spawned = ActorRuntime::spawn(None, watched, arguments);
+    // Its `pre_start` waits for nothing, so neither does this. If the runtime refuses, the handler is dropped, and with it its end is
+    // told.
+    let (actor, _) = unconstrained(spawned).now_or_never()?.ok()?;
+    Some(actor)
 }
 
 /// A handler whose end is told when it is really gone. The actor library reports an end before the actor is dropped.
+///
+/// The handler's `pre_start` is run in `post_start`: in the task that then runs the actor, and not in whoever starts it, which would
+/// wait for it, nor in a task of its own.
 struct Watched<R, F: Future<Output = ()> + Send + Sync + 'static> {
     // Dropped in this order.
     handler: R,
@@ -254,26 +261,37 @@ where
     F: Future<Output = ()> + Send + Sync + 'static,
 {
     type Msg = R::Msg;
-    type State = ();
+    /// The arguments, until it has been started.
+    type State = Option<R::Arguments>;
     type Arguments = R::Arguments;
 
     async fn pre_start(
         &self,
-        myself: ActorRef<R::Msg>,
+        _: ActorRef<R::Msg>,
         arguments: R::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        Ok(Some(arguments))
+    }
+
+    async fn post_start(
+        &self,
+        myself: ActorRef<R::Msg>,
+        arguments: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        self.handler.pre_start(myself, arguments).await?;
+        if let Some(arguments) = arguments.take() {
+            self.handler.pre_start(myself.clone(), arguments).await?;
+        }
         if let Some(life) = self.farewell.0.as_ref().filter(|life| life.ready_at_once) {
             (life.fate)(Fate::Started(life.slot.up()));
         }
-        Ok(())
+        self.handler.post_start(myself, &mut ()).await
     }
 
     async fn handle(
         &self,
         myself: ActorRef<R::Msg>,
         message: R::Msg,
-        (): &mut (),
+        _: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         self.handler.handle(myself, message, &mut ()).await
     }
@@ -281,7 +299,7 @@ where
     async fn post_stop(
         &self,
         myself: ActorRef<R::Msg>,
-        (): &mut (),
+        _: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         self.handler.post_stop(myself, &mut ()).await
     }

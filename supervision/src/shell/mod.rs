@@ -1,6 +1,7 @@
 //! The shell around a core: one ractor actor that performs what the core wants done and never waits while doing so.
 
 mod actor;
+mod alarms;
 mod estate;
 mod seat;
 
@@ -11,10 +12,10 @@ use std::time::Duration;
 
 use ractor::ActorRef;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::AbortHandle;
 
 use self::actor::Frame;
 pub(crate) use self::actor::{Made, SupervisorLauncher};
+use self::alarms::Alarms;
 pub(crate) use self::estate::Estate;
 pub(crate) use self::seat::{Answer, Message, Port, Row, Seat, ask, port};
 use crate::child::{Extra, Fate, Launch, Live, Need, Start, StartFailure};
@@ -54,7 +55,7 @@ struct Shell {
     /// What the start that is being told of handed over.
     extra: Option<(ChildKey, Extra)>,
     waiting: HashMap<RequestId, oneshot::Sender<Answer>>,
-    timers: HashMap<TimerId, AbortHandle>,
+    alarms: Alarms,
     /// What is still to be told to the core, and whether somebody is at it.
     events: VecDeque<Event<Start>>,
     is_applying: bool,
@@ -95,7 +96,7 @@ impl Shell {
             needs: BTreeSet::new(),
             extra: None,
             waiting: HashMap::new(),
-            timers: HashMap::new(),
+            alarms: Alarms::default(),
             events: VecDeque::new(),
             is_applying: false,
             next_request: 0,
@@ -136,10 +137,7 @@ impl Shell {
     fn hear_now(&mut self, message: Message) {
         match message {
             Message::Fate(key, incarnation, fate) => self.fate(key, incarnation, fate),
-            Message::Timer(timer) => {
-                self.timers.remove(&timer);
-                self.apply(Event::Timer(timer));
-            }
+            Message::Timer(timer) => self.apply(Event::Timer(timer)),
             Message::Ask(request, reply) => self.ask(request, reply),
             Message::Rows(reply) => drop(reply.send(self.rows())),
             Message::Kill(target, reply) => drop(reply.send(self.kill(&target))),
@@ -264,9 +262,7 @@ impl Shell {
             }
             Effect::Kill(key, incarnation) => self.kill_by_rule(key, incarnation),
             Effect::Arm(timer, after) => self.arm(timer, after),
-            Effect::Disarm(timer) => {
-                self.timers.remove(&timer).inspect(AbortHandle::abort);
-            }
+            Effect::Disarm(timer) => self.alarms.disarm(timer),
             Effect::Reply(request, reply) => self.reply(request, reply),
             Effect::Down(key, outlook) => self.frame.inboxes.down(key, outlook),
             Effect::Forget(key) => self.frame.inboxes.forget(key),
@@ -385,13 +381,13 @@ impl Shell {
         }
     }
 
-    fn arm(&mut self, timer: TimerId, after: Duration) {
-        let myself = self.myself.clone();
-        let handle = self.frame.attached.spawn(async move {
-            tokio::time::sleep(after).await;
-            let _ = myself.cast(Message::Timer(timer));
+    fn arm(&self, timer: TimerId, after: Duration) {
+        self.alarms.arm(timer, after, &self.frame.attached, || {
+            let myself = self.myself.clone();
+            Box::new(move |timer| {
+                let _ = myself.cast(Message::Timer(timer));
+            })
         });
-        self.timers.insert(timer, handle);
     }
 
     fn reply(&mut self, request: RequestId, reply: Reply) {
