@@ -6,19 +6,18 @@ mod estate;
 mod seat;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::ActorRef;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use self::actor::Frame;
 pub(crate) use self::actor::{Made, SupervisorLauncher};
 use self::alarms::Alarms;
 pub(crate) use self::estate::Estate;
 pub(crate) use self::seat::{Answer, Message, Port, Row, Seat, ask, port};
-use crate::child::{Extra, Fate, Launch, Live, Need, Start, StartFailure};
+use crate::child::{Extra, Fate, Launch, Live, Need, Path, Slot, Start, StartFailure};
 use crate::exit::Exit;
 use crate::health::Pulse;
 use crate::inbox::Taken;
@@ -36,11 +35,7 @@ pub(crate) type AnyCore = Box<dyn Core<Start> + Send>;
 struct Running {
     about: About,
     live: Live,
-    /// For as long as it is here, the supervisor's own end waits for it.
-    leash: Leash,
 }
-
-type Leash = Arc<Mutex<Option<mpsc::Sender<Infallible>>>>;
 
 struct Shell {
     core: AnyCore,
@@ -320,7 +315,7 @@ impl Shell {
             return;
         };
         let inboxes = &self.frame.inboxes;
-        let path = format!("{}/{id}", inboxes.path).into();
+        let path = Path::below(&inboxes.path, &id);
         let about = About {
             child: id,
             incarnation,
@@ -329,22 +324,20 @@ impl Shell {
         let pulse = plan.hang.as_ref().map(|_| Pulse::watched());
         inboxes.meet(key, about.clone(), &*start.launcher);
         let supervisor = self.myself.clone();
-        let leash = Leash::new(Mutex::new(Some(self.frame.alive.clone())));
-        let held = leash.clone();
         let launch = Launch {
             ambient: inboxes.ambient.clone(),
             supervisor: inboxes.path.clone(),
             path,
             about: about.clone(),
             estate: inboxes.estate_of(key),
+            slot: Slot::leashed(self.frame.alive.clone()),
             pulse: pulse.unwrap_or_default(),
             fate: Arc::new(move |fate| {
-                let _held = &held;
                 let _ = supervisor.cast(Message::Fate(key, incarnation, fate));
             }),
         };
         if let Some(live) = start.launcher.launch(launch) {
-            let running = Running { about, live, leash };
+            let running = Running { about, live };
             self.live.insert(key, running);
         }
     }
@@ -354,9 +347,6 @@ impl Shell {
             return;
         };
         running.live.abandon();
-        let mut leash = running.leash.lock().unwrap_or_else(PoisonError::into_inner);
-        leash.take();
-        drop(leash);
         let lost = (running.about, running.live);
         self.lost.insert((key, incarnation), lost);
     }
@@ -371,7 +361,7 @@ impl Shell {
             let is_there = *available.borrow_and_update();
             self.apply(Event::Need(need.clone(), is_there));
             let myself = self.myself.clone();
-            self.frame.attached.spawn(async move {
+            self.frame.slot.attached().spawn(async move {
                 while available.changed().await.is_ok() {
                     let is_there = *available.borrow_and_update();
                     let _ = myself.cast(Message::Need(need.clone(), is_there));
@@ -382,12 +372,13 @@ impl Shell {
     }
 
     fn arm(&self, timer: TimerId, after: Duration) {
-        self.alarms.arm(timer, after, &self.frame.attached, || {
-            let myself = self.myself.clone();
-            Box::new(move |timer| {
-                let _ = myself.cast(Message::Timer(timer));
-            })
-        });
+        self.alarms
+            .arm(timer, after, self.frame.slot.attached(), || {
+                let myself = self.myself.clone();
+                Box::new(move |timer| {
+                    let _ = myself.cast(Message::Timer(timer));
+                })
+            });
     }
 
     fn reply(&mut self, request: RequestId, reply: Reply) {
