@@ -232,7 +232,9 @@ impl<M> Shared<M> {
 
     fn down(&self, outlook: Availability, applies: impl FnOnce(&Reader<M>) -> bool) -> Losses {
         let mut state = self.lock();
-        if !applies(&state.reader) {
+        // Once stopped, nothing has come in since.
+        let is_stopped = matches!(state.reader, Reader::Down(Availability::Stopped));
+        if is_stopped && outlook == Availability::Stopped || !applies(&state.reader) {
             return Losses::default();
         }
         state.reader = Reader::Down(outlook);

@@ -1,6 +1,6 @@
 //! The ractor actor around the shell.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,7 +53,7 @@ impl Launcher for SupervisorLauncher {
             ambient: launch.ambient,
             path: launch.path.whole().clone(),
             estate: launch.estate,
-            children: Mutex::new(HashMap::new()),
+            children: Mutex::new(BTreeMap::new()),
         });
         let aftermath = {
             let inboxes = inboxes.clone();

@@ -1,8 +1,7 @@
 //! The timers of one supervisor, and the one task that waits for all of them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -27,7 +26,7 @@ struct Armed {
 #[derive(Default)]
 struct List {
     due: BTreeSet<(Instant, TimerId)>,
-    when: HashMap<TimerId, Instant>,
+    when: BTreeMap<TimerId, Instant>,
     /// Until when the task waits, where there is one.
     waits: Option<Instant>,
 }
@@ -41,13 +40,10 @@ impl Alarms {
     pub(super) fn arm(
         &self,
         timer: TimerId,
-        after: Duration,
+        at: Instant,
         attached: &Attached,
         ring: impl FnOnce() -> Ring,
     ) {
-        let now = Instant::now();
-        // So far away that nobody sees whether it is kept.
-        let at = now.checked_add(after).unwrap_or_else(|| now + FAR);
         let mut list = self.lock();
         list.due.insert((at, timer));
         list.when.insert(timer, at);
@@ -98,5 +94,3 @@ impl List {
         (over, self.waits)
     }
 }
-
-const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use ractor::ActorRef;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use self::actor::Frame;
 pub(crate) use self::actor::{Made, SupervisorLauncher};
@@ -28,6 +29,9 @@ use crate::restart::{
 };
 use crate::spec::ChildId;
 
+/// As far away as a timer can be.
+const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
+
 /// A boxed core over real children.
 pub(crate) type AnyCore = Box<dyn Core<Start> + Send>;
 
@@ -41,7 +45,9 @@ struct Shell {
     core: AnyCore,
     frame: Arc<Frame>,
     myself: ActorRef<Message>,
-    origin: tokio::time::Instant,
+    origin: Instant,
+    /// When the event was told that is being dealt with.
+    now: Instant,
     live: BTreeMap<ChildKey, Running>,
     /// Those that were given up and have not ended yet.
     lost: BTreeMap<(ChildKey, Incarnation), (About, Live)>,
@@ -81,11 +87,13 @@ impl Shell {
                 frame.inboxes.meet(row.key, about, &*start.launcher);
             }
         }
+        let now = Instant::now();
         let mut shell = Self {
             core: made.core,
             frame,
             myself,
-            origin: tokio::time::Instant::now(),
+            origin: now,
+            now,
             live: BTreeMap::new(),
             lost: BTreeMap::new(),
             needs: BTreeSet::new(),
@@ -133,7 +141,7 @@ impl Shell {
         match message {
             Message::Fate(key, incarnation, fate) => self.fate(key, incarnation, fate),
             Message::Timer(timer) => self.apply(Event::Timer(timer)),
-            Message::Ask(request, reply) => self.ask(request, reply),
+            Message::Ask(request, reply) => self.ask(*request, reply),
             Message::Rows(reply) => drop(reply.send(self.rows())),
             Message::Kill(target, reply) => drop(reply.send(self.kill(&target))),
             Message::Stop => self.apply(Event::Stop),
@@ -238,13 +246,16 @@ impl Shell {
 
     /// Performs what follows from an event. What an effect leads to comes after all effects that were decided before it.
     fn apply(&mut self, event: Event<Start>) {
-        self.events.push_back(event);
         if std::mem::replace(&mut self.is_applying, true) {
-            return;
+            return self.events.push_back(event);
         }
-        while let Some(event) = self.events.pop_front() {
-            let effects = self.core.apply(self.origin.elapsed(), event);
+        let mut next = Some(event);
+        while let Some(event) = next {
+            self.now = Instant::now();
+            let now = self.now.saturating_duration_since(self.origin);
+            let effects = self.core.apply(now, event);
             effects.into_iter().for_each(|effect| self.perform(effect));
+            next = self.events.pop_front();
         }
         self.is_applying = false;
     }
@@ -372,13 +383,15 @@ impl Shell {
     }
 
     fn arm(&self, timer: TimerId, after: Duration) {
-        self.alarms
-            .arm(timer, after, self.frame.slot.attached(), || {
-                let myself = self.myself.clone();
-                Box::new(move |timer| {
-                    let _ = myself.cast(Message::Timer(timer));
-                })
-            });
+        // So far away that nobody sees whether it is kept.
+        let at = self.now.checked_add(after);
+        let at = at.unwrap_or_else(|| self.now + FAR);
+        self.alarms.arm(timer, at, self.frame.slot.attached(), || {
+            let myself = self.myself.clone();
+            Box::new(move |timer| {
+                let _ = myself.cast(Message::Timer(timer));
+            })
+        });
     }
 
     fn reply(&mut self, request: RequestId, reply: Reply) {
