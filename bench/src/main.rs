@@ -1,7 +1,8 @@
 //! How Impresario compares, in one run on one machine: `cargo run --release --manifest-path bench/Cargo.toml`.
 //!
 //! Every figure is taken in a process of its own, the peers in turn, and repeated; what is printed is the median, and its ratio to
-//! the peer that it is measured against. `… -- supervision` or `… -- orchestration` runs one half.
+//! the peer that it is measured against. `… -- supervision` or `… -- orchestration` runs one half, `… -- supervision stop` of the
+//! supervision half only the measures whose names hold that word.
 
 mod measure;
 mod orchestration;
@@ -45,13 +46,14 @@ fn main() -> ExitCode {
             std::process::exit(0)
         }
         [] => {
-            supervision();
+            supervision("");
             orchestration::report();
         }
-        ["supervision"] => supervision(),
+        ["supervision"] => supervision(""),
+        ["supervision", word] => supervision(word),
         ["orchestration"] => orchestration::report(),
         _ => {
-            eprintln!("usage: bench [supervision | orchestration]");
+            eprintln!("usage: bench [supervision [MEASURE] | orchestration]");
             return ExitCode::from(2);
         }
     }
@@ -107,7 +109,7 @@ pub fn taken(peer: &str, measure: &str) -> Option<f64> {
     String::from_utf8_lossy(&output).trim_end().parse().ok()
 }
 
-fn supervision() {
+fn supervision(word: &str) {
     println!("## Supervision\n");
     println!(
         "Medians of {ROUNDS} runs; the ratio is to the hand-written supervisor over the same actor library.\n"
@@ -115,7 +117,7 @@ fn supervision() {
     println!(
         "| measure | unit | ours | by hand | kameo | ours / by hand |\n|---|---|---:|---:|---:|---:|"
     );
-    for measure in SUPERVISION {
+    for measure in SUPERVISION.into_iter().filter(|it| it.contains(word)) {
         let mut taken_of = BTreeMap::<_, Vec<f64>>::new();
         for _ in 0..ROUNDS {
             for peer in PEERS {

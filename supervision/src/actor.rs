@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use ractor::ActorRef;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::child::{CellMessage, Path, Slot};
 use crate::exit::Exit;
 use crate::handle::Handle;
 use crate::health::Pulse;
@@ -48,12 +50,10 @@ pub trait Actor: Send + 'static {
 
 /// One incarnation's place in the world.
 pub struct Context<M> {
-    pub(crate) path: Arc<str>,
+    pub(crate) path: Path,
     pub(crate) incarnation: Incarnation,
     pub(crate) inbox: Inbox<M>,
     pub(crate) own: OwnSender<M>,
-    pub(crate) attached: Attached,
-    pub(crate) stopping: CancellationToken,
     pub(crate) pulse: Pulse,
     pub(crate) sight: Sight,
     pub(crate) exit: Option<Exit>,
@@ -62,7 +62,7 @@ pub struct Context<M> {
 impl<M> std::fmt::Debug for Context<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Context")
-            .field("path", &self.path)
+            .field("path", self.path.whole())
             .field("incarnation", &self.incarnation)
             .finish_non_exhaustive()
     }
@@ -74,11 +74,22 @@ pub(crate) enum Own<M> {
     Panicked(Arc<str>),
 }
 
-pub(crate) type OwnSender<M> = Arc<dyn Fn(Own<M>) + Send + Sync>;
+/// How an incarnation, and what it attached, reaches itself.
+pub(crate) struct OwnSender<M> {
+    pub(crate) actor: ActorRef<CellMessage<M>>,
+    pub(crate) slot: Slot,
+}
+
+impl<M: Send + 'static> OwnSender<M> {
+    fn send(&self, own: Own<M>) {
+        self.slot.own_comes();
+        let _ = self.actor.cast(CellMessage::Own(Box::new(own)));
+    }
+}
 
 /// The futures of one incarnation. They end with it, and it counts as gone only when they are.
-#[derive(Clone, Default)]
-pub(crate) struct Attached(Arc<Mutex<Option<JoinSet<()>>>>);
+#[derive(Default)]
+pub(crate) struct Attached(Mutex<Option<JoinSet<()>>>);
 
 impl Attached {
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
@@ -115,7 +126,7 @@ impl<M: Send + 'static> Context<M> {
     /// The child's path from the root.
     #[must_use]
     pub fn path(&self) -> &str {
-        &self.path
+        self.path.whole()
     }
 
     /// Which life of the child this is.
@@ -138,7 +149,7 @@ impl<M: Send + 'static> Context<M> {
     /// Cancelled when the child has been asked to stop.
     #[must_use]
     pub fn stopping(&self) -> CancellationToken {
-        self.stopping.clone()
+        self.own.slot.stopping()
     }
 
     /// Where it declares what it has under way and what progress it makes; looked at where its spec has
@@ -159,13 +170,14 @@ impl<M: Send + 'static> Context<M> {
         &self,
         future: impl Future<Output = Option<M>> + Send + 'static,
     ) -> AbortHandle {
-        let (own, sight) = (self.own.clone(), self.sight.clone());
-        self.attached.spawn(async move {
+        let (actor, slot) = (self.own.actor.clone(), self.own.slot.clone());
+        let (own, sight) = (OwnSender { actor, slot }, self.sight.clone());
+        self.own.slot.attached().spawn(async move {
             let future = sight.watch(Doing::Attached, future);
             match AssertUnwindSafe(future).catch_unwind().await {
-                Ok(Some(message)) => own(Own::Message(message)),
+                Ok(Some(message)) => own.send(Own::Message(message)),
                 Ok(None) => {}
-                Err(panic) => own(Own::Panicked(panic_message(&*panic))),
+                Err(panic) => own.send(Own::Panicked(panic_message(&*panic))),
             }
         })
     }

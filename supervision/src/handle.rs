@@ -167,7 +167,10 @@ impl<M: Send + 'static> Handle<M> {
                 state.push(queued);
                 Ok(())
             }
-            Admission::Full => Err(SendError::Full(queued)),
+            Admission::Full => {
+                state.crowd();
+                Err(SendError::Full(queued))
+            }
             Admission::Restarting => Err(SendError::Restarting(queued)),
             Admission::Stopped => Err(SendError::Stopped(queued)),
         }

@@ -322,7 +322,21 @@ impl Voice {
         self.origin.elapsed()
     }
 
+    /// Whether anybody hears a decision like this.
+    fn is_heard(&self, decision: &Decision) -> bool {
+        self.listener.is_some()
+            || match decision.is_trouble() {
+                true => tracing::enabled!(tracing::Level::WARN, path, child, incarnation, message),
+                false => {
+                    tracing::enabled!(tracing::Level::DEBUG, path, child, incarnation, message)
+                }
+            }
+    }
+
     pub(crate) fn report(&self, path: &Arc<str>, decision: Decision) {
+        if !self.is_heard(&decision) {
+            return;
+        }
         let report = Report {
             path: path.clone(),
             at: self.now(),

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::child::{Ambient, Fate, Launch, Launcher, Live, Start, StartFailure, Surroundings};
+use crate::child::{
+    Ambient, Fate, Launch, Launcher, Live, Path, Slot, Start, StartFailure, Surroundings,
+};
 use crate::fault::{FaultPlan, Injector};
 use crate::health::Pulse;
 use crate::report::{About, Listener, Voice};
@@ -137,8 +139,9 @@ impl Root {
                 incarnation: Incarnation(1),
                 restart: Restart::Temporary,
             },
-            path: self.name,
+            path: Path::root(&self.name),
             estate: None,
+            slot: Slot::default(),
             pulse: Pulse::default(),
             fate: Arc::new(first),
         });

@@ -1,5 +1,6 @@
 //! What is said about one child: all words, all defaults and all checks in one place.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -210,7 +211,8 @@ pub fn check<'a>(
     plans: impl IntoIterator<Item = &'a Plan>,
 ) -> Result<(), SpecError> {
     flags.check()?;
-    let mut seen = std::collections::HashSet::new();
+    let plans = plans.into_iter();
+    let mut seen = HashSet::with_capacity(plans.size_hint().0.min(flags.max_children));
     for plan in plans {
         plan.check(flags)?;
         if !seen.insert(&plan.id) {

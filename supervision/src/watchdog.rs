@@ -6,10 +6,12 @@
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Either};
 
 use crate::report::{About, Decision, Doing, Voice};
 
@@ -116,17 +118,24 @@ impl Sight {
         Some(Polled { place, before })
     }
 
-    /// The future, with every poll of it written down.
-    pub(crate) async fn watch<F: Future>(&self, doing: Doing, future: F) -> F::Output {
+    /// The future, with every poll of it written down. In nobody's sight it is the future itself.
+    pub(crate) fn watch<'a, F>(
+        &'a self,
+        doing: Doing,
+        future: F,
+    ) -> Either<F, BoxFuture<'a, F::Output>>
+    where
+        F: Future<Output: Send> + Send + 'a,
+    {
         if self.0.is_none() {
-            return future.await;
+            return Either::Left(future);
         }
-        let mut future = pin!(future);
-        poll_fn(|cx| {
+        let mut future = Box::pin(future);
+        let watched = poll_fn(move |cx| {
             let _polled = self.polled(doing);
             future.as_mut().poll(cx)
-        })
-        .await
+        });
+        Either::Right(watched.boxed())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::Path;
 use super::suffer::Misfortune;
 use crate::fault::Injector;
 use crate::report::{About, Decision, Voice};
@@ -52,11 +53,11 @@ impl Ambient {
     pub(crate) fn misfortune(
         &self,
         supervisor: &Arc<str>,
-        path: &Arc<str>,
+        path: &Path,
         about: &About,
     ) -> Option<Box<Misfortune>> {
         let injector = self.0.injector.as_ref()?;
-        let armed = injector.arm(path, about.incarnation)?;
+        let armed = injector.arm(path.whole(), about.incarnation)?;
         Some(Box::new(Misfortune {
             armed,
             voice: self.0.voice.clone(),

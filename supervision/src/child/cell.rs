@@ -2,17 +2,17 @@
 
 use std::future::{Future, Ready};
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use ractor::{ActorProcessingErr, ActorRef};
-use tokio_util::sync::CancellationToken;
+use tokio::task::coop::consume_budget;
 
-use super::spawn::{Launch, Launcher, Life, Live, Slot, StartFailure, StopWith, spawn};
+use super::spawn::{Launch, Launcher, Life, Live, Slot, StartFailure, spawn};
 use super::suffer::{Misfortune, suffer};
-use super::{Ambient, Init};
-use crate::actor::{Actor, Attached, Context, Failure, Own, panic_message};
+use super::{Ambient, Init, Path};
+use crate::actor::{Actor, Context, Failure, Own, OwnSender, panic_message};
 use crate::exit::Exit;
 use crate::fault::{FaultKind, Point};
 use crate::health::Pulse;
@@ -28,7 +28,7 @@ type Make<A> = Arc<
 
 pub(super) struct ActorLauncher<A: Actor> {
     /// None for one that nobody sends to.
-    inbox: Option<Inbox<A::Message>>,
+    inbox: Option<Arc<Inbox<A::Message>>>,
     make: Make<A>,
 }
 
@@ -39,15 +39,14 @@ impl<A: Actor> ActorLauncher<A> {
         Fut: Future<Output = Result<Init<A>, Failure>> + Send + 'static,
     {
         let make: Make<A> = Arc::new(move |cx| init(cx).boxed());
+        let inbox = inbox.map(Arc::new);
         Self { inbox, make }
     }
 }
 
 impl<A: Actor> Launcher for ActorLauncher<A> {
     fn launch(&self, launch: Launch) -> Option<Live> {
-        let (slot, attached) = (Slot::default(), Attached::default());
-        let pulse = launch.pulse.clone();
-        let stopping = CancellationToken::new();
+        let (slot, pulse) = (launch.slot, launch.pulse);
         let own = || inbox(1, AtRestart::Carry).1;
         let misfortune = launch
             .ambient
@@ -57,51 +56,44 @@ impl<A: Actor> Launcher for ActorLauncher<A> {
             has_inbox: self.inbox.is_some(),
             misfortune,
             slot: slot.clone(),
-            attached: attached.clone(),
-            stopping: stopping.clone(),
-            pulse: launch.pulse,
-            inbox: self.inbox.clone().unwrap_or_else(own),
+            pulse: pulse.clone(),
+            inbox: self.inbox.as_deref().cloned().unwrap_or_else(own),
             ambient: launch.ambient,
             supervisor: launch.supervisor,
             path: launch.path,
             about: launch.about,
-            body: tokio::sync::Mutex::new(None),
+            body: Mutex::new(None),
         };
         let life = Life {
-            slot,
-            attached,
+            slot: slot.clone(),
             ready_at_once: true,
             aftermath: None::<Ready<()>>,
             fate: launch.fate,
         };
-        let kept = (life.slot.clone(), life.attached.clone());
         let actor = spawn(cell, self.make.clone(), life)?;
-        Some(Live::new(
-            actor.get_cell(),
-            StopWith::Token(stopping, kept.0, kept.1),
-            pulse,
-        ))
+        Some(Live::new(actor.get_cell(), slot, None, pulse))
     }
 
     fn inbox(&self) -> Option<Arc<dyn InboxControl>> {
         let inbox = self.inbox.clone()?;
-        Some(Arc::new(inbox))
+        Some(inbox)
     }
 }
 
-enum CellMessage<M> {
+pub(crate) enum CellMessage<M> {
     /// The inbox is not empty.
     Wake,
     /// Something attached came to its end.
-    Own(Own<M>),
+    Own(Box<Own<M>>),
     /// The start itself asked to end.
     Leave,
 }
 
+/// How many messages of its inbox an incarnation handles before it looks at what else there is.
+const IN_A_ROW: usize = 64;
+
 struct Cell<A: Actor> {
     slot: Slot,
-    attached: Attached,
-    stopping: CancellationToken,
     pulse: Pulse,
     sight: Sight,
     misfortune: Option<Box<Misfortune>>,
@@ -110,30 +102,30 @@ struct Cell<A: Actor> {
     has_inbox: bool,
     ambient: Ambient,
     supervisor: Arc<str>,
-    path: Arc<str>,
+    path: Path,
     about: About,
-    /// Here and not in ractor's state, which travels to the supervisor's mailbox at the end and outlives the actor's task.
-    body: tokio::sync::Mutex<Option<Body<A>>>,
+    /// Here and not in ractor's state, which may outlive the actor's task. Whoever handles something takes it out meanwhile.
+    body: Mutex<Option<Box<Body<A>>>>,
 }
 
 struct Body<A: Actor> {
     actor: A,
     cx: Context<A::Message>,
-    ticket: Option<Ticket>,
+    ticket: Ticket,
 }
 
 impl<A: Actor> Cell<A> {
+    fn body(&self) -> MutexGuard<'_, Option<Box<Body<A>>>> {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn context(&self, myself: &ActorRef<CellMessage<A::Message>>) -> Context<A::Message> {
-        let own = myself.clone();
+        let (actor, slot) = (myself.clone(), self.slot.clone());
         Context {
             path: self.path.clone(),
             incarnation: self.about.incarnation,
             inbox: self.inbox.clone(),
-            own: Arc::new(move |message| {
-                let _ = own.cast(CellMessage::Own(message));
-            }),
-            attached: self.attached.clone(),
-            stopping: self.stopping.clone(),
+            own: OwnSender { actor, slot },
             pulse: self.pulse.clone(),
             sight: self.sight.clone(),
             exit: None,
@@ -183,7 +175,7 @@ impl<A: Actor> Cell<A> {
         myself: &ActorRef<CellMessage<A::Message>>,
     ) -> Result<(), Failure> {
         match self.strike(point) {
-            Some(fault) => suffer(fault, || myself.kill()).await,
+            Some(fault) => suffer(fault, || myself.kill()).boxed().await,
             None => Ok(()),
         }
     }
@@ -197,9 +189,36 @@ impl<A: Actor> Cell<A> {
         Ok(())
     }
 
+    /// Handles what waits in the inbox, one after another, and looks up before each. How it ends if it is to end then.
+    async fn read(
+        &self,
+        body: &mut Body<A>,
+        myself: &ActorRef<CellMessage<A::Message>>,
+    ) -> Option<Exit> {
+        let ticket = body.ticket;
+        for n in 1..=IN_A_ROW {
+            let is_enough = n == IN_A_ROW || self.slot.has_other_things_to_do();
+            let (message, is_last) = self.inbox.take(ticket)?;
+            if let Some(message) = self.deliver(ticket, message) {
+                let exit = self.handle_one(message, Some(ticket), body, myself).await;
+                if exit.is_some() {
+                    return exit;
+                }
+            }
+            if is_last {
+                return None;
+            }
+            if is_enough || self.slot.is_in_a_hurry() {
+                break;
+            }
+            consume_budget().await;
+        }
+        let _ = myself.cast(CellMessage::Wake);
+        None
+    }
+
     /// A message comes from the inbox; what is left of it to be handled.
-    fn deliver(&self, ticket: Ticket) -> Option<A::Message> {
-        let message = self.inbox.take(ticket)?;
+    fn deliver(&self, ticket: Ticket, message: A::Message) -> Option<A::Message> {
         let is_struck = self.misfortune.is_some() && !self.inbox.is_double(ticket);
         let fault = is_struck.then(|| self.strike(Point::Deliver)).flatten();
         match fault {
@@ -223,10 +242,15 @@ impl<A: Actor> Cell<A> {
     async fn handle_one(
         &self,
         message: A::Message,
+        ticket: Option<Ticket>,
         body: &mut Body<A>,
         myself: &ActorRef<CellMessage<A::Message>>,
-        mut lost: InFlight<'_, A>,
     ) -> Option<Exit> {
+        let mut lost = InFlight {
+            cell: Some(self),
+            ticket,
+            has_failed: false,
+        };
         let Body { actor, cx, .. } = body;
         self.pulse.handling(true);
         let handled = async {
@@ -253,13 +277,11 @@ impl<A: Actor> Cell<A> {
     /// Cleans up and drops the actor. A panic in either is how it ended.
     async fn end(
         &self,
-        body: &mut Option<Body<A>>,
+        mut body: Box<Body<A>>,
         myself: &ActorRef<CellMessage<A::Message>>,
         exit: Exit,
     ) {
-        let Some(Body { actor, .. }) = body.as_mut() else {
-            return;
-        };
+        let actor = &mut body.actor;
         let terminated = async {
             let _ = self.befall(Point::Stop, myself).await;
             actor.terminate(&exit).await;
@@ -268,7 +290,7 @@ impl<A: Actor> Cell<A> {
         self.pulse.handling(true);
         let terminated = AssertUnwindSafe(terminated).catch_unwind().await;
         self.pulse.handling(false);
-        let dropped = std::panic::catch_unwind(AssertUnwindSafe(|| drop(body.take())));
+        let dropped = std::panic::catch_unwind(AssertUnwindSafe(|| drop(body)));
         self.slot.exit(match terminated.and(dropped) {
             Ok(()) => exit,
             Err(panic) => Exit::Panicked(panic_message(&*panic)),
@@ -325,16 +347,20 @@ impl<A: Actor> ractor::Actor for Cell<A> {
         if cx.exit.is_some() {
             let _ = myself.cast(CellMessage::Leave);
         }
-        let mut body = self.body.lock().await;
-        let body = body.insert(Body {
-            actor,
-            cx,
-            ticket: None,
-        });
-        let wake = Box::new(move || {
-            let _ = myself.cast(CellMessage::Wake);
-        });
-        body.ticket = Some(self.slot.attach(&self.inbox, wake)?);
+        let ticket = self.slot.attach(&self.inbox, myself)?;
+        *self.body() = Some(Box::new(Body { actor, cx, ticket }));
+        Ok(())
+    }
+
+    /// What it does with a message that waited is told after it was told that it is up.
+    async fn post_start(
+        &self,
+        _: ActorRef<Self::Msg>,
+        (): &mut (),
+    ) -> Result<(), ActorProcessingErr> {
+        if self.inbox.depth().0 > 0 {
+            tokio::task::yield_now().await;
+        }
         Ok(())
     }
 
@@ -344,33 +370,28 @@ impl<A: Actor> ractor::Actor for Cell<A> {
         message: Self::Msg,
         (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
-        let mut guard = self.body.lock().await;
-        let Some(body) = guard.as_mut() else {
+        let Some(mut body) = self.body().take() else {
             return Ok(());
         };
-        let message = match message {
-            CellMessage::Wake => {
-                let taken = |ticket| Some((self.deliver(ticket)?, Some(ticket)));
-                body.ticket.and_then(taken).ok_or(None)
-            }
-            CellMessage::Own(Own::Message(message)) => Ok((message, None)),
-            CellMessage::Own(Own::Panicked(reason)) => Err(Some(Exit::Panicked(reason))),
-            CellMessage::Leave => Err(body.cx.exit.take()),
-        };
         let exit = match message {
-            Ok((message, ticket)) => {
-                let lost = InFlight {
-                    cell: Some(self),
-                    ticket,
-                    has_failed: false,
-                };
-                self.handle_one(message, body, &myself, lost).await
+            CellMessage::Wake => self.read(&mut body, &myself).await,
+            CellMessage::Own(own) => {
+                self.slot.own_is_there();
+                match *own {
+                    Own::Message(message) => {
+                        self.handle_one(message, None, &mut body, &myself).await
+                    }
+                    Own::Panicked(reason) => Some(Exit::Panicked(reason)),
+                }
             }
-            Err(exit) => exit,
+            CellMessage::Leave => body.cx.exit.take(),
         };
-        if let Some(exit) = exit {
-            self.end(&mut guard, &myself, exit).await;
-            myself.stop(None);
+        match exit {
+            Some(exit) => {
+                self.end(body, &myself, exit).await;
+                myself.stop(None);
+            }
+            None => *self.body() = Some(body),
         }
         Ok(())
     }
@@ -380,9 +401,9 @@ impl<A: Actor> ractor::Actor for Cell<A> {
         myself: ActorRef<Self::Msg>,
         (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
-        if !self.slot.has_ended() {
-            self.end(&mut *self.body.lock().await, &myself, Exit::SHUTDOWN)
-                .await;
+        let body = self.body().take();
+        if let Some(body) = body {
+            self.end(body, &myself, Exit::SHUTDOWN).await;
         }
         Ok(())
     }

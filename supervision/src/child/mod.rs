@@ -2,6 +2,7 @@
 
 mod ambient;
 mod cell;
+mod path;
 mod spawn;
 mod suffer;
 
@@ -13,8 +14,10 @@ use tokio::sync::watch;
 
 pub(crate) use self::ambient::{Ambient, Surroundings};
 use self::cell::ActorLauncher;
+pub(crate) use self::cell::CellMessage;
+pub(crate) use self::path::Path;
 pub use self::spawn::StartFailure;
-pub(crate) use self::spawn::{Fate, FateSink, Launch, Launcher, Life, Live, Slot, StopWith, spawn};
+pub(crate) use self::spawn::{Fate, FateSink, Launch, Launcher, Leash, Life, Live, Slot, spawn};
 pub(crate) use self::suffer::{Misfortune, suffer};
 use crate::actor::{Actor, Context, Failure};
 use crate::exit::Exit;

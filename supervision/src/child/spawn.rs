@@ -1,16 +1,21 @@
 //! One incarnation of anything: launched, watched, and told of when nothing of it is left.
 
+use std::convert::Infallible;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::FutureExt;
 use ractor::{ActorCell, ActorProcessingErr, ActorRef, ActorRuntime};
+use tokio::sync::mpsc;
+use tokio::task::unconstrained;
 use tokio_util::sync::CancellationToken;
 
-use super::{Ambient, Extra};
+use super::{Ambient, Extra, Path};
 use crate::actor::Attached;
 use crate::exit::Exit;
 use crate::health::Pulse;
-use crate::inbox::{Inbox, InboxControl, Taken, Ticket, Waker};
+use crate::inbox::{Awake, Inbox, InboxControl, Taken, Ticket};
 use crate::report::About;
 use crate::shell::{Estate, Port};
 use crate::spec::ChildId;
@@ -52,10 +57,11 @@ pub(crate) type FateSink = Arc<dyn Fn(Fate) + Send + Sync>;
 pub(crate) struct Launch {
     pub(crate) ambient: Ambient,
     pub(crate) supervisor: Arc<str>,
-    pub(crate) path: Arc<str>,
+    pub(crate) path: Path,
     pub(crate) about: About,
     /// Where a supervisor leaves its children's inboxes.
     pub(crate) estate: Option<Arc<Estate>>,
+    pub(crate) slot: Slot,
     pub(crate) pulse: Pulse,
     pub(crate) fate: FateSink,
 }
@@ -78,79 +84,154 @@ pub(crate) trait Launcher: Send + Sync {
 /// An incarnation that is starting or up.
 pub(crate) struct Live {
     cell: ActorCell,
-    stop: StopWith,
+    slot: Slot,
+    /// Of a supervisor.
+    port: Option<Port>,
     pub(crate) pulse: Pulse,
 }
 
-pub(crate) enum StopWith {
-    Token(CancellationToken, Slot, Attached),
-    Port(Port),
-}
-
 impl Live {
-    pub(crate) fn new(cell: ActorCell, stop: StopWith, pulse: Pulse) -> Self {
-        Self { cell, stop, pulse }
-    }
-
-    pub(crate) fn port(&self) -> Option<&Port> {
-        match &self.stop {
-            StopWith::Port(port) => Some(port),
-            StopWith::Token(..) => None,
+    pub(crate) fn new(cell: ActorCell, slot: Slot, port: Option<Port>, pulse: Pulse) -> Self {
+        Self {
+            cell,
+            slot,
+            port,
+            pulse,
         }
     }
 
+    pub(crate) fn port(&self) -> Option<&Port> {
+        self.port.as_ref()
+    }
+
     pub(crate) fn request_stop(&self) {
-        match &self.stop {
-            StopWith::Token(token, slot, _) => {
-                slot.note(|note| note.is_unwanted = true);
-                token.cancel();
+        match &self.port {
+            None => {
+                self.slot.stop();
                 self.cell.stop(None);
             }
-            StopWith::Port(port) => port.stop(),
+            Some(port) => port.stop(),
         }
     }
 
     pub(crate) fn kill(&self) {
+        self.slot.hurry();
         self.cell.kill();
     }
 
     /// Kills it because it is to be gone, not because of anything that it did.
     pub(crate) fn remove(&self) {
-        if let StopWith::Token(_, slot, _) = &self.stop {
-            slot.note(|note| note.is_unwanted = true);
+        if self.port.is_none() {
+            self.slot.note(|note| note.is_unwanted = true);
         }
         self.kill();
     }
 
     /// Nobody waits for it any more, and nothing belongs to it. What it attached can still be ended.
     pub(crate) fn abandon(&self) {
-        if let StopWith::Token(_, slot, attached) = &self.stop {
-            slot.note(|note| note.is_lost = true);
-            attached.abort();
+        if self.port.is_none() {
+            self.slot.note(|note| note.is_lost = true);
+            self.slot.attached().abort();
         }
+        self.slot.unleash();
     }
 }
 
-/// What an incarnation says about itself, read when nothing of it is left.
-#[derive(Clone, Default)]
-pub(crate) struct Slot(Arc<Mutex<Note>>);
+/// For as long as it is there, a supervisor's own end waits for the incarnation.
+pub(crate) type Leash = mpsc::Sender<Infallible>;
 
+/// What an incarnation, whoever watches over it and its supervisor have in common.
+#[derive(Clone, Default)]
+pub(crate) struct Slot(Arc<Common>);
+
+#[derive(Default)]
+struct Common {
+    note: Mutex<Note>,
+    attached: Attached,
+    /// Whether it is to look up from its inbox: it is to stop, or was killed.
+    is_in_a_hurry: AtomicBool,
+    /// How many messages of its own it has not come to.
+    own_waiting: AtomicUsize,
+}
+
+/// What an incarnation says about itself, read when nothing of it is left.
 #[derive(Default)]
 struct Note {
     up: bool,
-    extra: Option<Extra>,
     declined: bool,
     inbox_taken: bool,
     /// Whether its supervisor wants it to end.
     is_unwanted: bool,
     is_lost: bool,
+    is_stopping: bool,
+    leash: Option<Leash>,
+    /// Once somebody has asked for it.
+    stopping: Option<CancellationToken>,
+    extra: Option<Extra>,
     start_failed: Option<StartFailure>,
     exit: Option<Exit>,
 }
 
 impl Slot {
+    pub(crate) fn leashed(leash: Leash) -> Self {
+        let slot = Self::default();
+        slot.note(|note| note.leash = Some(leash));
+        slot
+    }
+
     fn note<R>(&self, write: impl FnOnce(&mut Note) -> R) -> R {
-        write(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        write(&mut self.0.note.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn attached(&self) -> &Attached {
+        &self.0.attached
+    }
+
+    fn unleash(&self) {
+        let leash = self.note(|note| note.leash.take());
+        drop(leash);
+    }
+
+    fn hurry(&self) {
+        self.0.is_in_a_hurry.store(true, Ordering::Release);
+    }
+
+    /// Its supervisor has asked it to stop.
+    fn stop(&self) {
+        let stopping = self.note(|note| {
+            (note.is_unwanted, note.is_stopping) = (true, true);
+            note.stopping.clone()
+        });
+        self.hurry();
+        stopping.inspect(CancellationToken::cancel);
+    }
+
+    pub(crate) fn stopping(&self) -> CancellationToken {
+        let (token, is_stopping) = self.note(|note| {
+            let token = note.stopping.get_or_insert_default();
+            (token.clone(), note.is_stopping)
+        });
+        if is_stopping {
+            token.cancel();
+        }
+        token
+    }
+
+    pub(crate) fn own_comes(&self) {
+        self.0.own_waiting.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn own_is_there(&self) {
+        self.0.own_waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether one more message from the inbox is enough for now.
+    pub(crate) fn has_other_things_to_do(&self) -> bool {
+        self.0.own_waiting.load(Ordering::Acquire) > 0
+    }
+
+    pub(crate) fn is_in_a_hurry(&self) -> bool {
+        self.0.is_in_a_hurry.load(Ordering::Acquire)
     }
 
     pub(crate) fn start_failed(&self, failure: StartFailure) {
@@ -162,11 +243,15 @@ impl Slot {
     }
 
     /// Has it read from its inbox, unless it was given up before it came to that.
-    pub(crate) fn attach<M>(&self, inbox: &Inbox<M>, wake: Waker) -> Result<Ticket, Taken> {
+    pub(crate) fn attach<M: Send + 'static>(
+        &self,
+        inbox: &Inbox<M>,
+        actor: Awake<M>,
+    ) -> Result<Ticket, Taken> {
         self.note(|note| {
             let attached = match note.is_lost {
                 true => Err(Taken),
-                false => inbox.attach(wake),
+                false => inbox.attach(actor),
             };
             note.inbox_taken = attached.is_err();
             attached
@@ -192,10 +277,6 @@ impl Slot {
         self.note(|note| note.exit = Some(exit));
     }
 
-    pub(crate) fn has_ended(&self) -> bool {
-        self.note(|note| note.exit.is_some())
-    }
-
     fn fate(&self) -> Fate {
         self.note(|note| match note.start_failed.take() {
             Some(failure) if !note.up => Fate::StartFailed(failure),
@@ -209,7 +290,6 @@ impl Slot {
 /// What is to be known of one incarnation beside its behaviour.
 pub(crate) struct Life<F> {
     pub(crate) slot: Slot,
-    pub(crate) attached: Attached,
     /// Whether it counts as started when `pre_start` has returned; a supervisor says so itself, when its children are up.
     pub(crate) ready_at_once: bool,
     /// What must be over, beside its task and what it attached, before it counts as gone.
@@ -229,22 +309,27 @@ where
     F: Future<Output = ()> + Send + Sync + 'static,
 {
     let watched = Watched {
-        handler,
+        handler: Box::new(handler),
         farewell: Farewell(Some(life)),
     };
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the one place that spawns actors"
     )]
-    let spawned = ActorRuntime::spawn_instant(None, watched, arguments);
-    // If the runtime refuses, the handler is dropped, and with it its end is told.
-    spawned.ok().map(|(actor, _)| actor)
+    let spawned = ActorRuntime::spawn(None, watched, arguments);
+    // Its `pre_start` waits for nothing, so neither does this. If the runtime refuses, the handler is dropped, and with it its end is
+    // told.
+    let (actor, _) = unconstrained(spawned).now_or_never()?.ok()?;
+    Some(actor)
 }
 
 /// A handler whose end is told when it is really gone. The actor library reports an end before the actor is dropped.
+///
+/// The handler's `pre_start` is run in `post_start`: in the task that then runs the actor, and not in whoever starts it, which would
+/// wait for it, nor in a task of its own.
 struct Watched<R, F: Future<Output = ()> + Send + Sync + 'static> {
-    // Dropped in this order.
-    handler: R,
+    // Dropped in this order. Boxed, as the actor library moves it about.
+    handler: Box<R>,
     farewell: Farewell<F>,
 }
 
@@ -254,26 +339,37 @@ where
     F: Future<Output = ()> + Send + Sync + 'static,
 {
     type Msg = R::Msg;
-    type State = ();
+    /// The arguments, until it has been started.
+    type State = Option<R::Arguments>;
     type Arguments = R::Arguments;
 
     async fn pre_start(
         &self,
-        myself: ActorRef<R::Msg>,
+        _: ActorRef<R::Msg>,
         arguments: R::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        Ok(Some(arguments))
+    }
+
+    async fn post_start(
+        &self,
+        myself: ActorRef<R::Msg>,
+        arguments: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        self.handler.pre_start(myself, arguments).await?;
+        if let Some(arguments) = arguments.take() {
+            self.handler.pre_start(myself.clone(), arguments).await?;
+        }
         if let Some(life) = self.farewell.0.as_ref().filter(|life| life.ready_at_once) {
             (life.fate)(Fate::Started(life.slot.up()));
         }
-        Ok(())
+        self.handler.post_start(myself, &mut ()).await
     }
 
     async fn handle(
         &self,
         myself: ActorRef<R::Msg>,
         message: R::Msg,
-        (): &mut (),
+        _: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         self.handler.handle(myself, message, &mut ()).await
     }
@@ -281,7 +377,7 @@ where
     async fn post_stop(
         &self,
         myself: ActorRef<R::Msg>,
-        (): &mut (),
+        _: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         self.handler.post_stop(myself, &mut ()).await
     }
@@ -295,21 +391,27 @@ impl<F: Future<Output = ()> + Send + Sync + 'static> Drop for Farewell<F> {
         let Some(life) = self.0.take() else { return };
         let runtime = tokio::runtime::Handle::try_current().ok();
         let Some(runtime) = runtime.filter(|_| life.leaves_something()) else {
-            return (life.fate)(life.slot.fate());
+            return life.tell();
         };
         // What it waits for belongs to the actor that has ended, and it ends with that.
         runtime.spawn(async move {
-            life.attached.end().await;
-            if let Some(aftermath) = life.aftermath {
+            let mut life = life;
+            life.slot.attached().end().await;
+            if let Some(aftermath) = life.aftermath.take() {
                 aftermath.await;
             }
-            (life.fate)(life.slot.fate());
+            life.tell();
         });
     }
 }
 
 impl<F> Life<F> {
     fn leaves_something(&self) -> bool {
-        self.aftermath.is_some() || !self.attached.is_empty()
+        self.aftermath.is_some() || !self.slot.attached().is_empty()
+    }
+
+    fn tell(self) {
+        (self.fate)(self.slot.fate());
+        self.slot.unleash();
     }
 }

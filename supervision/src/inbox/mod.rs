@@ -7,11 +7,13 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use ractor::ActorRef;
 use tokio::sync::Notify;
 
 use self::letters::DeadLetters;
 pub(crate) use self::letters::{Buried, Queued, Verdict};
 pub use self::letters::{DEAD_LETTERS_KEPT, DeadLetter};
+use crate::child::CellMessage;
 use crate::handle::Handle;
 use crate::report::DeadLetterReason;
 use crate::restart::Availability;
@@ -64,6 +66,7 @@ fn ends<M: Send + 'static>(
             in_flight: None,
             reader: Reader::Awaited,
             scheduled: false,
+            is_crowded: false,
             tickets: 0,
             dead: DeadLetters::default(),
         }),
@@ -122,25 +125,27 @@ pub(crate) struct State<M> {
     again: VecDeque<Queued<M>>,
     /// A copy of what is being handled, where that may be handled again.
     in_flight: Option<(Ticket, Queued<M>)>,
-    reader: Reader,
+    reader: Reader<M>,
     /// Whether the reader has been woken and has not found the queue empty since.
     scheduled: bool,
+    /// Whether it was ever found full, and somebody may wait for room.
+    is_crowded: bool,
     /// How many have read.
     tickets: u64,
     dead: DeadLetters<M>,
 }
 
-/// Wakes the incarnation that reads.
-pub(crate) type Waker = Box<dyn Fn() + Send + Sync>;
+/// The incarnation that reads.
+pub(crate) type Awake<M> = ActorRef<CellMessage<M>>;
 
 /// Which reader of its inbox an incarnation is: one that was given up and runs on reads nothing any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ticket(u64);
 
-pub(crate) enum Reader {
+enum Reader<M> {
     /// No incarnation has read yet.
     Awaited,
-    Up(Waker, Ticket),
+    Up(Awake<M>, Ticket),
     Down(Availability),
 }
 
@@ -162,17 +167,28 @@ impl<M> State<M> {
         }
     }
 
-    pub(crate) fn push(&mut self, queued: Queued<M>) {
+    /// Somebody found it full.
+    pub(crate) fn crowd(&mut self) {
+        self.is_crowded = true;
+    }
+
+    pub(crate) fn push(&mut self, queued: Queued<M>)
+    where
+        M: Send + 'static,
+    {
         self.queue.push_back(queued);
         self.wake();
     }
 
-    fn wake(&mut self) {
-        if let Reader::Up(wake, _) = &self.reader
+    fn wake(&mut self)
+    where
+        M: Send + 'static,
+    {
+        if let Reader::Up(actor, _) = &self.reader
             && !self.scheduled
         {
             self.scheduled = true;
-            wake();
+            let _ = actor.cast(CellMessage::Wake);
         }
     }
 
@@ -214,9 +230,11 @@ impl<M> Shared<M> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn down(&self, outlook: Availability, applies: impl FnOnce(&Reader) -> bool) -> Losses {
+    fn down(&self, outlook: Availability, applies: impl FnOnce(&Reader<M>) -> bool) -> Losses {
         let mut state = self.lock();
-        if !applies(&state.reader) {
+        // Once stopped, nothing has come in since.
+        let is_stopped = matches!(state.reader, Reader::Down(Availability::Stopped));
+        if is_stopped && outlook == Availability::Stopped || !applies(&state.reader) {
             return Losses::default();
         }
         state.reader = Reader::Down(outlook);
@@ -255,7 +273,10 @@ impl<M> Shared<M> {
     }
 
     /// Sends a dead letter again, if there is room; otherwise it stays one.
-    pub(crate) fn resend(&self, number: u64) -> Option<Admission> {
+    pub(crate) fn resend(&self, number: u64) -> Option<Admission>
+    where
+        M: Send + 'static,
+    {
         let mut state = self.lock();
         let letter = state.dead.take(number)?;
         let admission = state.admission(self);
@@ -269,14 +290,17 @@ impl<M> Shared<M> {
 
 impl<M> Inbox<M> {
     /// A new incarnation reads from now on; it is woken at once if something waits.
-    pub(crate) fn attach(&self, wake: Waker) -> Result<Ticket, Taken> {
+    pub(crate) fn attach(&self, actor: Awake<M>) -> Result<Ticket, Taken>
+    where
+        M: Send + 'static,
+    {
         let mut state = self.0.lock();
         if matches!(state.reader, Reader::Up(..)) {
             return Err(Taken);
         }
         state.tickets += 1;
         let ticket = Ticket(state.tickets);
-        state.reader = Reader::Up(wake, ticket);
+        state.reader = Reader::Up(actor, ticket);
         state.scheduled = false;
         if state.depth() > 0 {
             state.wake();
@@ -284,20 +308,17 @@ impl<M> Inbox<M> {
         Ok(ticket)
     }
 
-    /// The next message, for the incarnation that was woken. It is woken again if more wait.
-    pub(crate) fn take(&self, ticket: Ticket) -> Option<M> {
+    /// The next message, for the incarnation that was woken, and whether it is the last. If it is not, the incarnation comes for the
+    /// others by itself; after the last it is woken again.
+    pub(crate) fn take(&self, ticket: Ticket) -> Option<(M, bool)> {
         let mut state = self.0.lock();
         if !matches!(state.reader, Reader::Up(_, reader) if reader == ticket) {
             return None;
         }
-        state.scheduled = false;
-        let queued = match state.again.pop_front() {
-            Some(queued) => queued,
-            None => state.queue.pop_front()?,
-        };
-        if state.depth() > 0 {
-            state.wake();
-        }
+        let queued = state.again.pop_front();
+        let queued = queued.or_else(|| state.queue.pop_front());
+        state.scheduled = state.depth() > 0;
+        let (queued, is_last) = (queued?, !state.scheduled);
         let message = match &self.0.redelivery {
             // In this order: should the copying panic, the message is in flight, and not lost.
             Some(redelivery) => {
@@ -306,9 +327,12 @@ impl<M> Inbox<M> {
             }
             None => queued.message,
         };
+        let is_crowded = state.is_crowded;
         drop(state);
-        self.0.room.notify_one();
-        Some(message)
+        if is_crowded {
+            self.0.room.notify_one();
+        }
+        Some((message, is_last))
     }
 
     pub(crate) fn can_copy(&self) -> bool {
@@ -323,7 +347,10 @@ impl<M> Inbox<M> {
     }
 
     /// The message comes once more, before all others.
-    pub(crate) fn double(&self, message: &M) {
+    pub(crate) fn double(&self, message: &M)
+    where
+        M: Send + 'static,
+    {
         if let Some(redelivery) = &self.0.redelivery {
             let copy = (redelivery.copy)(message);
             let mut state = self.0.lock();

@@ -1,6 +1,6 @@
 //! What both cores keep beside their children.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(super) struct Ledger<P> {
     pub(super) now: Duration,
     window: Window,
     random: fastrand::Rng,
-    timers: HashMap<TimerId, Option<ChildKey>>,
+    timers: BTreeMap<TimerId, Option<ChildKey>>,
     next_timer: u64,
     /// What is not available at the moment.
     missing: BTreeSet<Arc<str>>,
@@ -36,7 +36,7 @@ impl<P> Ledger<P> {
             now: Duration::ZERO,
             window: Window::new(flags.intensity),
             random: fastrand::Rng::with_seed(flags.seed),
-            timers: HashMap::new(),
+            timers: BTreeMap::new(),
             next_timer: 0,
             missing: BTreeSet::new(),
             is_restrained: false,

@@ -1,6 +1,6 @@
 //! The ractor actor around the shell.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,9 +12,9 @@ use tokio::sync::{mpsc, watch};
 use super::estate::{Estate, Inboxes};
 use super::seat::{Message, Port, Seat};
 use super::{AnyCore, Shell};
-use crate::actor::{Attached, Failure, panic_message};
+use crate::actor::{Failure, panic_message};
 use crate::child::{
-    Fate, FateSink, Launch, Launcher, Life, Live, Misfortune, Slot, Start, StartFailure, StopWith,
+    Fate, FateSink, Launch, Launcher, Leash, Life, Live, Misfortune, Slot, Start, StartFailure,
     spawn, suffer,
 };
 use crate::exit::Exit;
@@ -42,7 +42,7 @@ pub(crate) struct SupervisorLauncher {
 
 impl Launcher for SupervisorLauncher {
     fn launch(&self, launch: Launch) -> Option<Live> {
-        let (slot, attached) = (Slot::default(), Attached::default());
+        let slot = launch.slot;
         let (alive, mut nobody) = mpsc::channel(1);
         let (fate, ended) = overheard(launch.fate);
         let sight = launch.ambient.sight(&launch.supervisor, &launch.about);
@@ -51,9 +51,9 @@ impl Launcher for SupervisorLauncher {
             .misfortune(&launch.supervisor, &launch.path, &launch.about);
         let inboxes = Arc::new(Inboxes {
             ambient: launch.ambient,
-            path: launch.path,
+            path: launch.path.whole().clone(),
             estate: launch.estate,
-            children: Mutex::new(HashMap::new()),
+            children: Mutex::new(BTreeMap::new()),
         });
         let aftermath = {
             let inboxes = inboxes.clone();
@@ -65,7 +65,6 @@ impl Launcher for SupervisorLauncher {
         let actor = SupervisorActor {
             frame: Arc::new(Frame {
                 slot: slot.clone(),
-                attached: attached.clone(),
                 inboxes,
                 alive,
                 fate: fate.clone(),
@@ -77,19 +76,15 @@ impl Launcher for SupervisorLauncher {
             shell: Mutex::new(None),
         };
         let life = Life {
-            slot,
-            attached,
+            slot: slot.clone(),
             ready_at_once: false,
             aftermath: Some(aftermath),
             fate,
         };
         let actor = spawn(actor, self.init.clone(), life)?;
         let cell = actor.get_cell();
-        Some(Live::new(
-            cell,
-            StopWith::Port(Port { actor, ended }),
-            Pulse::default(),
-        ))
+        let port = Some(Port { actor, ended });
+        Some(Live::new(cell, slot, port, Pulse::default()))
     }
 
     fn estate(&self) -> Option<Arc<Estate>> {
@@ -118,10 +113,9 @@ fn overheard(fate: FateSink) -> (FateSink, watch::Receiver<Option<Exit>>) {
 /// What a supervisor's actor and its shell share.
 pub(super) struct Frame {
     pub(super) slot: Slot,
-    pub(super) attached: Attached,
     pub(super) inboxes: Arc<Inboxes>,
     /// Everything below holds a copy for as long as anything of it is left; nothing is ever sent.
-    pub(super) alive: mpsc::Sender<Infallible>,
+    pub(super) alive: Leash,
     pub(super) fate: FateSink,
 }
 

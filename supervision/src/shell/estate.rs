@@ -1,6 +1,6 @@
 //! The inboxes of a supervisor's children: in its time, and between two incarnations of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::child::{Ambient, Launcher};
@@ -27,24 +27,28 @@ impl Mailbox {
     }
 
     fn report(&self, losses: Losses, outlook: Availability) {
-        if let Some(verdict) = losses.in_flight {
-            let decision = verdict.decision(self.about.clone());
-            self.ambient.report(&self.supervisor, decision);
-        }
-        let count = losses.waiting;
-        if count == 0 {
-            return;
-        }
-        let decision = Decision::DeadLetters {
-            about: self.about.clone(),
-            count,
-            reason: match outlook {
-                Availability::Stopped => DeadLetterReason::ReceiverStopped,
-                _ => DeadLetterReason::NotCarried,
-            },
-        };
-        self.ambient.report(&self.supervisor, decision);
+        let decisions = decisions(&self.about, losses, outlook);
+        decisions.for_each(|decision| self.ambient.report(&self.supervisor, decision));
     }
+}
+
+/// What is told of the messages that an inbox gave up.
+fn decisions(
+    about: &About,
+    losses: Losses,
+    outlook: Availability,
+) -> impl Iterator<Item = Decision> {
+    let verdict = losses.in_flight;
+    let in_flight = verdict.map(|verdict| verdict.decision(about.clone()));
+    let waiting = (losses.waiting > 0).then(|| Decision::DeadLetters {
+        about: about.clone(),
+        count: losses.waiting,
+        reason: match outlook {
+            Availability::Stopped => DeadLetterReason::ReceiverStopped,
+            _ => DeadLetterReason::NotCarried,
+        },
+    });
+    in_flight.into_iter().chain(waiting)
 }
 
 /// What the supervisors that end leave behind at one place of the tree. Whether their children come back is decided above: until
@@ -108,7 +112,7 @@ pub(crate) struct Inboxes {
     pub(super) path: Arc<str>,
     /// Where it leaves them when it ends; a root has nobody to leave them to.
     pub(super) estate: Option<Arc<Estate>>,
-    pub(super) children: Mutex<HashMap<ChildKey, Belonging>>,
+    pub(super) children: Mutex<BTreeMap<ChildKey, Belonging>>,
 }
 
 /// What a child has that outlives its incarnations.
@@ -119,17 +123,22 @@ pub(super) enum Belonging {
 }
 
 impl Inboxes {
-    fn lock(&self) -> MutexGuard<'_, HashMap<ChildKey, Belonging>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ChildKey, Belonging>> {
         self.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A child is about to be started, or declared.
     pub(super) fn meet(&self, key: ChildKey, about: About, launcher: &dyn Launcher) {
         let mut children = self.lock();
-        if let Some(inbox) = launcher.inbox() {
-            children.insert(key, Belonging::Inbox(about, inbox));
-        } else if let Some(estate) = launcher.estate() {
-            children.entry(key).or_insert(Belonging::Estate(estate));
+        match children.get_mut(&key) {
+            Some(Belonging::Inbox(known, _)) => *known = about,
+            Some(Belonging::Estate(_)) => {}
+            None => {
+                let inbox = launcher.inbox();
+                let inbox = inbox.map(|inbox| Belonging::Inbox(about, inbox));
+                let belonging = inbox.or_else(|| launcher.estate().map(Belonging::Estate));
+                belonging.map(|belonging| children.insert(key, belonging));
+            }
         }
     }
 
@@ -148,17 +157,17 @@ impl Inboxes {
     }
 
     pub(super) fn down(&self, key: ChildKey, outlook: Availability) {
-        let Some(belonging) = self.lock().get(&key).cloned() else {
-            return;
-        };
-        match (belonging, outlook, &self.estate) {
-            (belonging, Availability::Undecided, Some(estate)) => {
-                self.leave(belonging, estate);
-            }
-            (belonging, Availability::Undecided, None) => {
-                self.settle(belonging, Availability::Stopped);
-            }
-            (belonging, outlook, _) => self.settle(belonging, outlook),
+        let belonging = self.lock().get(&key).cloned();
+        if let Some(belonging) = belonging {
+            self.fall(belonging, outlook);
+        }
+    }
+
+    fn fall(&self, belonging: Belonging, outlook: Availability) {
+        match (outlook, &self.estate) {
+            (Availability::Undecided, Some(estate)) => self.leave(belonging, estate),
+            (Availability::Undecided, None) => self.settle(belonging, Availability::Stopped),
+            (outlook, _) => self.settle(belonging, outlook),
         }
     }
 
@@ -171,7 +180,10 @@ impl Inboxes {
 
     fn settle(&self, belonging: Belonging, outlook: Availability) {
         match belonging {
-            Belonging::Inbox(about, inbox) => self.mailbox(about, inbox).down(outlook),
+            Belonging::Inbox(about, inbox) => {
+                let decisions = decisions(&about, inbox.down(outlook), outlook);
+                decisions.for_each(|decision| self.ambient.report(&self.path, decision));
+            }
             Belonging::Estate(below) => below.settle(outlook),
         }
     }
@@ -198,10 +210,9 @@ impl Inboxes {
 
     /// The supervisor and all below it are gone.
     pub(super) fn close(&self) {
-        let keys: Vec<_> = self.lock().keys().copied().collect();
-        for key in keys {
-            self.down(key, Availability::Undecided);
-            self.forget(key);
+        let children = std::mem::take(&mut *self.lock());
+        for belonging in children.into_values() {
+            self.fall(belonging, Availability::Undecided);
         }
     }
 }

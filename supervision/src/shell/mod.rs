@@ -1,23 +1,24 @@
 //! The shell around a core: one ractor actor that performs what the core wants done and never waits while doing so.
 
 mod actor;
+mod alarms;
 mod estate;
 mod seat;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::ActorRef;
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::AbortHandle;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use self::actor::Frame;
 pub(crate) use self::actor::{Made, SupervisorLauncher};
+use self::alarms::Alarms;
 pub(crate) use self::estate::Estate;
 pub(crate) use self::seat::{Answer, Message, Port, Row, Seat, ask, port};
-use crate::child::{Extra, Fate, Launch, Live, Need, Start, StartFailure};
+use crate::child::{Extra, Fate, Launch, Live, Need, Path, Slot, Start, StartFailure};
 use crate::exit::Exit;
 use crate::health::Pulse;
 use crate::inbox::Taken;
@@ -28,6 +29,9 @@ use crate::restart::{
 };
 use crate::spec::ChildId;
 
+/// As far away as a timer can be.
+const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
+
 /// A boxed core over real children.
 pub(crate) type AnyCore = Box<dyn Core<Start> + Send>;
 
@@ -35,17 +39,15 @@ pub(crate) type AnyCore = Box<dyn Core<Start> + Send>;
 struct Running {
     about: About,
     live: Live,
-    /// For as long as it is here, the supervisor's own end waits for it.
-    leash: Leash,
 }
-
-type Leash = Arc<Mutex<Option<mpsc::Sender<Infallible>>>>;
 
 struct Shell {
     core: AnyCore,
     frame: Arc<Frame>,
     myself: ActorRef<Message>,
-    origin: tokio::time::Instant,
+    origin: Instant,
+    /// When the event was told that is being dealt with.
+    now: Instant,
     live: BTreeMap<ChildKey, Running>,
     /// Those that were given up and have not ended yet.
     lost: BTreeMap<(ChildKey, Incarnation), (About, Live)>,
@@ -54,7 +56,7 @@ struct Shell {
     /// What the start that is being told of handed over.
     extra: Option<(ChildKey, Extra)>,
     waiting: HashMap<RequestId, oneshot::Sender<Answer>>,
-    timers: HashMap<TimerId, AbortHandle>,
+    alarms: Alarms,
     /// What is still to be told to the core, and whether somebody is at it.
     events: VecDeque<Event<Start>>,
     is_applying: bool,
@@ -85,17 +87,19 @@ impl Shell {
                 frame.inboxes.meet(row.key, about, &*start.launcher);
             }
         }
+        let now = Instant::now();
         let mut shell = Self {
             core: made.core,
             frame,
             myself,
-            origin: tokio::time::Instant::now(),
+            origin: now,
+            now,
             live: BTreeMap::new(),
             lost: BTreeMap::new(),
             needs: BTreeSet::new(),
             extra: None,
             waiting: HashMap::new(),
-            timers: HashMap::new(),
+            alarms: Alarms::default(),
             events: VecDeque::new(),
             is_applying: false,
             next_request: 0,
@@ -136,11 +140,8 @@ impl Shell {
     fn hear_now(&mut self, message: Message) {
         match message {
             Message::Fate(key, incarnation, fate) => self.fate(key, incarnation, fate),
-            Message::Timer(timer) => {
-                self.timers.remove(&timer);
-                self.apply(Event::Timer(timer));
-            }
-            Message::Ask(request, reply) => self.ask(request, reply),
+            Message::Timer(timer) => self.apply(Event::Timer(timer)),
+            Message::Ask(request, reply) => self.ask(*request, reply),
             Message::Rows(reply) => drop(reply.send(self.rows())),
             Message::Kill(target, reply) => drop(reply.send(self.kill(&target))),
             Message::Stop => self.apply(Event::Stop),
@@ -245,13 +246,16 @@ impl Shell {
 
     /// Performs what follows from an event. What an effect leads to comes after all effects that were decided before it.
     fn apply(&mut self, event: Event<Start>) {
-        self.events.push_back(event);
         if std::mem::replace(&mut self.is_applying, true) {
-            return;
+            return self.events.push_back(event);
         }
-        while let Some(event) = self.events.pop_front() {
-            let effects = self.core.apply(self.origin.elapsed(), event);
+        let mut next = Some(event);
+        while let Some(event) = next {
+            self.now = Instant::now();
+            let now = self.now.saturating_duration_since(self.origin);
+            let effects = self.core.apply(now, event);
             effects.into_iter().for_each(|effect| self.perform(effect));
+            next = self.events.pop_front();
         }
         self.is_applying = false;
     }
@@ -264,9 +268,7 @@ impl Shell {
             }
             Effect::Kill(key, incarnation) => self.kill_by_rule(key, incarnation),
             Effect::Arm(timer, after) => self.arm(timer, after),
-            Effect::Disarm(timer) => {
-                self.timers.remove(&timer).inspect(AbortHandle::abort);
-            }
+            Effect::Disarm(timer) => self.alarms.disarm(timer),
             Effect::Reply(request, reply) => self.reply(request, reply),
             Effect::Down(key, outlook) => self.frame.inboxes.down(key, outlook),
             Effect::Forget(key) => self.frame.inboxes.forget(key),
@@ -324,7 +326,7 @@ impl Shell {
             return;
         };
         let inboxes = &self.frame.inboxes;
-        let path = format!("{}/{id}", inboxes.path).into();
+        let path = Path::below(&inboxes.path, &id);
         let about = About {
             child: id,
             incarnation,
@@ -333,22 +335,20 @@ impl Shell {
         let pulse = plan.hang.as_ref().map(|_| Pulse::watched());
         inboxes.meet(key, about.clone(), &*start.launcher);
         let supervisor = self.myself.clone();
-        let leash = Leash::new(Mutex::new(Some(self.frame.alive.clone())));
-        let held = leash.clone();
         let launch = Launch {
             ambient: inboxes.ambient.clone(),
             supervisor: inboxes.path.clone(),
             path,
             about: about.clone(),
             estate: inboxes.estate_of(key),
+            slot: Slot::leashed(self.frame.alive.clone()),
             pulse: pulse.unwrap_or_default(),
             fate: Arc::new(move |fate| {
-                let _held = &held;
                 let _ = supervisor.cast(Message::Fate(key, incarnation, fate));
             }),
         };
         if let Some(live) = start.launcher.launch(launch) {
-            let running = Running { about, live, leash };
+            let running = Running { about, live };
             self.live.insert(key, running);
         }
     }
@@ -358,9 +358,6 @@ impl Shell {
             return;
         };
         running.live.abandon();
-        let mut leash = running.leash.lock().unwrap_or_else(PoisonError::into_inner);
-        leash.take();
-        drop(leash);
         let lost = (running.about, running.live);
         self.lost.insert((key, incarnation), lost);
     }
@@ -375,7 +372,7 @@ impl Shell {
             let is_there = *available.borrow_and_update();
             self.apply(Event::Need(need.clone(), is_there));
             let myself = self.myself.clone();
-            self.frame.attached.spawn(async move {
+            self.frame.slot.attached().spawn(async move {
                 while available.changed().await.is_ok() {
                     let is_there = *available.borrow_and_update();
                     let _ = myself.cast(Message::Need(need.clone(), is_there));
@@ -385,13 +382,16 @@ impl Shell {
         }
     }
 
-    fn arm(&mut self, timer: TimerId, after: Duration) {
-        let myself = self.myself.clone();
-        let handle = self.frame.attached.spawn(async move {
-            tokio::time::sleep(after).await;
-            let _ = myself.cast(Message::Timer(timer));
+    fn arm(&self, timer: TimerId, after: Duration) {
+        // So far away that nobody sees whether it is kept.
+        let at = self.now.checked_add(after);
+        let at = at.unwrap_or_else(|| self.now + FAR);
+        self.alarms.arm(timer, at, self.frame.slot.attached(), || {
+            let myself = self.myself.clone();
+            Box::new(move |timer| {
+                let _ = myself.cast(Message::Timer(timer));
+            })
         });
-        self.timers.insert(timer, handle);
     }
 
     fn reply(&mut self, request: RequestId, reply: Reply) {

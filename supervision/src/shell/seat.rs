@@ -18,7 +18,7 @@ pub(crate) enum Message {
     Need(Arc<str>, bool),
     /// Nobody says any more whether it is there.
     NeedGone(Arc<str>),
-    Ask(Request<Start>, oneshot::Sender<Answer>),
+    Ask(Box<Request<Start>>, oneshot::Sender<Answer>),
     Rows(oneshot::Sender<Vec<Row>>),
     Kill(Target, oneshot::Sender<bool>),
     Stop,
@@ -97,6 +97,6 @@ pub(crate) async fn ask(seat: &Seat, request: Request<Start>) -> Result<Answer, 
     let (reply, answer) = oneshot::channel();
     port(seat)
         .ok_or(AdminError::Stopping)?
-        .tell(Message::Ask(request, reply));
+        .tell(Message::Ask(Box::new(request), reply));
     answer.await.map_err(|_| AdminError::Stopping)
 }

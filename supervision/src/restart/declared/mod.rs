@@ -98,7 +98,7 @@ impl<P: Clone> SupervisorCore<P> {
             ledger: Ledger::new(&flags),
             flags,
             children: BTreeMap::new(),
-            ids: HashMap::new(),
+            ids: HashMap::with_capacity(children.len()),
             pending: VecDeque::new(),
             requests_waiting: 0,
             work: Work::Idle,
