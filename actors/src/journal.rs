@@ -3,6 +3,8 @@
 //! Group commit as databases do it: while one batch is being written the next gathers, so a single writer waits for one sync and
 //! many writers share one. A store that is full or busy is tried again, and nobody's append is lost meanwhile; see [`Trouble`].
 
+mod recent;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,8 @@ use crate::clock::Clock;
 use crate::feed::{Bus, Live};
 use crate::model::Event;
 use crate::store::{Append, Appended, Rejected, Store, StoreError};
+
+pub use recent::{Look, News, Recent};
 
 /// Why an append was not written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +51,7 @@ pub struct Journal {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     bus: Bus,
+    recent: Recent,
 }
 
 impl std::fmt::Debug for Journal {
@@ -63,7 +68,8 @@ impl Journal {
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, bus: Bus) -> (Self, Start) {
         let (handle, reads) = inbox(INBOX, AtRestart::DeadLetter);
         let (says, trouble) = watch::channel(None);
-        let start = start(reads, store.clone(), bus.clone(), says);
+        let recent = Recent::default();
+        let start = start(reads, store.clone(), bus.clone(), recent.clone(), says);
         (
             Self {
                 handle,
@@ -71,6 +77,7 @@ impl Journal {
                 store,
                 clock,
                 bus,
+                recent,
             },
             start,
         )
@@ -105,6 +112,12 @@ impl Journal {
         &self.bus
     }
 
+    /// What was written lately.
+    #[must_use]
+    pub fn recent(&self) -> &Recent {
+        &self.recent
+    }
+
     /// What keeps it from writing, as it changes.
     #[must_use]
     pub fn trouble(&self) -> watch::Receiver<Trouble> {
@@ -124,6 +137,7 @@ enum JournalMessage {
 struct JournalActor {
     store: Arc<dyn Store>,
     bus: Bus,
+    recent: Recent,
     trouble: watch::Sender<Trouble>,
     waiting: VecDeque<(Append, AppendReply)>,
     writing: Vec<AppendReply>,
@@ -136,15 +150,19 @@ fn start(
     reads: Inbox<JournalMessage>,
     store: Arc<dyn Store>,
     bus: Bus,
+    recent: Recent,
     trouble: watch::Sender<Trouble>,
 ) -> Start {
     Start::actor(reads, move |_| {
+        recent.forget();
         bus.publish(Live::JournalRestarted);
         let (store, bus, trouble) = (store.clone(), bus.clone(), trouble.clone());
+        let recent = recent.clone();
         let (waiting, writing) = (VecDeque::new(), Vec::new());
         std::future::ready(Ok(JournalActor {
             store,
             bus,
+            recent,
             trouble,
             waiting,
             writing,
@@ -238,7 +256,9 @@ impl JournalActor {
     fn answer(&self, reply: AppendReply, result: Result<Vec<Event>, Rejected>) {
         if let Ok(events) = &result {
             for event in events {
-                self.bus.publish(Live::Event(Arc::new(event.clone())));
+                let event = Arc::new(event.clone());
+                self.recent.note(&event);
+                self.bus.publish(Live::Event(event));
             }
         }
         reply.send(result.map_err(JournalError::Rejected));

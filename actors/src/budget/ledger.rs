@@ -207,9 +207,10 @@ impl Ledger {
             is_limited.then_some((BudgetScope::Run(above), agent.budget))
         };
         let scopes = self.line_of(run).filter_map(of_run);
-        let whole = (BudgetScope::Task, definition.limits.budget);
+        let most = definition.limits.budget;
+        let whole = (most != Budget::default()).then_some((BudgetScope::Task, most));
         let line = |(scope, budget)| self.line(scope, budget);
-        Standing(scopes.chain([whole]).map(line).collect())
+        Standing(scopes.chain(whole).map(line).collect())
     }
 
     fn line(&self, scope: BudgetScope, budget: Budget) -> Line {

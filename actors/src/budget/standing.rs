@@ -34,6 +34,12 @@ pub enum Verdict {
 const NEARLY: u64 = 80;
 
 impl Standing {
+    /// Whether there is any budget.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// Whether a call of this amount may be made: what is used, what was set aside before and the call itself must fit.
     #[must_use]
     pub fn verdict(&self, needed: Amount) -> Verdict {

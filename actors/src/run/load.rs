@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use supervision::{Failure, Incarnation};
 
-use crate::journal::JournalError;
+use crate::journal::{JournalError, Look};
 use crate::model::event::Seq;
 use crate::model::task::Attention;
 use crate::model::{
@@ -14,7 +14,7 @@ use crate::model::{
 use crate::store::{Append, Draft, Rejected, StoreError};
 
 use super::actor::{RunArguments, RunContext, RunReport};
-use super::read::{blobs, end_of, fold_from, inherited, read};
+use super::read::{blobs, end_of, fold_all, fold_from, inherited, read};
 use super::recover::{self, Begin};
 use super::state::RunState;
 
@@ -74,11 +74,38 @@ pub(super) async fn begin(
     // Read and not assumed: whoever had the run may have written until the claim was durable.
     let read_to = loaded.read_to;
     let last = claimed.last().map_or(read_to, |event| event.id);
-    loaded.read_to = fold_from(context, &mut loaded.state, agent, read_to, last).await?;
+    loaded.read_to = catch_up(context, &mut loaded.state, agent, read_to, &claimed).await?;
     if last > read_to + claimed.len() as u64 {
         loaded.blobs = blobs(context, &loaded.state).await?;
     }
     Ok(Some(loaded))
+}
+
+/// Folds what happened until a claim was durable, and the claim.
+async fn catch_up(
+    context: &RunContext,
+    state: &mut RunState,
+    agent: &AgentName,
+    read_to: Seq,
+    claim: &[Event],
+) -> Result<Seq, StoreError> {
+    let last = claim.last().map_or(read_to, |event| event.id);
+    let look = Look {
+        run: state.id,
+        agent,
+        after: read_to,
+        wrote: last,
+        said: true,
+    };
+    let recent = context.journal.recent();
+    match recent.since_claim(context.task, look, claim) {
+        Some((events, to)) => {
+            fold_all(context, state, agent, &events);
+            state.head = state.head.max(to);
+            Ok(to)
+        }
+        None => fold_from(context, state, agent, read_to, last).await,
+    }
 }
 
 /// Why a run could not be read.

@@ -24,6 +24,12 @@ pub(super) async fn read(
     run: RunId,
     agent: &AgentName,
 ) -> Result<(RunState, Seq), StoreError> {
+    if let Some((events, last)) = context.journal.recent().beginning(context.task, run) {
+        let mut state = RunState::new(run);
+        fold_all(context, &mut state, agent, &events);
+        state.head = last;
+        return Ok((state, last));
+    }
     let (mut state, after) = match from_snapshot(context, run).await? {
         Some((state, after)) => (state, after),
         None => (RunState::new(run), 0),
@@ -118,16 +124,33 @@ pub(super) async fn fold_from(
     loop {
         let page = page(context, state.id, last).await?;
         for event in page.events.iter().take_while(|event| event.id <= up_to) {
-            wiring.fold(event);
-            if wiring.shows(agent, event) {
-                state.fold(event);
-            }
+            fold_shown(state, &mut wiring, agent, event);
         }
         last = page.last.min(up_to);
         state.head = state.head.max(last);
         if page.is_end || last >= up_to {
             return Ok(last);
         }
+    }
+}
+
+/// Folds events that follow what a state holds, as far as they are shown to its run.
+pub(super) fn fold_all(
+    context: &RunContext,
+    state: &mut RunState,
+    agent: &AgentName,
+    events: &[std::sync::Arc<Event>],
+) {
+    let mut wiring = wiring(context, state);
+    for event in events {
+        fold_shown(state, &mut wiring, agent, event);
+    }
+}
+
+fn fold_shown(state: &mut RunState, wiring: &mut Wiring, agent: &AgentName, event: &Event) {
+    wiring.fold(event);
+    if wiring.shows(agent, event) {
+        state.fold(event);
     }
 }
 
@@ -186,9 +209,11 @@ pub(super) async fn meanwhile(
             break;
         }
     }
-    let store = context.journal.store();
-    let caller = context.caller(run);
-    read.standing = context.purse.standing(store.as_ref(), caller).await?;
+    if context.is_budgeted() {
+        let store = context.journal.store();
+        let caller = context.caller(run);
+        read.standing = context.purse.standing(store.as_ref(), caller).await?;
+    }
     Ok(read)
 }
 

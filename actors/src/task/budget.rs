@@ -1,36 +1,32 @@
 //! What may be delegated: how many runs there may be. What they may use up is the business of [`crate::budget`]. Pure.
 
-use std::collections::BTreeMap;
+use crate::model::Limits;
 
-use crate::model::{Limits, RunId};
-
-/// A run as the budget counts it.
+/// The runs of a task as its limits count them, those included that were promised and are not there yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counted {
-    /// Who delegated it.
-    pub parent: Option<RunId>,
-    /// Whether it has not ended.
-    pub is_live: bool,
+    /// Those of whoever asks that have not ended.
+    pub of_parent: u32,
+    /// Those that have not ended.
+    pub live: u32,
+    /// All.
+    pub total: u32,
 }
 
 const ALONE: &str = "do it yourself";
 const LATER: &str = "wait until one of them has ended, or do it yourself";
 
-/// Checks whether `parent` may delegate one more run at this depth.
+/// Checks whether one more run may be delegated, at this depth.
 ///
 /// # Errors
 /// The limit that forbids it, with its value and its name in the file, and what to do instead, for the model.
 pub fn may_delegate(
     limits: &Limits,
     max_workers: Option<u32>,
-    runs: &BTreeMap<RunId, Counted>,
-    parent: RunId,
+    counted: Counted,
     depth: u32,
 ) -> Result<(), String> {
-    let count = |of: &dyn Fn(&Counted) -> bool| {
-        u32::try_from(runs.values().filter(|run| of(run)).count()).unwrap_or(u32::MAX)
-    };
-    let live = count(&|run| run.is_live);
+    let live = counted.live;
     let checks = [
         (
             depth,
@@ -39,7 +35,7 @@ pub fn may_delegate(
             ALONE,
         ),
         (
-            count(&|run| run.is_live && run.parent == Some(parent)),
+            counted.of_parent,
             limits.fan_out,
             format!("{} live runs of one parent (fan_out)", limits.fan_out),
             LATER,
@@ -51,7 +47,7 @@ pub fn may_delegate(
             LATER,
         ),
         (
-            count(&|_| true),
+            counted.total,
             limits.total_runs,
             format!("{} runs of the task in all (total_runs)", limits.total_runs),
             ALONE,
@@ -74,30 +70,17 @@ pub fn may_delegate(
 mod tests {
     use super::*;
 
-    fn run(n: u128) -> RunId {
-        RunId(uuid::Uuid::from_u128(n))
+    /// A root run, and what it has delegated: so many of the whole are live.
+    fn tree(live: u32, ended: u32) -> Counted {
+        Counted {
+            of_parent: live - 1,
+            live,
+            total: live + ended,
+        }
     }
 
-    fn tree(live: u128, ended: u128) -> BTreeMap<RunId, Counted> {
-        let child = |n: u128| {
-            (
-                run(n),
-                Counted {
-                    parent: (n > 0).then(|| run(0)),
-                    is_live: n < live,
-                },
-            )
-        };
-        (0..live + ended).map(child).collect()
-    }
-
-    fn refusal(
-        limits: &Limits,
-        workers: Option<u32>,
-        runs: &BTreeMap<RunId, Counted>,
-        depth: u32,
-    ) -> String {
-        may_delegate(limits, workers, runs, run(0), depth)
+    fn refusal(limits: &Limits, workers: Option<u32>, counted: Counted, depth: u32) -> String {
+        may_delegate(limits, workers, counted, depth)
             .err()
             .unwrap_or_default()
     }
@@ -111,18 +94,18 @@ mod tests {
             total_runs: 8,
             ..Limits::default()
         };
-        assert_eq!(refusal(&limits, None, &tree(1, 0), 2), "");
-        assert!(refusal(&limits, None, &tree(1, 0), 3).contains("(depth)"));
-        assert_eq!(refusal(&limits, None, &tree(3, 0), 1), "");
-        assert!(refusal(&limits, None, &tree(4, 0), 1).contains("(fan_out)"));
+        assert_eq!(refusal(&limits, None, tree(1, 0), 2), "");
+        assert!(refusal(&limits, None, tree(1, 0), 3).contains("(depth)"));
+        assert_eq!(refusal(&limits, None, tree(3, 0), 1), "");
+        assert!(refusal(&limits, None, tree(4, 0), 1).contains("(fan_out)"));
         let wide = Limits {
             fan_out: 100,
             ..limits.clone()
         };
-        assert!(refusal(&wide, None, &tree(5, 0), 1).contains("(live_runs)"));
-        assert_eq!(refusal(&wide, None, &tree(1, 6), 1), "");
-        assert!(refusal(&wide, None, &tree(1, 7), 1).contains("(total_runs)"));
-        assert_eq!(refusal(&wide, Some(2), &tree(2, 0), 1), "");
-        assert!(refusal(&wide, Some(2), &tree(3, 0), 1).contains("(max_workers)"));
+        assert!(refusal(&wide, None, tree(5, 0), 1).contains("(live_runs)"));
+        assert_eq!(refusal(&wide, None, tree(1, 6), 1), "");
+        assert!(refusal(&wide, None, tree(1, 7), 1).contains("(total_runs)"));
+        assert_eq!(refusal(&wide, Some(2), tree(2, 0), 1), "");
+        assert!(refusal(&wide, Some(2), tree(3, 0), 1).contains("(max_workers)"));
     }
 }

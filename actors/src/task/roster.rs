@@ -14,8 +14,14 @@ use super::budget::{Counted, may_delegate};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Roster {
     runs: BTreeMap<RunId, Entry>,
+    /// How many have not ended.
+    live: u32,
+    /// What each has delegated.
+    delegated: BTreeMap<RunId, Delegated>,
     /// Ids that were given out and of which nothing is written yet.
     promised: BTreeMap<(RunId, Step), RunId>,
+    /// To whom they were.
+    promises: BTreeMap<RunId, (RunId, Step)>,
     root: Option<RunId>,
     root_end: Option<Arc<Event>>,
     /// Agents whose runs are paused, those that are yet to come too.
@@ -29,6 +35,14 @@ struct Entry {
     /// The event with which it was queued, or went on after its end.
     since: Seq,
     paused: Paused,
+}
+
+/// What one run has delegated.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Delegated {
+    runs: Vec<RunId>,
+    /// How many of them have not ended.
+    live: u32,
 }
 
 /// What was decided about pausing a run.
@@ -138,12 +152,22 @@ impl Roster {
 
     /// Runs that are to be paused before they begin: their agent is paused, or whoever delegated them with all that works for it.
     pub fn born_paused(&mut self) -> Vec<(RunId, Scope)> {
-        let born = |(run, entry): (&RunId, &Entry)| Some((*run, self.inherited(entry)?));
-        let born: Vec<_> = self.runs.iter().filter_map(born).collect();
+        let born: Vec<_> = self.runs.keys().filter_map(|run| self.born(*run)).collect();
         for (run, scope) in &born {
             self.decide([*run], Paused::Yes(*scope));
         }
         born
+    }
+
+    /// The same of one run.
+    pub fn is_born_paused(&mut self, run: RunId) -> Option<(RunId, Scope)> {
+        let (run, scope) = self.born(run)?;
+        self.decide([run], Paused::Yes(scope));
+        Some((run, scope))
+    }
+
+    fn born(&self, run: RunId) -> Option<(RunId, Scope)> {
+        Some((run, self.inherited(self.runs.get(&run)?)?))
     }
 
     fn inherited(&self, entry: &Entry) -> Option<Scope> {
@@ -176,29 +200,48 @@ impl Roster {
 
     fn stands(&mut self, run: RunId, stands: Stands) {
         if let Some(entry) = self.runs.get_mut(&run) {
+            let (before, parent) = (entry.is_live(), entry.queued.parent);
             entry.stands = stands;
+            let now = entry.is_live();
+            self.count(parent, before, now);
+        }
+    }
+
+    fn count(&mut self, parent: Option<RunId>, before: bool, now: bool) {
+        let of_parent = parent.and_then(|parent| self.delegated.get_mut(&parent));
+        let of_parent = of_parent.map(|delegated| &mut delegated.live);
+        for live in [Some(&mut self.live), of_parent].into_iter().flatten() {
+            *live = (*live + u32::from(now)).saturating_sub(u32::from(before));
         }
     }
 
     /// A run was queued with this event. What is known of it already stands.
     pub fn queued(&mut self, queued: Queued, since: Seq) {
         let run = queued.run;
-        self.promised.retain(|_, child| *child != run);
-        if queued.parent.is_none() {
-            self.root.get_or_insert(run);
+        if let Some(promise) = self.promises.remove(&run) {
+            self.promised.remove(&promise);
         }
-        self.runs.entry(run).or_insert(Entry {
+        let parent = queued.parent;
+        match parent {
+            _ if self.runs.contains_key(&run) => return,
+            Some(parent) => self.delegated.entry(parent).or_default().runs.push(run),
+            None => drop(self.root.get_or_insert(run)),
+        }
+        let entry = Entry {
             queued,
             stands: Stands::Live,
             since,
             paused: Paused::default(),
-        });
+        };
+        self.runs.insert(run, entry);
+        self.count(parent, false, true);
     }
 
     /// A run that had ended goes on.
     pub fn continued(&mut self, run: RunId, since: Seq) {
+        self.stands(run, Stands::Live);
         if let Some(entry) = self.runs.get_mut(&run) {
-            (entry.stands, entry.since) = (Stands::Live, since);
+            entry.since = since;
         }
         if self.root == Some(run) {
             self.root_end = None;
@@ -223,7 +266,17 @@ impl Roster {
         if self.root == Some(run) {
             self.root_end = Some(Arc::new(event.clone()));
         }
-        self.promised.retain(|(parent, _), _| *parent != run);
+        for (step, child) in self.promised_to(run) {
+            self.promised.remove(&(run, step));
+            self.promises.remove(&child);
+        }
+    }
+
+    fn promised_to(&self, run: RunId) -> Vec<(Step, RunId)> {
+        let first = Step { turn: 0, index: 0 };
+        let of_it = self.promised.range((run, first)..);
+        let of_it = of_it.take_while(|((parent, _), _)| *parent == run);
+        of_it.map(|((_, step), child)| (*step, *child)).collect()
     }
 
     /// Promises a run the id of one more that it may delegate. Asking again for the same call gives the same id.
@@ -241,21 +294,22 @@ impl Roster {
         if let Some(child) = self.promised.get(&by) {
             return Ok(*child);
         }
-        let parent = by.0;
-        may_delegate(limits, max_workers, &self.counted(), parent, depth)?;
+        may_delegate(limits, max_workers, self.counted(by.0), depth)?;
         let run = new();
         self.promised.insert(by, run);
+        self.promises.insert(run, by);
         Ok(run)
     }
 
-    fn counted(&self) -> BTreeMap<RunId, Counted> {
-        let counted = |parent, is_live| Counted { parent, is_live };
-        let promised = self.promised.iter();
-        let promised = promised.map(|((parent, _), run)| (*run, counted(Some(*parent), true)));
-        let runs = self.runs.iter();
-        runs.map(|(run, entry)| (*run, counted(entry.queued.parent, entry.is_live())))
-            .chain(promised)
-            .collect()
+    fn counted(&self, parent: RunId) -> Counted {
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let promised = number(self.promised.len());
+        let of_parent = self.delegated.get(&parent).map_or(0, |it| it.live);
+        Counted {
+            of_parent: of_parent + number(self.promised_to(parent).len()),
+            live: self.live + promised,
+            total: number(self.runs.len()) + promised,
+        }
     }
 
     /// Whether a run may still do something.
@@ -280,10 +334,17 @@ impl Roster {
     /// The runs that are to be up.
     #[must_use]
     pub fn to_start(&self) -> Vec<Queued> {
-        let live = self.runs.values().filter(|it| it.stands == Stands::Live);
-        live.filter(|entry| !self.is_orphan(entry) && !matches!(entry.paused, Paused::Yes(_)))
-            .map(|entry| entry.queued.clone())
-            .collect()
+        let all = self.runs.keys();
+        all.filter_map(|run| self.is_to_start(*run)).collect()
+    }
+
+    /// A run, if it is to be up.
+    #[must_use]
+    pub fn is_to_start(&self, run: RunId) -> Option<Queued> {
+        let entry = self.runs.get(&run)?;
+        let is_paused = matches!(entry.paused, Paused::Yes(_));
+        let is_live = entry.stands == Stands::Live && !is_paused;
+        (is_live && !self.is_orphan(entry)).then(|| entry.queued.clone())
     }
 
     /// Runs that work for one that has ended since they were queued: nobody waits for what they do.
@@ -293,6 +354,16 @@ impl Roster {
         live.filter(|(_, entry)| self.is_orphan(entry))
             .map(|(run, _)| *run)
             .collect()
+    }
+
+    /// The same of what one run has delegated.
+    #[must_use]
+    pub fn orphans_of(&self, parent: RunId) -> Vec<RunId> {
+        let runs = self.delegated.get(&parent).map(|it| it.runs.as_slice());
+        let entry = |run: &RunId| Some((*run, self.runs.get(run)?));
+        let entries = runs.into_iter().flatten().filter_map(entry);
+        let orphans = entries.filter(|(_, entry)| entry.is_live() && self.is_orphan(entry));
+        orphans.map(|(run, _)| run).collect()
     }
 
     fn is_orphan(&self, entry: &Entry) -> bool {
@@ -337,7 +408,7 @@ impl Roster {
     #[must_use]
     pub fn end(&self) -> Option<&Arc<Event>> {
         let root_end = self.root_end.as_ref();
-        root_end.filter(|_| !self.runs.values().any(Entry::is_live))
+        root_end.filter(|_| self.live == 0)
     }
 }
 

@@ -160,9 +160,12 @@ impl<M: From<Arc<Event>> + Send + 'static> Actor for TopologyActor<M> {
 
 impl<M: From<Arc<Event>> + Send + 'static> TopologyActor<M> {
     fn said(&self, event: &Arc<Event>) {
-        if let Some(said) = Said::of(event) {
-            self.wake(event, |agent| self.wiring.sees(agent, said));
-        }
+        let Some(said) = Said::of(event) else { return };
+        // What is said to the room needs no turn of anybody's own: whoever takes a turn looks.
+        let EventBody::TaskMessage { to: Some(to), .. } = &event.body else {
+            return (self.arguments.heard)();
+        };
+        self.wake(event, |agent| agent == to && self.wiring.sees(agent, said));
     }
 
     /// A run whose inbox is full is not waited for: it looks after each message that is before this one.

@@ -148,7 +148,8 @@ async fn a_task_whose_beginning_is_damaged_needs_attention_and_others_go_on() {
 
 #[tokio::test(start_paused = true)]
 async fn a_damaged_task_can_be_cancelled() {
-    let (play, [damaged, _]) = one_is_damaged().await;
+    let (play, [damaged, whole]) = one_is_damaged().await;
+    play.until(whole, TaskStatus::Completed).await;
     play.until(damaged, TaskStatus::NeedsAttention).await;
     assert_eq!(play.system.cancel(damaged, "it is lost").await, Ok(()));
     let told = play.told_to_the_end(damaged, TaskStatus::Cancelled).await;

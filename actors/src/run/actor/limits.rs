@@ -250,6 +250,9 @@ pub(super) async fn unaffordable(
     by: &AgentName,
     wish: &CreateRun,
 ) -> Result<Option<Exceeded>, StoreError> {
+    if !context.is_budgeted() {
+        return Ok(None);
+    }
     let agents = &context.definition.agents;
     let name = wish.agent.as_ref().unwrap_or(by);
     let agent = agents.get(name).cloned().unwrap_or_default();

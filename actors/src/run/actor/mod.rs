@@ -24,8 +24,8 @@ use crate::agent::{AgentMessage, Gate, Thought};
 use crate::budget::{self, Admission, Caller, Purse, Standing, TimeLeft};
 use crate::journal::{Journal, JournalError};
 use crate::model::{
-    AgentName, AgentSpec, Attention, Event, EventBody, Exceeded, RunId, RunSpec, Scope, Sender,
-    Step, TaskDefinition, TaskId, Timestamp, WaitReason,
+    AgentName, AgentSpec, Attention, Budget, Event, EventBody, Exceeded, RunId, RunSpec, Scope,
+    Sender, Step, TaskDefinition, TaskId, Timestamp, WaitReason,
 };
 use crate::pool::{Permit, Pools, Refused};
 use crate::recipient::Recipient;
@@ -69,6 +69,14 @@ pub struct RunContext {
 }
 
 impl RunContext {
+    /// Whether anything of the task has a budget.
+    #[must_use]
+    pub fn is_budgeted(&self) -> bool {
+        let is = |budget: &Budget| *budget != Budget::default();
+        let of_agents = self.definition.agents.values();
+        is(&self.definition.limits.budget) || of_agents.map(|agent| &agent.budget).any(is)
+    }
+
     /// Whose call it is that one of its runs makes.
     #[must_use]
     pub fn caller(&self, run: RunId) -> Caller<'_> {

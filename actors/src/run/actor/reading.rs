@@ -7,8 +7,10 @@ use std::collections::BTreeSet;
 
 use supervision::{Context, Exit, Failure};
 
+use crate::journal::{Look, News};
 use crate::model::event::Seq;
 use crate::run::read::{Meanwhile, meanwhile, wiring};
+use crate::run::state::Phase;
 
 use super::{RunActor, RunMessage};
 
@@ -18,6 +20,8 @@ pub(super) struct Reading {
     to: Seq,
     /// Events after it that are folded already: the run's own.
     own: BTreeSet<Seq>,
+    /// The last of them.
+    wrote: Seq,
     /// Whether nothing is known to have happened since.
     pub(super) is_current: bool,
     is_under_way: bool,
@@ -28,6 +32,7 @@ impl Reading {
         Self {
             to,
             own: BTreeSet::new(),
+            wrote: to,
             is_current: false,
             is_under_way: false,
         }
@@ -35,6 +40,7 @@ impl Reading {
 
     pub(super) fn wrote(&mut self, event: Seq) {
         self.own.insert(event);
+        self.wrote = event;
     }
 }
 
@@ -47,6 +53,9 @@ impl RunActor {
         if self.reading.is_under_way || self.reading.is_current {
             return !self.reading.is_under_way;
         }
+        if self.is_up_to_date_at_once() {
+            return true;
+        }
         // Whatever comes in meanwhile says that it is not so.
         (self.reading.is_current, self.reading.is_under_way) = (true, true);
         let (context, run, name) = (self.context.clone(), self.run, self.name.clone());
@@ -57,13 +66,48 @@ impl RunActor {
         false
     }
 
+    /// The same from what was written lately, without reading the store.
+    fn is_up_to_date_at_once(&mut self) -> bool {
+        if self.context.is_budgeted() {
+            return false;
+        }
+        let look = Look {
+            run: self.run,
+            agent: &self.name,
+            after: self.reading.to,
+            wrote: self.reading.wrote,
+            said: self.state.phase() == Phase::Think,
+        };
+        match self.context.journal.recent().since(self.context.task, look) {
+            None => false,
+            Some(News::Nothing) => true,
+            Some(News::Events(events, last)) => {
+                let mut wiring = wiring(&self.context, &self.state);
+                for event in events {
+                    wiring.fold(&event);
+                    if wiring.shows(&self.name, &event) && !self.reading.own.remove(&event.id) {
+                        self.state.fold(&event);
+                    }
+                }
+                self.has_read(last);
+                true
+            }
+        }
+    }
+
+    fn has_read(&mut self, last: Seq) {
+        self.reading.to = last;
+        self.state.head = self.state.head.max(last);
+        // What is left was written after this was read.
+        self.reading.own = self.reading.own.split_off(&last.saturating_add(1));
+    }
+
     pub(super) fn read(
         &mut self,
         read: Meanwhile,
         cx: &mut Context<RunMessage>,
     ) -> Result<(), Failure> {
         self.reading.is_under_way = false;
-        self.reading.to = read.last;
         self.blobs.extend(read.blobs);
         self.standing = read.standing;
         for event in read.events {
@@ -77,9 +121,7 @@ impl RunActor {
             }
             self.state.fold(&event);
         }
-        self.state.head = self.state.head.max(read.last);
-        // What is left was written after this was read.
-        self.reading.own = self.reading.own.split_off(&read.last.saturating_add(1));
+        self.has_read(read.last);
         self.drive(cx);
         Ok(())
     }

@@ -52,16 +52,20 @@ pub(super) fn think(state: &RunState, around: &Surroundings<'_>) -> Vec<Effect> 
     if let Some(first) = before_thinking(state, around) {
         return vec![Effect::Record(first)];
     }
-    let (turn, seen) = (state.turn, state.head);
+    let (turn, seen, is_limited) = (state.turn, state.head, around.standing.is_limited());
+    // What is said while it waits is shown to the model: the call begins when it can be made.
+    if !is_limited && !around.is_permitted {
+        return vec![Effect::Permit];
+    }
     let reserved = (around.reserve)(seen);
     if let Some(refused) = refusal(state, around, &reserved) {
         return vec![refused];
     }
-    // What is said while it waits is shown to the model: the call begins when it can be made.
     if !around.is_permitted {
         return vec![Effect::Permit];
     }
-    if !around.is_admitted || around.standing.verdict(reserved.amount()) != Verdict::Granted {
+    let verdict = || around.standing.verdict(reserved.amount());
+    if is_limited && !(around.is_admitted && verdict() == Verdict::Granted) {
         return vec![Effect::Admit(reserved)];
     }
     vec![Effect::Record(vec![EventBody::ModelCallStarted {

@@ -29,10 +29,21 @@ impl Room {
 
     /// Runs that work for one that has ended work for nobody.
     pub(super) fn cancel_orphans(&mut self, cx: &Context<RoomMessage>) {
+        let orphans = self.roster.orphans();
+        self.cancel_these(orphans, cx);
+    }
+
+    /// The same of runs that work for this one.
+    pub(super) fn cancel_orphans_of(&mut self, parent: RunId, cx: &Context<RoomMessage>) {
+        let orphans = self.roster.orphans_of(parent);
+        self.cancel_these(orphans, cx);
+    }
+
+    fn cancel_these(&mut self, orphans: Vec<RunId>, cx: &Context<RoomMessage>) {
         if self.is_ending {
             return;
         }
-        for run in self.roster.orphans() {
+        for run in orphans {
             if !self.closing.contains(&run) {
                 self.end_subtree(run, ORPHANED.to_owned(), None, cx);
             }

@@ -281,35 +281,44 @@ impl Room {
 
     /// A run's word that another is queued. When that was is not needed: if the one it works for has ended, that was later.
     fn queued(&mut self, queued: Queued, cx: &Context<RoomMessage>) {
+        let (run, parent) = (queued.run, queued.parent);
         self.roster.queued(queued, 0);
-        self.start_all(cx);
-        self.cancel_orphans(cx);
+        self.pause_if_born_so(run, cx);
+        let queued = self.roster.is_to_start(run);
+        queued.into_iter().for_each(|queued| self.start(queued, cx));
+        parent
+            .into_iter()
+            .for_each(|run| self.cancel_orphans_of(run, cx));
     }
 
     fn start_all(&mut self, cx: &Context<RoomMessage>) {
         self.pause_born(cx);
         for queued in self.roster.to_start() {
-            let run = queued.run;
-            let is_up = self.arguments.registry.get(run).is_some();
-            let works_for_one = queued.parent.is_some_and(|it| self.closing.contains(&it));
-            if works_for_one {
-                self.closing.insert(run);
-            }
-            let is_closing = self.is_ending || self.closing.contains(&run);
-            if is_closing || is_up || !self.starting.insert(run) {
-                continue;
-            }
-            let runs = self.arguments.runs.clone();
-            let arguments = RunArguments {
-                run,
-                agent: queued.agent,
-                context: self.arguments.context.clone(),
-                gate: self.arguments.registry.gate(run),
-            };
-            let _ = cx.attach(async move {
-                RoomMessage::Started(run, runs.start_child(arguments).await.map(drop))
-            });
+            self.start(queued, cx);
         }
+    }
+
+    fn start(&mut self, queued: Queued, cx: &Context<RoomMessage>) {
+        let run = queued.run;
+        let is_up = self.arguments.registry.get(run).is_some();
+        let works_for_one = queued.parent.is_some_and(|it| self.closing.contains(&it));
+        if works_for_one {
+            self.closing.insert(run);
+        }
+        let is_closing = self.is_ending || self.closing.contains(&run);
+        if is_closing || is_up || !self.starting.insert(run) {
+            return;
+        }
+        let runs = self.arguments.runs.clone();
+        let arguments = RunArguments {
+            run,
+            agent: queued.agent,
+            context: self.arguments.context.clone(),
+            gate: self.arguments.registry.gate(run),
+        };
+        let _ = cx.attach(async move {
+            RoomMessage::Started(run, runs.start_child(arguments).await.map(drop))
+        });
     }
 
     fn started(&mut self, run: RunId, result: Result<(), AdminError>) -> Result<(), Failure> {
@@ -334,10 +343,10 @@ impl Room {
         }
         let is_root = self.roster.root_end().is_some_and(|root| root.id == end.id);
         match self.roster.end().cloned() {
-            _ if self.is_floor_open() => self.cancel_orphans(cx),
+            _ if self.is_floor_open() => self.cancel_orphans_of(run, cx),
             Some(root) => self.end_task(&root, cx),
             None if is_root => self.end_task(end, cx),
-            None => self.cancel_orphans(cx),
+            None => self.cancel_orphans_of(run, cx),
         }
         self.settle_attention(cx);
     }

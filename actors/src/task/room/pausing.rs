@@ -63,7 +63,17 @@ impl Room {
 
     /// Runs whose agent is paused, or whoever delegated them, are paused before they begin.
     pub(super) fn pause_born(&mut self, cx: &Context<RoomMessage>) {
-        let born: Scopes = self.roster.born_paused().into_iter().collect();
+        let born = self.roster.born_paused().into_iter().collect();
+        self.pause_these(born, cx);
+    }
+
+    /// The same of one run.
+    pub(super) fn pause_if_born_so(&mut self, run: RunId, cx: &Context<RoomMessage>) {
+        let born = self.roster.is_born_paused(run).into_iter().collect();
+        self.pause_these(born, cx);
+    }
+
+    fn pause_these(&self, born: Scopes, cx: &Context<RoomMessage>) {
         if born.is_empty() {
             return;
         }

@@ -1,0 +1,274 @@
+//! What happened lately in open tasks, by whom it concerns: so that nobody reads the store to learn that there is nothing.
+//!
+//! The journal is the only writer, and notes an event here before whoever wrote it hears that it is durable. What is not known here
+//! is read from the store; losing all of this costs time and nothing else.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::model::event::Seq;
+use crate::model::{AgentName, Event, EventBody, RunId, TaskId};
+
+/// How many events are kept of one task, and of all together; beyond that all of it is forgotten.
+const OF_ONE: usize = 16_384;
+const OF_ALL: usize = 262_144;
+
+/// The newest events of open tasks.
+#[derive(Debug, Clone, Default)]
+pub struct Recent(Arc<Mutex<Tasks>>);
+
+#[derive(Debug, Default)]
+struct Tasks {
+    tasks: HashMap<TaskId, Lately>,
+    kept: usize,
+}
+
+/// Who looks, and for what.
+#[derive(Debug, Clone, Copy)]
+pub struct Look<'a> {
+    /// The run.
+    pub run: RunId,
+    /// Its agent.
+    pub agent: &'a AgentName,
+    /// Up to where it knows what others did.
+    pub after: Seq,
+    /// The last event it wrote itself.
+    pub wrote: Seq,
+    /// Whether what was said to others in the room matters too.
+    pub said: bool,
+}
+
+/// What concerns a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum News {
+    /// Nothing that matters.
+    Nothing,
+    /// These, in order, and nothing else up to this number.
+    Events(Vec<Arc<Event>>, Seq),
+}
+
+#[derive(Debug)]
+struct Lately {
+    /// What came after this event is known.
+    from: Seq,
+    last: Seq,
+    /// Those that may concern another run than their own.
+    kept: BTreeMap<Seq, Arc<Event>>,
+    /// Who delegated a run.
+    parents: HashMap<RunId, Option<RunId>>,
+    /// What all of the task's runs are shown: of the task itself, and what was said.
+    shared: Vec<Seq>,
+    /// The last event of the task itself.
+    whole: Seq,
+    /// What was last said to an agent alone.
+    to: HashMap<AgentName, Seq>,
+    runs: HashMap<RunId, OfRun>,
+}
+
+#[derive(Debug, Default)]
+struct OfRun {
+    /// The event with which it was queued.
+    queued: Seq,
+    /// Its last own event, and how many it has.
+    own: Seq,
+    count: usize,
+    /// Events of the runs it delegated.
+    below: Vec<Seq>,
+}
+
+impl Recent {
+    fn tasks(&self) -> MutexGuard<'_, Tasks> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes an event that is durable; those of a task come in order.
+    pub(super) fn note(&self, event: &Arc<Event>) {
+        self.tasks().note(event);
+    }
+
+    /// Forgets everything: something may be durable that was not noted.
+    pub(super) fn forget(&self) {
+        *self.tasks() = Tasks::default();
+    }
+
+    /// What others did that concerns a run since it looked last; none where that is to be read from the store.
+    #[must_use]
+    pub fn since(&self, task: TaskId, look: Look<'_>) -> Option<News> {
+        self.tasks().tasks.get(&task)?.since(look)
+    }
+
+    /// All that concerns a run that nobody has claimed yet, and the last event; none where that is to be read from the store.
+    #[must_use]
+    pub fn beginning(&self, task: TaskId, run: RunId) -> Option<(Vec<Arc<Event>>, Seq)> {
+        self.tasks().tasks.get(&task)?.beginning(run)
+    }
+}
+
+impl Recent {
+    /// What others did until a run was claimed for the first time, with these events; none where that is to be read from the store.
+    #[must_use]
+    pub fn since_claim(
+        &self,
+        task: TaskId,
+        look: Look<'_>,
+        claim: &[Event],
+    ) -> Option<(Vec<Arc<Event>>, Seq)> {
+        let tasks = self.tasks();
+        let lately = tasks.tasks.get(&task)?;
+        let is_first = lately.runs.get(&look.run)?.count == 1 + claim.len();
+        let News::Events(mut events, last) = lately.since(look).filter(|_| is_first)? else {
+            return None;
+        };
+        events.extend(claim.iter().cloned().map(Arc::new));
+        events.sort_by_key(|event| event.id);
+        Some((events, last))
+    }
+}
+
+impl Tasks {
+    fn note(&mut self, event: &Arc<Event>) {
+        let task = event.task_id;
+        if event.body.is_task_end() {
+            return self.drop_task(task);
+        }
+        let lately = self
+            .tasks
+            .entry(task)
+            .or_insert_with(|| Lately::from(event));
+        if lately.last + 1 != event.id {
+            self.kept = self.kept.saturating_sub(lately.kept.len());
+            *lately = Lately::from(event);
+        }
+        self.kept += usize::from(lately.note(event));
+        if lately.kept.len() > OF_ONE {
+            self.drop_task(task);
+        } else if self.kept > OF_ALL {
+            *self = Self::default();
+        }
+    }
+
+    fn drop_task(&mut self, task: TaskId) {
+        if let Some(lately) = self.tasks.remove(&task) {
+            self.kept = self.kept.saturating_sub(lately.kept.len());
+        }
+    }
+}
+
+impl Lately {
+    fn from(event: &Event) -> Self {
+        let from = event.id.saturating_sub(1);
+        Self {
+            from,
+            last: from,
+            kept: BTreeMap::new(),
+            parents: HashMap::new(),
+            shared: Vec::new(),
+            whole: 0,
+            to: HashMap::new(),
+            runs: HashMap::new(),
+        }
+    }
+
+    /// Whether it is kept.
+    fn note(&mut self, event: &Arc<Event>) -> bool {
+        let seq = event.id;
+        self.last = seq;
+        let Some(run) = event.run_id else {
+            self.whole = seq;
+            self.said(event);
+            return self.keep(event);
+        };
+        if let EventBody::RunQueued { spec } = &event.body {
+            let parent = spec.parent.as_ref().map(|parent| parent.run);
+            self.parents.insert(run, parent);
+            self.runs.entry(run).or_default().queued = seq;
+        }
+        let of_run = self.runs.entry(run).or_default();
+        (of_run.own, of_run.count) = (seq, of_run.count + 1);
+        let is_said = self.said(event);
+        if is_of_its_own(&event.body) {
+            return false;
+        }
+        match self.parents.get(&run) {
+            Some(Some(parent)) => self.runs.entry(*parent).or_default().below.push(seq),
+            Some(None) => {}
+            // Who delegated it is not known here: anybody may have.
+            None if !is_said => {
+                self.whole = seq;
+                self.shared.push(seq);
+            }
+            None => self.whole = seq,
+        }
+        self.keep(event)
+    }
+
+    fn keep(&mut self, event: &Arc<Event>) -> bool {
+        self.kept.insert(event.id, event.clone()).is_none()
+    }
+
+    /// Whether all are shown it.
+    fn said(&mut self, event: &Event) -> bool {
+        if let EventBody::TaskMessage { to: Some(to), .. } = &event.body {
+            self.to.insert(to.clone(), event.id);
+        }
+        let is_shared =
+            event.run_id.is_none() || matches!(event.body, EventBody::TaskMessage { .. });
+        if is_shared {
+            self.shared.push(event.id);
+        }
+        is_shared
+    }
+
+    fn since(&self, look: Look<'_>) -> Option<News> {
+        let run = self.runs.get(&look.run);
+        let is_another_at_it = run.is_some_and(|run| run.own > look.after.max(look.wrote));
+        if look.after < self.from || is_another_at_it {
+            return None;
+        }
+        let to = self.to.get(look.agent).copied().unwrap_or_default();
+        let below = run.and_then(|run| run.below.last()).copied();
+        let newest = self.whole.max(to).max(below.unwrap_or_default());
+        if !look.said && newest <= look.after {
+            return Some(News::Nothing);
+        }
+        Some(News::Events(self.after(look.run, look.after), self.last))
+    }
+
+    fn beginning(&self, run: RunId) -> Option<(Vec<Arc<Event>>, Seq)> {
+        let of_run = self.runs.get(&run).filter(|it| it.own == it.queued)?;
+        (self.from == 0 && of_run.queued > 0).then(|| (self.after(run, 0), self.last))
+    }
+
+    /// What was kept after an event and concerns a run, in order.
+    fn after(&self, run: RunId, after: Seq) -> Vec<Arc<Event>> {
+        let newer = |all: &[Seq]| all[all.partition_point(|seq| *seq <= after)..].to_vec();
+        let mut found = newer(&self.shared);
+        if let Some(of_run) = self.runs.get(&run) {
+            found.extend(newer(&of_run.below));
+            found.extend((of_run.queued > after).then_some(of_run.queued));
+        }
+        found.sort_unstable();
+        found.dedup();
+        let events = found.iter().filter_map(|seq| self.kept.get(seq));
+        events.cloned().collect()
+    }
+}
+
+/// What happens inside a run and concerns no other.
+fn is_of_its_own(body: &EventBody) -> bool {
+    matches!(
+        body,
+        EventBody::RunStarted
+            | EventBody::RunWaiting { .. }
+            | EventBody::RunRetrying { .. }
+            | EventBody::Message { .. }
+            | EventBody::ModelCallStarted { .. }
+            | EventBody::ModelCallInterrupted { .. }
+            | EventBody::ModelCallCompleted { .. }
+            | EventBody::ToolCallStarted { .. }
+            | EventBody::ToolCallCompleted { .. }
+            | EventBody::ToolCallInDoubt { .. }
+            | EventBody::ToolCallResolved { .. }
+            | EventBody::ToolCallLate { .. }
+    )
+}
