@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod clock;
 pub mod executor;
+pub mod fault;
 pub mod feed;
 pub mod journal;
 pub mod model;

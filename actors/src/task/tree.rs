@@ -16,6 +16,7 @@ use supervision::{
 use crate::agent::actor::AgentArguments;
 use crate::agent::{self, AgentMessage};
 use crate::clock::Ids;
+use crate::fault::Faults;
 use crate::feed::Bus;
 use crate::journal::Journal;
 use crate::model::agent::RestartType;
@@ -55,6 +56,8 @@ pub struct TaskWorld {
     pub pools: Pools,
     /// Topologies of one's own, by name.
     pub routes: Routes,
+    /// Faults on purpose.
+    pub faults: Faults,
 }
 
 impl std::fmt::Debug for TaskWorld {
@@ -142,6 +145,7 @@ fn supervise(world: &TaskWorld, arguments: &TaskArguments) -> InitResult {
             task: arguments.id,
             wiring,
             journal: world.journal.clone(),
+            faults: world.faults.clone(),
             listeners: Arc::new(move || listeners.all()),
             // A room whose inbox is full looks after each message that is before this one.
             heard: Arc::new(move || drop(room_hears.try_send(RoomMessage::Heard))),
@@ -205,7 +209,9 @@ fn agents(world: &TaskWorld, arguments: &TaskArguments) -> Result<(Agents, Start
             AgentArguments {
                 task: arguments.id,
                 name: name.clone(),
-                provider: provider.clone(),
+                provider: world
+                    .faults
+                    .around(&agent.provider, arguments.id, provider.clone()),
                 timeout: agent.timeout,
                 bus: world.bus.clone(),
             },
