@@ -59,6 +59,17 @@ pub const EVENTS: &[&str] = &[
     "supervisor_restart",
     "supervisor_gave_up",
     "budget_exceeded",
+    "fault_injected",
+    "alert",
+];
+
+/// Those of [`EVENTS`] that are still to come.
+pub(crate) const TO_COME: &[&str] = &[
+    "plan_updated",
+    "plan_step_updated",
+    "verification",
+    "executor_connected",
+    "executor_disconnected",
     "alert",
 ];
 

@@ -64,7 +64,6 @@ const UNAVAILABLE: &[Unavailable] = &[
     key("mcp_servers", REMOVE),
     key("hooks", REMOVE),
     key("webhooks", REMOVE),
-    key("faults", REMOVE),
     key("include", "put everything into one file"),
 ];
 

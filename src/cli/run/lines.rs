@@ -114,6 +114,11 @@ fn of_task(body: &EventBody) -> Told {
             format!("the task was cancelled: {}", clean(reason)),
         ),
         EventBody::BudgetExceeded { limit } => (Tone::Warning, reached(limit)),
+        EventBody::FaultInjected {
+            target,
+            fault,
+            when,
+        } => (Tone::Warning, on_purpose(target, fault, when)),
         EventBody::BreakerOpened {
             provider,
             reason,
@@ -135,6 +140,15 @@ fn begun(facts: &Facts) -> String {
         .scripted()
         .map_or_else(String::new, |scripted| format!(", {scripted}"));
     format!("task {}{team}{scripted}", quoted(&facts.name))
+}
+
+fn on_purpose(target: &str, fault: &str, when: &str) -> String {
+    let when = match when {
+        "" => String::new(),
+        when => format!(" ({})", clean(when)),
+    };
+    let (target, fault) = (clean(target), clean(fault));
+    format!("a fault on purpose: {fault} of {target}{when}")
 }
 
 fn left_alone(provider: &str, reason: &str, wait_ms: Option<u64>) -> String {
