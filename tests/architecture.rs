@@ -170,7 +170,8 @@ fn arrows_inside_actors() {
             ("feed", "model store"),
             ("journal", "model clock store feed"),
             ("pool", "model"),
-            ("topology", "model journal store"),
+            ("fault", "model executor feed journal provider store"),
+            ("topology", "model fault journal store"),
             ("agent", "model provider feed pool"),
             ("executor", "model tool"),
             (
@@ -179,11 +180,11 @@ fn arrows_inside_actors() {
             ),
             (
                 "task",
-                "model clock run agent topology journal store feed pool provider recipient tool",
+                "model clock fault run agent topology journal store feed pool provider recipient tool",
             ),
             (
                 "system",
-                "model clock task run executor feed journal pool provider store tool topology",
+                "model clock fault task run executor feed journal pool provider store tool topology",
             ),
             (
                 "testing",
@@ -310,6 +311,10 @@ fn what_decides_does_not_act() {
         "actors/src/topology/mail.rs",
         "actors/src/topology/routing.rs",
         "actors/src/executor/calls.rs",
+        "actors/src/fault/dice.rs",
+        "actors/src/fault/plan.rs",
+        "actors/src/fault/tree.rs",
+        "actors/src/fault/victims.rs",
         "actors/src/pool/cool.rs",
         "actors/src/pool/core.rs",
         "actors/src/pool/gate.rs",

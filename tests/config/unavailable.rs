@@ -106,11 +106,6 @@ fn whole_sections() {
         "webhooks",
         "remove it",
     );
-    refused(
-        "[[«faults»]]\ntarget = 'node'\nkind = 'kill'\non = 'run_started'\nnth = 2",
-        "faults",
-        "remove it",
-    );
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use humantime::format_duration;
+
 /// The most faults of a plan.
 pub const MOST_FAULTS: usize = 100;
 
@@ -214,7 +216,7 @@ impl Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Delay(time) => write!(f, "delay {time:?}"),
+            Self::Delay(time) => write!(f, "delay {}", format_duration(*time)),
             kind => f.write_str(kind.word()),
         }
     }
@@ -237,8 +239,8 @@ impl fmt::Display for Target {
 impl fmt::Display for When {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::At(time) => write!(f, "at {time:?}"),
-            Self::Every(time) => write!(f, "every {time:?}"),
+            Self::At(time) => write!(f, "at {}", format_duration(*time)),
+            Self::Every(time) => write!(f, "every {}", format_duration(*time)),
             Self::Chance(chance) => write!(f, "chance {chance}"),
             Self::On { event, nth: None } => write!(f, "on {event}"),
             Self::On {

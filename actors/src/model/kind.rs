@@ -67,6 +67,7 @@ impl EventBody {
                 | Self::BreakerOpened { .. }
                 | Self::BreakerClosed { .. }
                 | Self::BudgetExceeded { .. }
+                | Self::FaultInjected { .. }
         )
     }
 }

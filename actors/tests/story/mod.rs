@@ -3,6 +3,7 @@
 mod crashes;
 mod ends;
 mod executors;
+mod faults;
 mod follow;
 mod long;
 mod nodes;

@@ -114,6 +114,11 @@ fn what(body: &EventBody) -> String {
         } => format!("{path} starts {child} as #{incarnation}: {reason}"),
         E::SupervisorGaveUp { path, reason } => format!("{path}: {reason}"),
         E::BudgetExceeded { limit } => limit.clone(),
+        E::FaultInjected {
+            target,
+            fault,
+            when,
+        } => format!("{fault} of {target} {when}").trim_end().to_owned(),
         E::BreakerOpened {
             provider, reason, ..
         } => format!("{provider}: {reason}"),

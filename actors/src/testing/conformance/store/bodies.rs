@@ -13,7 +13,7 @@ use crate::model::{
 
 use super::draft::{definition, run, spec};
 
-const KINDS: usize = 36;
+const KINDS: usize = 37;
 
 /// One event of every kind, each with contents that are easily mangled.
 #[must_use]
@@ -60,6 +60,11 @@ fn of_what_goes_on(rng: &mut Rng, n: usize) -> EventBody {
         34 => EventBody::TopologyChanged {
             topology: topology(rng),
             by: sender(rng),
+        },
+        35 => EventBody::FaultInjected {
+            target: text(rng),
+            fault: text(rng),
+            when: text(rng),
         },
         _ => EventBody::RunProgress {
             turn: rng.u32(..),
