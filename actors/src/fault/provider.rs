@@ -56,7 +56,7 @@ impl Provider for Faulty {
                 }
                 Some(Kind::Hang) => pending().await,
                 Some(Kind::Panic) => {
-                    panic!("a fault on purpose: panic of provider `{}`", self.name)
+                    panic!("provider `{}` panics on purpose", self.name)
                 }
                 Some(Kind::Disconnect) => self.cut(request, deltas).await,
                 Some(Kind::Corrupt) => {
