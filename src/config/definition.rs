@@ -179,6 +179,7 @@ impl Config {
             timeout: agent.timeout.unwrap_or(provider.timeout).get(),
             tool_timeout: agent.tool_timeout.get(),
             max_turns: agent.max_turns.get(),
+            hang_after: agent.hang_after.map(super::Period::get),
             settings: agent.settings.clone(),
         })
     }

@@ -48,10 +48,6 @@ const UNAVAILABLE: &[Unavailable] = &[
     value("providers.*.kind", "acp", KINDS),
     value("providers.*.kind", "codegen", KINDS),
     key("agents.*.mcp", REMOVE),
-    key(
-        "agents.*.hang_after",
-        "a model call is limited by `timeout`, a run by `max_turns`",
-    ),
     key("agents.*.budget", "a run is limited by `max_turns`"),
     key("agents.*.cwd", REMOVE),
     value("teams.*.mode", "same_task", MODES),

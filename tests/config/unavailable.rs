@@ -33,11 +33,6 @@ fn settings_of_providers_and_agents() {
     let agent = "[agents.c]\nprovider = 'local'\n";
     refused(&format!("{agent}«mcp» = []"), "agents.c.mcp", "remove it");
     refused(
-        &format!("{agent}«hang_after» = '1m'"),
-        "agents.c.hang_after",
-        "a model call is limited",
-    );
-    refused(
         &format!("{agent}«budget» = {{ tokens = 5 }}"),
         "agents.c.budget",
         "a run is limited",

@@ -106,6 +106,13 @@ pub struct AgentSpec {
     pub tool_timeout: Duration,
     /// How many turns one of its runs may take.
     pub max_turns: u32,
+    /// For how long it and its runs may make no progress while they are at work; without a limit when left out.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "maybe_millis"
+    )]
+    pub hang_after: Option<Duration>,
     /// `temperature`, `max_tokens` and the like, handed to the provider.
     pub settings: Map<String, Value>,
 }
@@ -126,6 +133,7 @@ impl Default for AgentSpec {
             timeout: Duration::from_secs(300),
             tool_timeout: Duration::from_secs(120),
             max_turns: 50,
+            hang_after: None,
             settings: Map::new(),
         }
     }
@@ -143,5 +151,33 @@ pub(crate) mod millis {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
         u64::deserialize(d).map(Duration::from_millis)
+    }
+}
+
+/// The same, where there may be none.
+pub(crate) mod maybe_millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(
+        clippy::ref_option,
+        reason = "serde's `with` hands over a reference to the field"
+    )]
+    pub(crate) fn serialize<S: Serializer>(
+        value: &Option<Duration>,
+        s: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => super::millis::serialize(value, s),
+            None => s.serialize_none(),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        d: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        let millis = Option::<u64>::deserialize(d)?;
+        Ok(millis.map(Duration::from_millis))
     }
 }

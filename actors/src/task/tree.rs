@@ -217,6 +217,9 @@ fn agents(world: &TaskWorld, arguments: &TaskArguments) -> Result<(Agents, Start
             },
         );
         let mut child = ChildSpec::new(name.as_str(), start).restart(restart(agent.restart));
+        if let Some(limits) = run::actor::hang_limits(agent) {
+            child = child.hang(limits);
+        }
         if let Some(backoff) = definition.team.as_ref().and_then(|team| team.backoff) {
             child = child.backoff(Backoff::new(backoff.base, backoff.cap));
         }

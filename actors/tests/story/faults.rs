@@ -71,6 +71,7 @@ async fn outcome(fault: &Fault) -> (usize, String, String) {
             for name in ["lead", "a"] {
                 agent(task, name).tool_timeout = Duration::from_secs(10);
                 agent(task, name).timeout = Duration::from_secs(10);
+                agent(task, name).hang_after = Some(Duration::from_secs(20));
             }
         })
         .await;

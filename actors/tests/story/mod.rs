@@ -5,6 +5,7 @@ mod ends;
 mod executors;
 mod faults;
 mod follow;
+mod hang;
 mod long;
 mod nodes;
 mod peers;

@@ -5,6 +5,7 @@
 
 mod came_of_it;
 mod cancel;
+mod hang;
 mod perform;
 mod permit;
 mod progress;
@@ -30,6 +31,7 @@ use crate::tool::{Probe, ToolError, Toolbox};
 use crate::topology::routing::Wiring;
 
 use self::cancel::Cancelling;
+pub(crate) use self::hang::limits_of as hang_limits;
 use self::reading::Reading;
 use super::load;
 use super::next::{Effect, RetryPolicy, Surroundings, next};
@@ -210,8 +212,8 @@ struct RunActor {
 
 /// How a run's actor is started.
 pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> Start {
-    let name = arguments.run.to_string();
-    Start::init(reads, move |cx| {
+    let (name, limits) = (arguments.run.to_string(), hang::limits(&arguments));
+    let start = Start::init(reads, move |cx| {
         let (arguments, incarnation) = (arguments.clone(), cx.incarnation());
         let wake = cx.handle();
         async move {
@@ -243,8 +245,11 @@ pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> 
             let _ = wake.try_send(RunMessage::Wake);
             Ok(Init::Up(actor))
         }
-    })
-    .named(name)
+    });
+    match limits {
+        Some(limits) => start.named(name).hang(limits),
+        None => start.named(name),
+    }
 }
 
 impl Actor for RunActor {
