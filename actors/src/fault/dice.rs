@@ -66,7 +66,7 @@ impl Dice {
 /// From 0 to below 1, the same for the same seed and words.
 #[must_use]
 pub fn draw(seed: u64, words: &str) -> f64 {
-    let mut hash = seed ^ 0xcbf2_9ce4_8422_2325;
+    let mut hash = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0xcbf2_9ce4_8422_2325;
     for byte in words.bytes() {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     }
