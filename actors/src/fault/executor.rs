@@ -74,7 +74,7 @@ async fn pump(
         tokio::select! {
             frame = inbound.recv() => {
                 let Some(frame) = frame else { return };
-                let is_sent = match gate.to_executor(&frame) {
+                let is_sent = match gate.passage(&frame) {
                     Passage::Pass => link.to.send(frame).await.is_ok(),
                     Passage::Late(time) => {
                         late.push(Box::pin(async move { tokio::time::sleep(time).await; frame }));
@@ -103,7 +103,7 @@ async fn pump(
 }
 
 impl Gate {
-    fn to_executor(&mut self, frame: &ToExecutor) -> Passage {
+    fn passage(&mut self, frame: &ToExecutor) -> Passage {
         let ToExecutor::Call { call_id, .. } = frame else {
             return Passage::Pass;
         };

@@ -1,20 +1,25 @@
 //! The faults that strike inside the tree, as its supervisors know them. Pure.
 
-use supervision::{FaultKind, Point, Trigger};
+use supervision::{FaultKind, Point, Root, Trigger};
 
 use super::plan::{Fault, Kind, Target, When};
 use super::shared::Faults;
 
 impl Faults {
-    /// What the root of the tree is given.
+    /// The root of the tree with those faults.
     #[must_use]
-    pub fn of_tree(&self) -> Option<supervision::FaultPlan> {
-        let shared = self.shared()?;
+    pub fn in_tree(&self, root: Root) -> Root {
+        let Some(shared) = self.shared() else {
+            return root;
+        };
         let faults = shared.plan.0.iter().zip(&shared.triggers);
         let faults: Vec<_> = faults
             .filter_map(|(fault, trigger)| in_tree(fault, trigger))
             .collect();
-        (!faults.is_empty()).then_some(supervision::FaultPlan { seed: 0, faults })
+        match faults.is_empty() {
+            true => root,
+            false => root.faults(supervision::FaultPlan { seed: 0, faults }),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::{Clock, Ids};
+use crate::executor::Executors;
 use crate::fault::shared::EndNode;
 use crate::fault::{self, FaultPlan, Faults, PlanError, Target};
 use crate::model::ToolSpec;
@@ -11,7 +12,7 @@ use crate::pool::{self, Pools};
 use crate::provider::Provider;
 use crate::run::next::RetryPolicy;
 use crate::store::Store;
-use crate::tool::Tool;
+use crate::tool::{Tool, Toolbox};
 use crate::topology::Route;
 
 use super::Providers;
@@ -119,6 +120,13 @@ impl Deps {
             return Err(PlanError::NoNode);
         }
         Ok(Faults::new(self.faults.clone(), self.end_node.clone()))
+    }
+
+    pub(super) fn toolbox(&self, executors: &Executors) -> Toolbox {
+        let specs = self.executor_tools.iter();
+        let remote = specs.map(|spec| executors.tool(spec.clone()));
+        let tools = remote.chain(self.tools.iter().cloned());
+        Toolbox::new(crate::run::tools::specs(), tools)
     }
 
     pub(super) fn pools(&self) -> Pools {

@@ -124,14 +124,7 @@ impl System {
         let (journal, journal_start) =
             Journal::new(deps.store.clone(), deps.clock.clone(), bus.clone());
         let executors = Executors::default();
-        let remote = deps
-            .executor_tools
-            .iter()
-            .map(|spec| executors.tool(spec.clone()));
-        let toolbox = Arc::new(Toolbox::new(
-            crate::run::tools::specs(),
-            remote.chain(deps.tools.iter().cloned()),
-        ));
+        let toolbox = Arc::new(deps.toolbox(&executors));
         let pools = deps.pools();
         let world = TaskWorld {
             journal: journal.clone(),
@@ -172,11 +165,8 @@ impl System {
         let note = Arc::new(move |task, body| told.tell(task, body, &desk, &scribe));
         faults.listen(note, bus.listen());
         let listener = Arc::new(move |report: &Report| reports.hear(report, &hears, &chronicle));
-        let mut root = Root::new("system").listener(listener);
-        if let Some(plan) = faults.of_tree() {
-            root = root.faults(plan);
-        }
-        let root = root.start(spec).await?;
+        let root = Root::new("system").listener(listener);
+        let root = faults.in_tree(root).start(spec).await?;
         faults.up(&root);
         Ok(Self {
             root,

@@ -4,10 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::fault::{Fault, FaultPlan, Kind, Target, When};
-use actors::model::{ModelRequest, Reply, TaskDefinition, TaskId, TaskStatus};
+use actors::model::{
+    ModelRequest, Reply, TaskDefinition, TaskId, TaskStatus, ToolSpec, WaitReason,
+};
 use actors::provider::{Delta, DeltaSink, Provider, ProviderError};
+use actors::testing::outside::Outside;
 use actors::testing::recorder::Requests;
 use actors::testing::sim::{Moments, Stage};
+use actors::tool::{Invocation, Tool, ToolError, Waits};
 use futures_util::future::BoxFuture;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -208,6 +212,51 @@ async fn one_that_waits_is_never_touched() {
             agent(definition, "a").hang_after = None;
         })
         .await;
+    is_untouched(play, task, 90).await;
+}
+
+/// A tool in the node that says what it waits for, and waits for a minute.
+struct Patient;
+
+impl Tool for Patient {
+    fn spec(&self) -> ToolSpec {
+        ToolSpec {
+            name: "pay_pure".to_owned(),
+            ..Outside::executor_tool("pay_pure")
+        }
+    }
+
+    fn call(&self, call: Invocation) -> BoxFuture<'_, Result<String, ToolError>> {
+        Box::pin(async move { self.call_visibly(call, &|_| {}).await })
+    }
+
+    fn call_visibly<'a>(
+        &'a self,
+        _: Invocation,
+        waits: Waits<'a>,
+    ) -> BoxFuture<'a, Result<String, ToolError>> {
+        Box::pin(async move {
+            waits(WaitReason::Human {
+                question: "may it?".to_owned(),
+            });
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            Ok("it may".to_owned())
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tool_that_says_what_it_waits_for_is_not_at_work() {
+    let (stage, requests) = Play::set("20ms", paying("pay_pure", 0), &[]);
+    let system = stage
+        .open_with(&Moments::calm(), |deps| deps.tools.push(Arc::new(Patient)))
+        .await;
+    let play = Play {
+        stage,
+        requests,
+        system,
+    };
+    let task = play.begin(&["lead"], watched).await;
     is_untouched(play, task, 90).await;
 }
 
