@@ -9,7 +9,8 @@ use actors::run::tools::{CREATE_RUN, POST_MESSAGE};
 
 use super::view::{Facts, Run, View, text};
 use super::words::{
-    clean, counted, ends, first_line, listed, name, quoted, stamp, strategy, time, waits_for, whom,
+    clean, counted, ends, first_line, left_alone, listed, name, on_purpose, quoted, reached, stamp,
+    strategy, time, waits_for, whom,
 };
 
 /// A line about something that happened.
@@ -114,11 +115,6 @@ fn of_task(body: &EventBody) -> Told {
             format!("the task was cancelled: {}", clean(reason)),
         ),
         EventBody::BudgetExceeded { limit } => (Tone::Warning, reached(limit)),
-        EventBody::FaultInjected {
-            target,
-            fault,
-            when,
-        } => (Tone::Warning, on_purpose(target, fault, when)),
         EventBody::BreakerOpened {
             provider,
             reason,
@@ -140,30 +136,6 @@ fn begun(facts: &Facts) -> String {
         .scripted()
         .map_or_else(String::new, |scripted| format!(", {scripted}"));
     format!("task {}{team}{scripted}", quoted(&facts.name))
-}
-
-fn on_purpose(target: &str, fault: &str, when: &str) -> String {
-    let when = match when {
-        "" => String::new(),
-        when => format!(" ({})", clean(when)),
-    };
-    let (target, fault) = (clean(target), clean(fault));
-    format!("a fault on purpose: {fault} of {target}{when}")
-}
-
-fn left_alone(provider: &str, reason: &str, wait_ms: Option<u64>) -> String {
-    let (provider, reason) = (clean(provider), clean(reason));
-    let wait = wait_ms.map(|ms| format!(" for {}", time(Duration::from_millis(ms))));
-    let wait = wait.unwrap_or_default();
-    format!("the provider `{provider}` is left alone{wait}: {reason}")
-}
-
-/// A limit mostly says by itself that it is one.
-fn reached(limit: &str) -> String {
-    match limit.starts_with("the limit") {
-        true => clean(limit),
-        false => format!("limit reached: {}", clean(limit)),
-    }
 }
 
 fn said(from: &Sender, to: Option<&str>, content: &str) -> String {
@@ -199,11 +171,26 @@ fn of_supervision(view: &View, body: &EventBody) -> Told {
             };
             (Tone::Warning, format!("{what}: {}", clean(reason)))
         }
+        EventBody::FaultInjected {
+            target,
+            fault,
+            when,
+        } => (
+            Tone::Warning,
+            on_purpose(&whom_of(view, target), fault, when),
+        ),
         EventBody::SupervisorGaveUp { reason, .. } => {
             (Tone::Bad, format!("supervision gave up: {}", clean(reason)))
         }
         _ => return None,
     })
+}
+
+/// Runs are known by their agents.
+fn whom_of(view: &View, target: &str) -> String {
+    let run = target.strip_prefix("run:").and_then(|id| id.parse().ok());
+    let run = run.and_then(|id| view.run(id));
+    run.map_or_else(|| target.to_owned(), |run| format!("{}'s run", run.agent))
 }
 
 fn allowance(view: &View) -> String {
