@@ -18,6 +18,7 @@ use actors::pool::{BreakerLimits, Limits, ProviderLimits, Rate};
 use actors::run::next::RetryPolicy;
 use actors::store::{Store, StoreError};
 use actors::system::{Providers, Settings, System, SystemError};
+use rustix::process::{Signal, getpid, kill_process};
 use serde_json::{Value, json};
 use supervision::{
     Backoff, ChildSpec, Exit, Flags, Root, Start, Strategy, SupervisorHandle, SupervisorSpec,
@@ -149,6 +150,7 @@ impl Node {
         deps.providers = providers(config)?;
         deps.executor_tools = executor_tools(&executor);
         deps.settings = settings(config);
+        deps = deps.faults(config.fault_plan()).end_node(end);
         let system = System::start(deps).await?;
         let root = match serve(executor, system.clone()).await {
             Ok(root) => root,
@@ -258,6 +260,14 @@ pub async fn serve(
     Root::new("node")
         .start(SupervisorSpec::new(flags).child(child))
         .await
+}
+
+/// Ends the process at once, on purpose.
+fn end(kind: actors::fault::Kind) {
+    match kind {
+        actors::fault::Kind::Panic => std::process::abort(),
+        _ => drop(kill_process(getpid(), Signal::KILL)),
+    }
 }
 
 fn settings(config: &Config) -> Settings {

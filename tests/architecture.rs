@@ -171,7 +171,8 @@ fn arrows_inside_actors() {
             ("journal", "model clock store feed"),
             ("budget", "model store journal"),
             ("pool", "model"),
-            ("topology", "model journal store"),
+            ("fault", "model executor feed journal provider store"),
+            ("topology", "model fault journal store"),
             ("agent", "model provider feed pool"),
             ("executor", "model tool"),
             (
@@ -180,11 +181,11 @@ fn arrows_inside_actors() {
             ),
             (
                 "task",
-                "model clock run agent budget topology journal store feed pool provider recipient tool",
+                "model clock fault run agent budget topology journal store feed pool provider recipient tool",
             ),
             (
                 "system",
-                "model clock task run executor feed journal pool provider store tool topology",
+                "model clock fault task run executor feed journal pool provider store tool topology",
             ),
             (
                 "testing",
@@ -316,6 +317,10 @@ fn what_decides_does_not_act() {
         "actors/src/budget/standing.rs",
         "actors/src/topology/routing.rs",
         "actors/src/executor/calls.rs",
+        "actors/src/fault/dice.rs",
+        "actors/src/fault/plan.rs",
+        "actors/src/fault/tree.rs",
+        "actors/src/fault/victims.rs",
         "actors/src/pool/cool.rs",
         "actors/src/pool/core.rs",
         "actors/src/pool/gate.rs",

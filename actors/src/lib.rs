@@ -7,6 +7,7 @@ pub mod agent;
 pub mod budget;
 pub mod clock;
 pub mod executor;
+pub mod fault;
 pub mod feed;
 pub mod journal;
 pub mod model;

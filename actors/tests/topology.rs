@@ -1,5 +1,6 @@
 //! Who hears whom, changed while a team runs, and what each agent was sent.
 
+mod faults;
 mod many;
 mod property;
 

@@ -62,7 +62,17 @@ pub const EVENTS: &[&str] = &[
     "supervisor_gave_up",
     "budget_exceeded",
     "budget_raised",
+    "fault_injected",
     "alert",
+];
+
+/// Those of [`EVENTS`] that are still to come.
+pub(crate) const TO_COME: &[&str] = &[
+    "plan_updated",
+    "plan_step_updated",
+    "verification",
+    "executor_connected",
+    "executor_disconnected",
 ];
 
 /// The schema of a list of tools.

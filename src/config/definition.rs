@@ -187,6 +187,7 @@ impl Config {
             on_exceeded: agent.on_exceeded,
             run_timeout_ms: agent.run_timeout.map(millis),
             price: provider.price.map(price),
+            hang_after: agent.hang_after.map(super::Period::get),
             settings: agent.settings.clone(),
         })
     }

@@ -9,6 +9,7 @@ mod check;
 mod choice;
 mod defaults;
 mod definition;
+mod faults;
 mod file;
 mod load;
 mod nearest;

@@ -48,10 +48,6 @@ const UNAVAILABLE: &[Unavailable] = &[
     value("providers.*.kind", "acp", KINDS),
     value("providers.*.kind", "codegen", KINDS),
     key("agents.*.mcp", REMOVE),
-    key(
-        "agents.*.hang_after",
-        "a model call is limited by `timeout`, a run by `max_turns`",
-    ),
     key("agents.*.cwd", REMOVE),
     value("teams.*.mode", "same_task", MODES),
     key("teams.*.pipeline", REMOVE),
@@ -63,7 +59,6 @@ const UNAVAILABLE: &[Unavailable] = &[
     key("mcp_servers", REMOVE),
     key("hooks", REMOVE),
     key("webhooks", REMOVE),
-    key("faults", REMOVE),
     key("include", "put everything into one file"),
 ];
 

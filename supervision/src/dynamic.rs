@@ -128,6 +128,10 @@ impl<A> DynamicHandle<A> {
         if let Some(name) = &start.name {
             plan.id = (&**name).into();
         }
+        if let Some(limits) = &start.hang {
+            limits.check()?;
+            plan.hang = Some(limits.clone());
+        }
         let answer = ask(&self.supervisor.seat, Request::Add(plan, start)).await?;
         added(answer.reply, answer.extra)
     }

@@ -63,7 +63,7 @@ pub use breaker::CircuitBreaker;
 pub use child::{Extra, Init, Start, StartFailure};
 pub use dynamic::{DynamicHandle, DynamicSpec, template};
 pub use exit::Exit;
-pub use fault::{Fault, FaultKind, FaultPlan, Point, When};
+pub use fault::{Fault, FaultKind, FaultPlan, Point, Trigger, When};
 pub use handle::{CallError, Handle, Reply, ResendError, SendError};
 pub use health::{Activity, HangLimits, Pulse, Zone};
 pub use inbox::{AtRestart, DEAD_LETTERS_KEPT, DeadLetter, Inbox, inbox, inbox_redelivering};

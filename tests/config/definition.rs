@@ -161,3 +161,20 @@ fn scripts_are_kept_as_data() {
         [vec!["list_dir"], vec!["write_file", "post_message"], vec![]]
     );
 }
+
+#[test]
+fn an_agent_that_is_watched_for_hanging_says_so_in_its_pinned_definition() {
+    let text = |hang: &str| {
+        format!(
+            "[agents.a]\nprovider = 'p'\n{hang}\n[providers.p]\nkind = 'scripted'\nscripts = {{ a = [{{ say = 'x' }}] }}"
+        )
+    };
+    for (hang, limit) in [("", None), ("hang_after = '90s'", Some(90))] {
+        let definition = define(&parse(&text(hang)), Some("x"), None).expect("a task");
+        let pinned = serde_json::to_string(&definition).expect("JSON");
+        let read: TaskDefinition = serde_json::from_str(&pinned).expect("the same");
+        let agent = &read.agents[&read.root_agent];
+        assert_eq!(agent.hang_after, limit.map(Duration::from_secs));
+        assert_eq!(pinned.contains("hang_after\":90000"), limit.is_some());
+    }
+}

@@ -32,11 +32,6 @@ fn kinds_of_providers() {
 fn settings_of_providers_and_agents() {
     let agent = "[agents.c]\nprovider = 'local'\n";
     refused(&format!("{agent}«mcp» = []"), "agents.c.mcp", "remove it");
-    refused(
-        &format!("{agent}«hang_after» = '1m'"),
-        "agents.c.hang_after",
-        "a model call is limited",
-    );
     refused(&format!("{agent}«cwd» = '.'"), "agents.c.cwd", "remove it");
 }
 
@@ -99,11 +94,6 @@ fn whole_sections() {
     refused(
         "[«webhooks».w]\nurl = 'https://x'\nevents = ['alert']",
         "webhooks",
-        "remove it",
-    );
-    refused(
-        "[[«faults»]]\ntarget = 'node'\nkind = 'kill'\non = 'run_started'\nnth = 2",
-        "faults",
         "remove it",
     );
 }

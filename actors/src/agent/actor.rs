@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use supervision::{Actor, Context, Failure, Inbox, Reply, Start};
+use supervision::{Activity, Actor, Context, Failure, Inbox, Pulse, Reply, Start};
 
 use super::gate::Gate;
 use crate::feed::{Bus, Live};
@@ -18,8 +18,8 @@ pub type Thought = Result<ModelReply, ProviderError>;
 #[derive(Debug)]
 pub enum AgentMessage {
     /// Think about this. The call ends at once when the gate is closed, and is not made when whoever wants it has given its permit
-    /// back.
-    Think(Box<ModelRequest>, Gate, Weak<Permit>, Reply<Thought>),
+    /// back. It is under way, and makes progress, in the name of whoever has this pulse.
+    Think(Box<ModelRequest>, Gate, Weak<Permit>, Pulse, Reply<Thought>),
 }
 
 /// What an agent's actor is given.
@@ -63,16 +63,17 @@ impl Actor for Agent {
         message: AgentMessage,
         cx: &mut Context<AgentMessage>,
     ) -> Result<(), Failure> {
-        let AgentMessage::Think(request, gate, permit, reply) = message;
+        let AgentMessage::Think(request, gate, permit, pulse, reply) = message;
         let arguments = self.0.clone();
         // A provider that panics takes the agent down, as a crash of the agent: its supervisor decides what follows.
         let _ = cx.attach_maybe(async move {
             let _inside = gate.enter()?;
             let permit = permit.upgrade()?;
+            let activity = pulse.activity("a model call");
             tokio::select! {
                 biased;
                 () = gate.closed() => {}
-                thought = call(&arguments, &request, &permit) => reply.send(thought),
+                thought = call(&arguments, &request, &permit, &activity) => reply.send(thought),
             }
             None
         });
@@ -80,7 +81,12 @@ impl Actor for Agent {
     }
 }
 
-async fn call(arguments: &AgentArguments, request: &ModelRequest, permit: &Permit) -> Thought {
+async fn call(
+    arguments: &AgentArguments,
+    request: &ModelRequest,
+    permit: &Permit,
+    activity: &Activity,
+) -> Thought {
     let AgentArguments {
         task,
         name,
@@ -89,6 +95,7 @@ async fn call(arguments: &AgentArguments, request: &ModelRequest, permit: &Permi
         bus,
     } = arguments;
     let mut publish = |delta| {
+        activity.beat();
         if let Delta::Text(text) = delta {
             bus.publish(Live::Delta {
                 task: *task,
@@ -99,11 +106,16 @@ async fn call(arguments: &AgentArguments, request: &ModelRequest, permit: &Permi
         }
     };
     permit.sent();
-    let thought = match tokio::time::timeout(*timeout, provider.call(request, &mut publish)).await {
-        Ok(thought) => thought.and_then(usable),
-        Err(_) => {
-            let message = format!("no whole reply within {timeout:?} (timeout of agent `{name}`)");
-            Err(ProviderError::new(ProviderErrorKind::Timeout, message))
+    let late = |message: String| Err(ProviderError::new(ProviderErrorKind::Timeout, message));
+    let reply = tokio::time::timeout(*timeout, provider.call(request, &mut publish));
+    let thought = tokio::select! {
+        biased;
+        () = activity.cancelled() => late(format!(
+            "the model call made no progress for too long (hang_after of agent `{name}`)"
+        )),
+        reply = reply => match reply {
+            Ok(thought) => thought.and_then(usable),
+            Err(_) => late(format!("no whole reply within {timeout:?} (timeout of agent `{name}`)")),
         }
     };
     permit.heard(outcome(&thought));

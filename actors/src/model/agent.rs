@@ -134,6 +134,13 @@ pub struct AgentSpec {
     /// The price of its model, where its provider does not say what a call costs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
+    /// For how long it and its runs may make no progress while they are at work; without a limit when left out.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "maybe_millis"
+    )]
+    pub hang_after: Option<Duration>,
     /// `temperature`, `max_tokens` and the like, handed to the provider.
     pub settings: Map<String, Value>,
 }
@@ -159,6 +166,7 @@ impl Default for AgentSpec {
             on_exceeded: None,
             run_timeout_ms: None,
             price: None,
+            hang_after: None,
             settings: Map::new(),
         }
     }
@@ -184,5 +192,33 @@ pub(crate) mod millis {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
         u64::deserialize(d).map(Duration::from_millis)
+    }
+}
+
+/// The same, where there may be none.
+pub(crate) mod maybe_millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(
+        clippy::ref_option,
+        reason = "serde's `with` hands over a reference to the field"
+    )]
+    pub(crate) fn serialize<S: Serializer>(
+        value: &Option<Duration>,
+        s: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => super::millis::serialize(value, s),
+            None => s.serialize_none(),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        d: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        let millis = Option::<u64>::deserialize(d)?;
+        Ok(millis.map(Duration::from_millis))
     }
 }

@@ -1,6 +1,7 @@
 //! Definitions and replies made in code, piece by piece, by programs that embed the system.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -55,6 +56,13 @@ impl AgentSpec {
     #[must_use]
     pub fn in_doubt(mut self, policy: InDoubtPolicy) -> Self {
         self.in_doubt = policy;
+        self
+    }
+
+    /// Taken for hung when it or one of its runs is at work and makes no progress for this long.
+    #[must_use]
+    pub fn hang_after(mut self, limit: Duration) -> Self {
+        self.hang_after = Some(limit);
         self
     }
 

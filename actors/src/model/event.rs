@@ -402,6 +402,16 @@ pub enum EventBody {
         /// The provider.
         provider: String,
     },
+    /// A fault on purpose strikes.
+    FaultInjected {
+        /// Whom, as a file names it.
+        target: String,
+        /// What happens.
+        fault: String,
+        /// When it is to strike, as far as that is known where it does.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        when: String,
+    },
     /// A limit of the tree refused something. A model call that was about to be made is not made.
     BudgetExceeded {
         /// Which limit, its value, and what was refused.

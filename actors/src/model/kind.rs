@@ -40,6 +40,7 @@ impl EventBody {
             Self::ToolCallResolved { .. } => "tool_call_resolved",
             Self::ToolCallLate { .. } => "tool_call_late",
             Self::AgentState { .. } => "agent_state",
+            Self::FaultInjected { .. } => "fault_injected",
             Self::SupervisorRestart { .. } => "supervisor_restart",
             Self::SupervisorGaveUp { .. } => "supervisor_gave_up",
             Self::BreakerOpened { .. } => "breaker_opened",
@@ -72,6 +73,7 @@ impl EventBody {
                 | Self::BudgetExceeded { .. }
                 | Self::BudgetRaised { .. }
                 | Self::Alert { .. }
+                | Self::FaultInjected { .. }
         )
     }
 }

@@ -263,6 +263,7 @@ fn is_work(body: &EventBody) -> bool {
             | EventBody::AgentState { .. }
             | EventBody::SupervisorRestart { .. }
             | EventBody::SupervisorGaveUp { .. }
+            | EventBody::FaultInjected { .. }
     )
 }
 

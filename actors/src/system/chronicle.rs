@@ -61,6 +61,25 @@ impl Reports {
         wake(chronicle);
     }
 
+    /// A fault on purpose strikes in a task.
+    pub(super) fn tell(
+        &self,
+        task: TaskId,
+        body: EventBody,
+        journal: &Journal,
+        chronicle: &Handle<ChronicleMessage>,
+    ) {
+        let mut waiting = self.waiting();
+        if waiting.appends.len() >= REPORTS {
+            tracing::warn!(%task, "the chronicle has no room for: {}", body.kind());
+            return;
+        }
+        let entry = vec![(None, body)];
+        waiting.appends.push_back(append(journal, task, entry));
+        drop(waiting);
+        wake(chronicle);
+    }
+
     /// A provider has fallen ill or is well again: the tasks that it concerns are told.
     pub(super) fn note(
         &self,

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::{Clock, Ids};
+use crate::executor::Executors;
+use crate::fault::shared::EndNode;
+use crate::fault::{self, FaultPlan, Faults, PlanError, Target};
 use crate::model::ToolSpec;
 use crate::pool::{self, Pools};
 use crate::provider::Provider;
 use crate::run::next::RetryPolicy;
 use crate::store::Store;
-use crate::tool::Tool;
+use crate::tool::{Tool, Toolbox};
 use crate::topology::Route;
 
 use super::Providers;
@@ -33,6 +36,10 @@ pub struct Deps {
     pub topologies: BTreeMap<String, Arc<dyn Route>>,
     /// What can be set.
     pub settings: Settings,
+    /// Faults on purpose.
+    pub faults: FaultPlan,
+    /// How faults end the process.
+    pub end_node: Option<EndNode>,
 }
 
 impl std::fmt::Debug for Deps {
@@ -58,6 +65,8 @@ impl Deps {
             executor_tools,
             topologies: BTreeMap::new(),
             settings: Settings::default(),
+            faults: FaultPlan::default(),
+            end_node: None,
         }
     }
 
@@ -83,11 +92,41 @@ impl Deps {
         self
     }
 
+    /// With faults on purpose, from the system's start on. Those that strike the node need [`Deps::end_node`].
+    #[must_use]
+    pub fn faults(mut self, faults: FaultPlan) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    /// With a way to end the process, for faults that strike the node: at once, without any cleaning up.
+    #[must_use]
+    pub fn end_node(mut self, end: impl Fn(fault::Kind) + Send + Sync + 'static) -> Self {
+        self.end_node = Some(Arc::new(end));
+        self
+    }
+
     /// With these settings.
     #[must_use]
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self
+    }
+
+    pub(super) fn checked_faults(&self) -> Result<Faults, PlanError> {
+        self.faults.check()?;
+        let is_node = |fault: &fault::Fault| fault.target == Target::Node;
+        if self.end_node.is_none() && self.faults.0.iter().any(is_node) {
+            return Err(PlanError::NoNode);
+        }
+        Ok(Faults::new(self.faults.clone(), self.end_node.clone()))
+    }
+
+    pub(super) fn toolbox(&self, executors: &Executors) -> Toolbox {
+        let specs = self.executor_tools.iter();
+        let remote = specs.map(|spec| executors.tool(spec.clone()));
+        let tools = remote.chain(self.tools.iter().cloned());
+        Toolbox::new(crate::run::tools::specs(), tools)
     }
 
     pub(super) fn pools(&self) -> Pools {

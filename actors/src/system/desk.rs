@@ -36,6 +36,7 @@ impl Desk {
             }
             Decision::Started(about) => self.started(&path, about),
             Decision::GaveUp(about, exit) => self.gave_up(&path, about, exit),
+            Decision::Injected { about, fault, .. } => injected(&path, about, &fault.to_string()),
             _ => Vec::new(),
         };
         (!entries.is_empty()).then_some((task, entries))
@@ -103,6 +104,23 @@ impl Desk {
         let all = [(None, gave_up), (None, attention)];
         failed.into_iter().chain(all).collect()
     }
+}
+
+/// A fault on purpose, before it strikes.
+fn injected(path: &str, about: &About, fault: &str) -> Vec<Entry> {
+    let kind = match agent(path, about) {
+        Some(_) => "agent",
+        None => "run",
+    };
+    let target = format!("{kind}:{}", about.child);
+    let fault = fault.replacen("slow", "delay", 1);
+    let when = String::new();
+    let injected = EventBody::FaultInjected {
+        target,
+        fault,
+        when,
+    };
+    vec![(agent(path, about), injected)]
 }
 
 /// The agent a child of this supervisor is, if it is one.

@@ -30,6 +30,7 @@ use supervision::{
 use tokio::sync::watch;
 
 use crate::executor::{Executors, Link};
+use crate::fault::{Faults, PlanError};
 use crate::feed::{Bus, Feed};
 use crate::journal::{Journal, JournalError, Trouble};
 use crate::model::event::Seq;
@@ -57,6 +58,9 @@ pub enum SystemError {
     /// The task cannot be carried out as it is defined.
     #[error("the task cannot be started: {0}")]
     Definition(String),
+    /// Its faults cannot be played.
+    #[error("the faults cannot be played: {0}")]
+    Faults(#[from] PlanError),
     /// It could not be written down.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -102,6 +106,7 @@ pub struct System {
     executor_links: DynamicHandle<LinkArguments>,
     opener: Handle<OpenerMessage>,
     seats: Seats,
+    faults: Faults,
 }
 
 impl std::fmt::Debug for System {
@@ -119,30 +124,25 @@ impl System {
     /// Starts a system over what it is given. When it returns, every unfinished task is known and being opened.
     ///
     /// # Errors
-    /// [`SystemError::Start`], with what could not be started; then nothing is left running.
+    /// [`SystemError::Start`], with what could not be started; then nothing is left running. [`SystemError::Faults`].
     pub async fn start(deps: Deps) -> Result<Self, SystemError> {
+        let faults = deps.checked_faults()?;
         let deps = Arc::new(deps);
         let bus = Bus::default();
         let (journal, journal_start) =
             Journal::new(deps.store.clone(), deps.clock.clone(), bus.clone());
         let executors = Executors::default();
-        let remote = deps
-            .executor_tools
-            .iter()
-            .map(|spec| executors.tool(spec.clone()));
-        let toolbox = Arc::new(Toolbox::new(
-            crate::run::tools::specs(),
-            remote.chain(deps.tools.iter().cloned()),
-        ));
+        let toolbox = Arc::new(deps.toolbox(&executors));
         let pools = deps.pools();
         let world = TaskWorld {
             journal: journal.clone(),
-            bus,
+            bus: bus.clone(),
             ids: deps.ids.clone(),
             providers: Arc::new(deps.providers.clone()),
             tools: toolbox.clone(),
             pools: pools.clone(),
             routes: Arc::new(deps.topologies.clone()),
+            faults: faults.clone(),
         };
         let (seats, reports) = (Seats::default(), chronicle::Reports::default());
         let (chronicle, chronicle_reads) = inbox(64, AtRestart::Carry);
@@ -164,12 +164,18 @@ impl System {
             links_start,
             tasks_start,
             opener_start,
+            faults.player(&bus, &journal),
         );
         let hears = journal.clone();
         let (notes, desk, scribe) = (reports.clone(), journal.clone(), chronicle.clone());
         pools.listen(move |news| notes.note(&news, &desk, &scribe));
+        let (told, desk, scribe) = (reports.clone(), journal.clone(), chronicle.clone());
+        let note = Arc::new(move |task, body| told.tell(task, body, &desk, &scribe));
+        faults.listen(note, bus.listen());
         let listener = Arc::new(move |report: &Report| reports.hear(report, &hears, &chronicle));
-        let root = Root::new("system").listener(listener).start(spec).await?;
+        let root = Root::new("system").listener(listener);
+        let root = faults.in_tree(root).start(spec).await?;
+        faults.up(&root);
         Ok(Self {
             root,
             journal,
@@ -179,6 +185,7 @@ impl System {
             executor_links,
             opener,
             seats,
+            faults,
         })
     }
 
@@ -298,7 +305,7 @@ impl System {
     /// # Errors
     /// [`SystemError::Silent`] when the system is stopping.
     pub async fn attach_executor(&self, project: &str, link: Link) -> Result<(), SystemError> {
-        let link = Arc::new(std::sync::Mutex::new(Some(link)));
+        let link = Arc::new(std::sync::Mutex::new(Some(self.faults.on_link(link))));
         let started = self
             .executor_links
             .start_child((project.to_owned(), link))

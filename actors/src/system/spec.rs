@@ -78,12 +78,16 @@ pub(super) fn root_spec(
     links: Start,
     tasks: Start,
     opener: Start,
+    faults: Option<Start>,
 ) -> SupervisorSpec {
-    let services =
+    let mut services =
         SupervisorSpec::new(Flags::new(Strategy::OneForOne).intensity(10, Duration::from_secs(60)))
             .child(ChildSpec::new("chronicle", chronicle))
             .child(ChildSpec::new("pools", pools))
             .child(ChildSpec::supervisor("executors", links));
+    if let Some(faults) = faults {
+        services = services.child(ChildSpec::new("faults", faults));
+    }
     SupervisorSpec::new(Flags::new(Strategy::RestForOne).intensity(10, Duration::from_secs(60)))
         .child(ChildSpec::new("journal", journal))
         .child(ChildSpec::supervisor(

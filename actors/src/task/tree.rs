@@ -17,6 +17,7 @@ use crate::agent::actor::AgentArguments;
 use crate::agent::{self, AgentMessage};
 use crate::budget::Purse;
 use crate::clock::Ids;
+use crate::fault::Faults;
 use crate::feed::Bus;
 use crate::journal::Journal;
 use crate::model::agent::RestartType;
@@ -56,6 +57,8 @@ pub struct TaskWorld {
     pub pools: Pools,
     /// Topologies of one's own, by name.
     pub routes: Routes,
+    /// Faults on purpose.
+    pub faults: Faults,
 }
 
 impl std::fmt::Debug for TaskWorld {
@@ -144,6 +147,7 @@ fn supervise(world: &TaskWorld, arguments: &TaskArguments) -> InitResult {
             task: arguments.id,
             wiring,
             journal: world.journal.clone(),
+            faults: world.faults.clone(),
             listeners: Arc::new(move || listeners.all()),
             // A room whose inbox is full looks after each message that is before this one.
             heard: Arc::new(move || drop(room_hears.try_send(RoomMessage::Heard))),
@@ -207,12 +211,17 @@ fn agents(world: &TaskWorld, arguments: &TaskArguments) -> Result<(Agents, Start
             AgentArguments {
                 task: arguments.id,
                 name: name.clone(),
-                provider: provider.clone(),
+                provider: world
+                    .faults
+                    .around(&agent.provider, arguments.id, provider.clone()),
                 timeout: agent.timeout,
                 bus: world.bus.clone(),
             },
         );
         let mut child = ChildSpec::new(name.as_str(), start).restart(restart(agent.restart));
+        if let Some(limits) = run::actor::hang_limits(agent) {
+            child = child.hang(limits);
+        }
         if let Some(backoff) = definition.team.as_ref().and_then(|team| team.backoff) {
             child = child.backoff(Backoff::new(backoff.base, backoff.cap));
         }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use supervision::{Actor, Context, Failure, Handle, Inbox, Reply, Start};
 
+use crate::fault::Faults;
+use crate::fault::link::Passage;
 use crate::journal::{Journal, JournalError};
 use crate::model::event::Seq;
 use crate::model::{AgentName, Event, EventBody, RunId, Sender, TaskId, Topology};
@@ -51,6 +53,8 @@ pub struct TopologyArguments<M> {
     pub wiring: Wiring,
     /// Where changes are written.
     pub journal: Journal,
+    /// Faults on the way from one agent to another.
+    pub faults: Faults,
     /// Who is told.
     pub listeners: Listeners<M>,
     /// What is done besides, at whatever is said or changed; it must not wait.
@@ -63,6 +67,7 @@ impl<M> Clone for TopologyArguments<M> {
             task: self.task,
             wiring: self.wiring.clone(),
             journal: self.journal.clone(),
+            faults: self.faults.clone(),
             listeners: self.listeners.clone(),
             heard: self.heard.clone(),
         }
@@ -145,7 +150,7 @@ impl<M: From<Arc<Event>> + Send + 'static> Actor for TopologyActor<M> {
         cx: &mut Context<TopologyMessage>,
     ) -> Result<(), Failure> {
         match message {
-            TopologyMessage::Said(event) => self.said(&event),
+            TopologyMessage::Said(event) => self.said(&event, cx),
             TopologyMessage::Change(topology, reply) => {
                 if self.changes.len() < CHANGES {
                     self.changes.push_back((topology, reply));
@@ -159,21 +164,50 @@ impl<M: From<Arc<Event>> + Send + 'static> Actor for TopologyActor<M> {
 }
 
 impl<M: From<Arc<Event>> + Send + 'static> TopologyActor<M> {
-    fn said(&self, event: &Arc<Event>) {
+    fn said(&self, event: &Arc<Event>, cx: &Context<TopologyMessage>) {
         let Some(said) = Said::of(event) else { return };
-        // What is said to the room needs no turn of anybody's own: whoever takes a turn looks.
-        let EventBody::TaskMessage { to: Some(to), .. } = &event.body else {
-            return (self.arguments.heard)();
+        let (faults, task) = (&self.arguments.faults, self.arguments.task);
+        let to = match &event.body {
+            EventBody::TaskMessage { to, .. } => to.as_ref(),
+            _ => None,
         };
-        self.wake(event, |agent| agent == to && self.wiring.sees(agent, said));
+        // What is said to the room needs no turn of anybody's own: whoever takes a turn looks.
+        if to.is_none() && !faults.are_on_links() {
+            return (self.arguments.heard)();
+        }
+        self.wake(
+            event,
+            |agent| to.is_none_or(|to| agent == to) && self.wiring.sees(agent, said),
+            |agent, handle| match faults.passage(task, said.from, agent) {
+                Passage::Straight => tell(handle, event),
+                Passage::Lost => {}
+                Passage::Twice => {
+                    tell(handle, event);
+                    tell(handle, event);
+                }
+                Passage::Late(time) => {
+                    let (handle, event) = (handle.clone(), event.clone());
+                    let _ = cx.attach_maybe(async move {
+                        tokio::time::sleep(time).await;
+                        tell(&handle, &event);
+                        None
+                    });
+                }
+            },
+        );
     }
 
     /// A run whose inbox is full is not waited for: it looks after each message that is before this one.
-    fn wake(&self, event: &Arc<Event>, hears: impl Fn(&AgentName) -> bool) {
+    fn wake(
+        &self,
+        event: &Arc<Event>,
+        hears: impl Fn(&AgentName) -> bool,
+        tell: impl Fn(&AgentName, &Handle<M>),
+    ) {
         (self.arguments.heard)();
         for (run, agent, handle) in (self.arguments.listeners)() {
             if event.run_id != Some(run) && hears(&agent) {
-                let _ = handle.try_send(event.clone().into());
+                tell(&agent, &handle);
             }
         }
     }
@@ -214,7 +248,7 @@ impl<M: From<Arc<Event>> + Send + 'static> TopologyActor<M> {
         if let Some(event) = &event {
             self.wiring.fold(event);
             // Who was told by the old rules of what was said after the change looks by itself now.
-            self.wake(event, |_| true);
+            self.wake(event, |_| true, |_, handle| tell(handle, event));
         }
         self.answer(Ok(event.map(|event| event.id)));
     }
@@ -224,4 +258,8 @@ impl<M: From<Arc<Event>> + Send + 'static> TopologyActor<M> {
             reply.send(answer);
         }
     }
+}
+
+fn tell<M: From<Arc<Event>> + Send + 'static>(handle: &Handle<M>, event: &Arc<Event>) {
+    let _ = handle.try_send(event.clone().into());
 }

@@ -3,7 +3,9 @@
 mod crashes;
 mod ends;
 mod executors;
+mod faults;
 mod follow;
+mod hang;
 mod long;
 mod nodes;
 mod peers;

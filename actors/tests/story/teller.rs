@@ -115,6 +115,11 @@ fn what(body: &EventBody) -> String {
         E::SupervisorGaveUp { path, reason } => format!("{path}: {reason}"),
         E::BudgetExceeded { limit, .. } => limit.clone(),
         E::Alert { note, .. } => note.clone(),
+        E::FaultInjected {
+            target,
+            fault,
+            when,
+        } => format!("{fault} of {target} {when}").trim_end().to_owned(),
         E::BreakerOpened {
             provider, reason, ..
         } => format!("{provider}: {reason}"),

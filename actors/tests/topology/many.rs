@@ -45,6 +45,7 @@ async fn ten_thousand_that_do_not_listen_hold_nobody_up() {
         task,
         wiring: Wiring::of(&definition, &Default::default()),
         journal: journal.clone(),
+        faults: actors::fault::Faults::default(),
         listeners: Arc::new(move || handles.clone()),
         heard: Arc::new(|| {}),
     };

@@ -9,7 +9,8 @@ use actors::run::tools::{CREATE_RUN, POST_MESSAGE};
 
 use super::view::{Facts, Run, View, text};
 use super::words::{
-    clean, counted, ends, first_line, listed, name, quoted, stamp, strategy, time, waits_for, whom,
+    clean, counted, ends, first_line, left_alone, listed, name, on_purpose, quoted, reached, stamp,
+    strategy, time, waits_for, whom,
 };
 
 /// A line about something that happened.
@@ -138,21 +139,6 @@ fn begun(facts: &Facts) -> String {
     format!("task {}{team}{scripted}", quoted(&facts.name))
 }
 
-fn left_alone(provider: &str, reason: &str, wait_ms: Option<u64>) -> String {
-    let (provider, reason) = (clean(provider), clean(reason));
-    let wait = wait_ms.map(|ms| format!(" for {}", time(Duration::from_millis(ms))));
-    let wait = wait.unwrap_or_default();
-    format!("the provider `{provider}` is left alone{wait}: {reason}")
-}
-
-/// A limit mostly says by itself that it is one.
-fn reached(limit: &str) -> String {
-    match limit.starts_with("the limit") {
-        true => clean(limit),
-        false => format!("limit reached: {}", clean(limit)),
-    }
-}
-
 fn said(from: &Sender, to: Option<&str>, content: &str) -> String {
     let to = to.map_or_else(String::new, |to| format!(" to {to}"));
     let who = match from {
@@ -186,11 +172,26 @@ fn of_supervision(view: &View, body: &EventBody) -> Told {
             };
             (Tone::Warning, format!("{what}: {}", clean(reason)))
         }
+        EventBody::FaultInjected {
+            target,
+            fault,
+            when,
+        } => (
+            Tone::Warning,
+            on_purpose(&whom_of(view, target), fault, when),
+        ),
         EventBody::SupervisorGaveUp { reason, .. } => {
             (Tone::Bad, format!("supervision gave up: {}", clean(reason)))
         }
         _ => return None,
     })
+}
+
+/// Runs are known by their agents.
+fn whom_of(view: &View, target: &str) -> String {
+    let run = target.strip_prefix("run:").and_then(|id| id.parse().ok());
+    let run = run.and_then(|id| view.run(id));
+    run.map_or_else(|| target.to_owned(), |run| format!("{}'s run", run.agent))
 }
 
 fn allowance(view: &View) -> String {

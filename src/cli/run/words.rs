@@ -243,6 +243,32 @@ pub(super) fn name(agent: Option<&AgentName>) -> String {
     agent.map_or_else(String::new, |agent| clean(agent.as_str()))
 }
 
+/// A provider is left alone.
+pub(super) fn left_alone(provider: &str, reason: &str, wait_ms: Option<u64>) -> String {
+    let (provider, reason) = (clean(provider), clean(reason));
+    let wait = wait_ms.map(|ms| format!(" for {}", time(Duration::from_millis(ms))));
+    let wait = wait.unwrap_or_default();
+    format!("the provider `{provider}` is left alone{wait}: {reason}")
+}
+
+/// A limit mostly says by itself that it is one.
+pub(super) fn reached(limit: &str) -> String {
+    match limit.starts_with("the limit") {
+        true => clean(limit),
+        false => format!("limit reached: {}", clean(limit)),
+    }
+}
+
+/// A fault on purpose.
+pub(super) fn on_purpose(target: &str, fault: &str, when: &str) -> String {
+    let when = match when {
+        "" => String::new(),
+        when => format!(" ({})", clean(when)),
+    };
+    let (target, fault) = (clean(target), clean(fault));
+    format!("a fault on purpose: {fault} of {target}{when}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

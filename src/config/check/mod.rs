@@ -1,6 +1,7 @@
 //! What cannot be seen by looking at one value: names that lead nowhere, and settings that contradict each other.
 
 mod agents;
+mod faults;
 mod limits;
 mod outside;
 mod providers;
@@ -26,6 +27,7 @@ pub(crate) fn check(config: &Config, report: &mut Report<'_>) {
     teams::check(config, report);
     limits::check(config, report);
     outside::check(config, report);
+    faults::check(config, report);
 }
 
 /// Names of one kind that a file may use.

@@ -1,12 +1,10 @@
-//! `[mcp_servers.NAME]`, `[[hooks]]`, `[webhooks.NAME]` and `[[faults]]`
+//! `[mcp_servers.NAME]`, `[[hooks]]` and `[webhooks.NAME]`
 
 use globset::Glob;
 
 use super::{Names, url, variable};
 use crate::config::catalog::EVENTS;
-use crate::config::file::{
-    Config, FaultConfig, FaultTarget, HookConfig, McpServerConfig, WebhookConfig,
-};
+use crate::config::file::{Config, HookConfig, McpServerConfig, WebhookConfig};
 use crate::config::path::{Path, setting};
 use crate::config::problem::Complaint;
 use crate::config::read::Report;
@@ -15,14 +13,12 @@ use crate::config::source::quoted;
 /// The names these sections refer to.
 struct Known<'c> {
     agents: Names<'c>,
-    providers: Names<'c>,
     events: Names<'c>,
 }
 
 pub(super) fn check(config: &Config, report: &mut Report<'_>) {
     let known = Known {
         agents: Names::of("agent", "agents", &config.agents),
-        providers: Names::of("provider", "providers", &config.providers),
         events: Names {
             one: "event",
             all: "events",
@@ -37,9 +33,6 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) {
     }
     for (name, webhook) in &config.webhooks {
         check_webhook(webhook, &setting!["webhooks", name], &known, report);
-    }
-    for (i, fault) in config.faults.iter().enumerate() {
-        check_fault(fault, &setting!["faults", i], &known, report);
     }
 }
 
@@ -61,7 +54,7 @@ fn check_webhook(webhook: &WebhookConfig, path: &Path, known: &Known<'_>, report
 }
 
 /// Reports a table that has none or several of some keys of which it must have one.
-fn one_of(keys: &[&str], path: &Path, report: &mut Report<'_>) {
+pub(super) fn one_of(keys: &[&str], path: &Path, report: &mut Report<'_>) {
     let listed: Vec<_> = keys.iter().map(|key| quoted(key)).collect();
     let given: Vec<_> = keys
         .iter()
@@ -110,38 +103,5 @@ fn glob(pattern: Option<&str>, path: &Path, report: &mut Report<'_>) {
             error.kind()
         );
         report.at(path, Complaint::new(message));
-    }
-}
-
-fn check_fault(fault: &FaultConfig, path: &Path, known: &Known<'_>, report: &mut Report<'_>) {
-    one_of(&["at", "every", "chance", "on"], path, report);
-    target(&fault.target, &path.then("target"), known, report);
-    if fault
-        .chance
-        .is_some_and(|chance| !(chance > 0.0 && chance <= 1.0))
-    {
-        let complaint = Complaint::new("`chance` must be more than 0 and at most 1");
-        report.at(&path.then("chance"), complaint);
-    }
-    if let Some(event) = &fault.on {
-        known.events.check(event, &path.then("on"), report);
-    } else if fault.nth.is_some() {
-        report.at_key(
-            &path.then("nth"),
-            Complaint::new("`nth` without `on`").help("name the event: `on = \"…\"`"),
-        );
-    }
-}
-
-/// Reports a target that names an agent or a provider the file does not have.
-fn target(target: &FaultTarget, path: &Path, known: &Known<'_>, report: &mut Report<'_>) {
-    let named = match target {
-        FaultTarget::Agent(name) => vec![(&known.agents, name)],
-        FaultTarget::Provider(name) => vec![(&known.providers, name)],
-        FaultTarget::Link(from, to) => vec![(&known.agents, from), (&known.agents, to)],
-        _ => Vec::new(),
-    };
-    for (names, name) in named.into_iter().filter(|(_, name)| !name.contains('*')) {
-        names.check(name, path, report);
     }
 }

@@ -53,7 +53,8 @@ pub struct AgentConfig {
     /// When its actor is restarted: always (`permanent`), after a failure (`transient`) or never (`temporary`).
     #[schemars(schema_with = "choice::schema::<RestartType>")]
     pub restart: RestartType,
-    /// It is taken for hung when it makes no progress for this long; never when left out.
+    /// It and its runs are taken for hung when they are at work and make no progress for this long; never when left out. Tokens and
+    /// the ends of tool calls are progress; who waits is not at work, and tools of an executor have `tool_timeout`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hang_after: Option<Period>,
     /// What one of its runs, with all it delegates, may use up; no limit of its own when left out. The task's stands in `[limits]`.

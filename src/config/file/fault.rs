@@ -21,10 +21,13 @@ pub struct FaultConfig {
     pub target: FaultTarget,
     /// What happens.
     pub kind: FaultKind,
-    /// Once, so long after the start.
+    /// With `kind = "delay"`: how much later it comes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Period>,
+    /// Once, so long after the start of the node, or at the first occasion from then on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Delay>,
-    /// Again and again.
+    /// Again and again, at the first occasion each time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub every: Option<Period>,
     /// At each opportunity with this probability.
@@ -34,35 +37,37 @@ pub struct FaultConfig {
     /// When an event of this type happens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on: Option<String>,
-    /// With `on`: the how manieth of these events; each one when left out.
+    /// With `on`: the how manieth of these events of the task; each one when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nth: Option<Count>,
+    /// What is drawn for this fault is drawn from this seed: another one gives other moments, and whoever else is struck.
+    pub seed: u64,
 }
 
-table!(FaultConfig { target, kind; at, every, chance, on, nth });
+table!(FaultConfig { target, kind; delay, at, every, chance, on, nth, seed });
 
 choices! {
     /// What happens.
     #[serde(rename_all = "snake_case")]
     pub enum FaultKind {
-        /// The actor panics.
+        /// A panic: of an agent, a run, a provider; the node aborts.
         #[default]
         Panic,
-        /// The actor is killed.
+        /// A kill: of an agent, a run, a supervisor, the node.
         Kill,
-        /// It does nothing any more.
+        /// An agent, a run, a provider or a call of an executor comes to no end.
         Hang,
-        /// Messages are late.
+        /// It comes later, by `delay`.
         Delay,
-        /// Messages are lost.
+        /// The result of an executor's call is lost, or somebody is not told of a message.
         Drop,
-        /// Messages come twice.
+        /// The result comes twice, or somebody is told twice.
         Duplicate,
-        /// Messages come changed.
+        /// A provider's answer is garbage.
         Corrupt,
-        /// Calls fail.
+        /// It fails: what an agent or a run is at, a call of a provider or an executor.
         Error,
-        /// The connection breaks.
+        /// The connection to a provider or an executor breaks in the middle of a call.
         Disconnect,
     }
 }
@@ -72,15 +77,15 @@ choices! {
 pub enum FaultTarget {
     /// The actor of an agent.
     Agent(String),
-    /// A run.
+    /// The actor of a run, by its id.
     Run(String),
     /// A provider.
     Provider(String),
     /// An executor.
     Executor(String),
-    /// The messages from one agent to another.
+    /// What one agent tells another in the room.
     Link(String, String),
-    /// A supervisor.
+    /// A supervisor: `services`, `executors`, `tasks`, `agents`, `runs`.
     Supervisor(String),
     /// The node.
     #[default]

@@ -21,6 +21,7 @@ pub(crate) use self::spawn::{Fate, FateSink, Launch, Launcher, Leash, Life, Live
 pub(crate) use self::suffer::{Misfortune, suffer};
 use crate::actor::{Actor, Context, Failure};
 use crate::exit::Exit;
+use crate::health::HangLimits;
 use crate::inbox::Inbox;
 
 /// What an incarnation of an actor begins as.
@@ -44,6 +45,7 @@ pub(crate) type Need = (Arc<str>, watch::Receiver<bool>);
 pub struct Start {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) needs: Vec<Need>,
+    pub(crate) hang: Option<Arc<HangLimits>>,
     pub(crate) launcher: Arc<dyn Launcher>,
 }
 
@@ -95,6 +97,7 @@ impl Start {
         Self {
             name: None,
             needs: Vec::new(),
+            hang: None,
             launcher: Arc::new(launcher),
         }
     }
@@ -109,6 +112,13 @@ impl Start {
 
     pub(crate) fn needs_of(&self) -> Vec<Arc<str>> {
         self.needs.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The same with hang limits of its own, for an instance of a dynamic supervisor; otherwise they are its template's.
+    #[must_use]
+    pub fn hang(mut self, limits: HangLimits) -> Self {
+        self.hang = Some(Arc::new(limits));
+        self
     }
 
     /// The same with a name, for an instance of a dynamic supervisor.

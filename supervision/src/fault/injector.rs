@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Fault, FaultKind, FaultPlan, Point};
+use super::{Fault, FaultKind, FaultPlan, Point, Trigger};
 use crate::restart::Incarnation;
 
 /// For how many paths occasions are counted; those that come later are not struck.
@@ -105,12 +105,13 @@ impl Armed {
             && when.at_most.is_none_or(|most| times < most)
             && now >= when.after
             && last.is_none_or(|last| now.saturating_sub(last) >= when.apart)
-            && self.chance(n, occasion) < when.chance
+            && self.chance(n, fault.seed, occasion) < when.chance
+            && when.trigger.as_ref().is_none_or(Trigger::take)
     }
 
     /// From 0 to below 1, the same for the same seed, fault, path and occasion.
-    fn chance(&self, n: usize, occasion: u64) -> f64 {
-        let mut hash = self.injector.plan.seed ^ 0xcbf2_9ce4_8422_2325;
+    fn chance(&self, n: usize, seed: u64, occasion: u64) -> f64 {
+        let mut hash = self.injector.plan.seed ^ seed ^ 0xcbf2_9ce4_8422_2325;
         let words = [n as u64, occasion].into_iter().flat_map(u64::to_le_bytes);
         for byte in self.path.bytes().chain(words) {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);

@@ -24,6 +24,8 @@ mod pattern;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub(crate) use self::injector::{Armed, Injector};
@@ -89,6 +91,8 @@ pub struct Fault {
     pub when: When,
     /// What happens.
     pub kind: FaultKind,
+    /// A seed of its own, mixed into the plan's.
+    pub seed: u64,
 }
 
 impl Fault {
@@ -101,6 +105,7 @@ impl Fault {
             point,
             when: When::default(),
             kind,
+            seed: 0,
         }
     }
 
@@ -108,6 +113,13 @@ impl Fault {
     #[must_use]
     pub fn when(mut self, when: When) -> Self {
         self.when = when;
+        self
+    }
+
+    /// The same with a seed of its own.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
         self
     }
 
@@ -210,6 +222,33 @@ pub struct When {
     pub after: Duration,
     /// Not sooner than this after it struck last.
     pub apart: Duration,
+    /// Only when it was pulled, once for each pull.
+    pub trigger: Option<Trigger>,
+}
+
+/// Lets a fault strike that waits for something outside the tree. Copies are the same trigger.
+#[derive(Debug, Clone, Default)]
+pub struct Trigger(Arc<AtomicU64>);
+
+impl PartialEq for Trigger {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Trigger {
+    /// At the next occasion that meets all else, the fault strikes.
+    pub fn pull(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Uses one pull up, if there is one.
+    fn take(&self) -> bool {
+        let less = |pulls: u64| pulls.checked_sub(1);
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+            .is_ok()
+    }
 }
 
 impl Default for When {
@@ -221,6 +260,7 @@ impl Default for When {
             at_most: None,
             after: Duration::ZERO,
             apart: Duration::ZERO,
+            trigger: None,
         }
     }
 }

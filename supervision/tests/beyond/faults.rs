@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use supervision::fault::{Fault, FaultKind, FaultPlan, Point, When};
+use supervision::fault::{Fault, FaultKind, FaultPlan, Point, Trigger, When};
 use supervision::{
     AtRestart, CallError, ChildSpec, Decision, DynamicSpec, Flags, HangLimits, Shutdown, Start,
     Strategy, SupervisorSpec, template,
@@ -232,10 +232,16 @@ fn a_blocked_thread_is_a_fault_like_any_other() {
 
 /// Sends so many messages under a fault that only makes slower; those that are struck, by number.
 fn struck(seed: u64, when: When) -> Vec<u64> {
+    struck_by(seed, 0, when)
+}
+
+/// The same, for a fault with a seed of its own.
+fn struck_by(seed: u64, own: u64, when: When) -> Vec<u64> {
     let (told, shown) = std::sync::mpsc::channel();
     virtual_time(|bed| async move {
         let a = bed.player("a");
-        let fault = Fault::new("root/*", Point::Handle, FaultKind::Slow(ms(1))).when(when);
+        let fault = Fault::new("root/*", Point::Handle, FaultKind::Slow(ms(1)));
+        let fault = fault.when(when).seed(own);
         let root = bed.root().faults(FaultPlan::new(seed).fault(fault));
         let root = root.start(cast(Flags::default(), &[&a])).await;
         let root = root.expect("it starts");
@@ -422,4 +428,43 @@ fn instances_are_counted_apart() {
         );
         instances.supervisor().stop().await;
     });
+}
+
+#[test]
+fn a_trigger_lets_as_many_strike_as_it_was_pulled() {
+    virtual_time(|bed| async move {
+        let trigger = Trigger::default();
+        let when = When {
+            trigger: Some(trigger.clone()),
+            ..When::default()
+        };
+        let fault = Fault::new("root/a", Point::Handle, FaultKind::Error).when(when);
+        let (a, plan) = (bed.player("a"), FaultPlan::new(1).fault(fault));
+        let spec = cast(patient(Strategy::OneForOne), &[&a]);
+        let root = bed.root().faults(plan).start(spec).await;
+        let root = root.expect("it starts");
+        let mut lives = Vec::new();
+        for pulls in [0, 1, 0, 2, 0, 0] {
+            (0..pulls).for_each(|_| trigger.pull());
+            a.tell(note("x"));
+            bed.settle().await;
+            lives.push(children(&root).await);
+        }
+        assert_eq!(
+            lives,
+            [1, 2, 2, 3, 4, 4].map(|life| format!("a:running#{life}"))
+        );
+        root.stop().await;
+    });
+}
+
+#[test]
+fn a_fault_has_a_seed_of_its_own() {
+    let half = || When {
+        chance: 0.5,
+        ..When::default()
+    };
+    assert_eq!(struck_by(1, 2, half()), struck_by(1, 2, half()));
+    assert_ne!(struck_by(1, 2, half()), struck_by(1, 3, half()));
+    assert_ne!(struck_by(1, 2, half()), struck_by(2, 2, half()));
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use supervision::{
-    Actor, AtRestart, ChildSpec, Context, Failure, Flags, Handle, HangLimits, Shutdown, Start,
-    Strategy, SupervisorHandle, SupervisorSpec, inbox,
+    Actor, AtRestart, ChildSpec, Context, DynamicSpec, Failure, Flags, Handle, HangLimits, Inbox,
+    Shutdown, Start, Strategy, SupervisorHandle, SupervisorSpec, inbox, template,
 };
 use tokio::time::sleep;
 
@@ -282,4 +282,47 @@ fn a_supervisor_cannot_be_watched_for_hanging() {
         .check(&Flags::default())
         .expect_err("a supervisor");
     insta::assert_snapshot!(refused, @"hang is set for `above`, but must be left out for a supervisor, which waits for nothing itself");
+}
+
+#[test]
+fn instances_have_limits_of_their_own() {
+    virtual_time(|bed| async move {
+        let mut plan = template("worker");
+        plan.hang = Some(Arc::new(minute()));
+        let spec = DynamicSpec::new(patient(Strategy::OneForOne));
+        let bed_of_them = bed.clone();
+        let workers = spec.template(plan, move |(reads, own): (Inbox<Work>, Option<u32>)| {
+            let bed = bed_of_them.clone();
+            let start = Start::actor(reads, move |_| {
+                std::future::ready(Ok(Worker(bed.clone(), Arc::default())))
+            });
+            match own {
+                Some(seconds) => start.hang(HangLimits::silence(seconds * SECOND)),
+                None => start,
+            }
+        });
+        let workers = workers.start(bed.root()).await.expect("it starts");
+        let mut handles = Vec::new();
+        for own in [None, Some(10)] {
+            let (handle, reads) = inbox(16, AtRestart::Carry);
+            workers.start_child((reads, own)).await.expect("it starts");
+            let hour = Work::Beside(3_600 * SECOND, None);
+            handle.try_send(hour).expect("room");
+            handles.push(handle);
+        }
+        let none = workers.start_child((inbox(1, AtRestart::Carry).1, Some(0)));
+        assert!(none.await.is_err(), "no time at all");
+        bed.reports();
+        sleep(61 * SECOND).await;
+        insta::assert_snapshot!(said(&bed), @r#"
+        10000ms root worker-2 #1 Permanent: hangs, no progress for 10s (limit 10s): Nudged; under way: a model call !
+        15000ms root worker-2 #1 Permanent: hangs, no progress for 15s (limit 10s): Cancelled; under way: a model call !
+        20000ms root worker-2 #1 Permanent: hangs, no progress for 20s (limit 10s): Killed; under way: a model call !
+        20000ms root worker-2 #1 Permanent: terminated: failed: hung: no progress for 20s (limit 10s) !
+        20000ms root worker-2 #1 Permanent: restarting OneForOne after 0ns
+        20000ms root worker-2 #2 Permanent: started
+        60000ms root worker-1 #1 Permanent: hangs, no progress for 60s (limit 60s): Nudged; under way: a model call !
+        "#);
+        workers.supervisor().stop().await;
+    });
 }

@@ -81,7 +81,14 @@ fn shells(events: &[Value]) -> BTreeMap<String, (usize, usize)> {
 
 /// How many runs were taken up again.
 fn check(calm: &(Vec<(String, String)>, Vec<Value>), moments: &[usize]) -> usize {
-    let (files, events) = killed_at(moments);
+    same(calm, killed_at(moments), &format!("{moments:?}"))
+}
+
+fn same(
+    calm: &(Vec<(String, String)>, Vec<Value>),
+    (files, events): (Vec<(String, String)>, Vec<Value>),
+    moments: &str,
+) -> usize {
     assert_eq!(files, calm.0, "{moments:?}");
     let twice: Vec<_> = once(&events)
         .into_iter()
@@ -187,4 +194,35 @@ fn killed_at_any_moment_it_comes_to_the_same_end() {
         taken_up >= moments.len(),
         "{taken_up} runs were taken up again"
     );
+}
+
+/// The quickstart with faults that end the node so many times, gone on with each time.
+fn ended_by(faults: &str, times: usize) -> (Vec<(String, String)>, Vec<Value>) {
+    let place = Place::new();
+    let team = place.file("team.toml", &format!("{}\n{faults}", quick()));
+    for life in 0..times {
+        let ran = match life {
+            0 => output(&mut place.run(&[text(&team), "--json"])),
+            _ => output(&mut place.go_on(&["--json"])),
+        };
+        assert!(ran.was_killed(), "{life}: {}{}", ran.stdout, ran.stderr);
+    }
+    let ran = output(&mut place.go_on(&["--json"]));
+    assert_eq!(ran.code(), Some(0), "{faults}: {}", ran.stderr);
+    (files(&place.data().join("workspace")), events(&ran.stdout))
+}
+
+#[test]
+fn a_node_that_faults_of_its_file_end_is_gone_on_with() {
+    let node = |when: &str| format!("[[faults]]\ntarget = 'node'\nkind = 'kill'\n{when}\n");
+    let third = node("on = 'tool_call_started'\nnth = 3");
+    let thrice = [4, 7, 9].map(|n| node(&format!("on = 'tool_call_completed'\nnth = {n}")));
+    let calm = undisturbed();
+    for (faults, times) in [(third, 1), (thrice.concat(), 3)] {
+        let (files, events) = ended_by(&faults, times);
+        let played = kinds(&events, "fault_injected");
+        assert_eq!(played, times, "{faults}");
+        let taken_up = same(&calm, (files, events), &faults);
+        assert!(taken_up >= times, "{taken_up}: {faults}");
+    }
 }

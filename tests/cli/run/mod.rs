@@ -2,6 +2,7 @@
 
 mod display;
 mod examples;
+mod faults;
 mod kill;
 mod ledger;
 mod refusals;

@@ -244,5 +244,40 @@ fn faults() {
             "[[faults]]\ntarget = 'run:*'\nkind = 'kill'\nat = '1s'\n«nth» = 3",
             ("`nth` without `on`", "name the event"),
         ),
+        (
+            "[[faults]]\ntarget = «'agent:z*'»\nkind = 'kill'\nat = '1s'",
+            ("`z*` fits no agent", "known agents"),
+        ),
+        (
+            "[[faults]]\ntarget = «'supervisor:task'»\nkind = 'kill'\nat = '1s'",
+            ("unknown supervisor `task`", "did you mean `tasks`?"),
+        ),
+        (
+            "[[faults]]\ntarget = 'run:*'\nkind = «'corrupt'»\nat = '1s'",
+            (
+                "`corrupt` cannot happen to `run:*`",
+                "what can: `panic`, `kill`, `hang`, `delay`, `error`",
+            ),
+        ),
+        (
+            "[[faults]]\ntarget = 'link:ann->*'\nkind = «'delay'»\nat = '1s'",
+            ("a delay without its length", "add `delay = \"200ms\"`"),
+        ),
+        (
+            "[[faults]]\ntarget = 'run:*'\nkind = 'kill'\nat = '1s'\n«delay» = '1s'",
+            ("`delay` without `kind = \"delay\"`", "remove one"),
+        ),
+        (
+            "[[faults]]\ntarget = 'run:*'\nkind = 'delay'\nat = '1s'\ndelay = «'2h'»",
+            ("`delay` is longer than an hour", ""),
+        ),
+        (
+            "[[faults]]\ntarget = 'node'\nkind = 'kill'\non = «'fault_injected'»",
+            ("`fault_injected` is what a fault writes itself", "wait for"),
+        ),
+        (
+            "[[faults]]\ntarget = 'node'\nkind = 'kill'\non = «'verification'»",
+            ("`verification` does not happen in this version", "wait for"),
+        ),
     ]);
 }

@@ -6,6 +6,7 @@
 mod busy;
 mod came_of_it;
 mod cancel;
+mod hang;
 pub mod limits;
 mod pausing;
 mod perform;
@@ -34,6 +35,7 @@ use crate::tool::{Probe, ToolError, Toolbox};
 use crate::topology::routing::Wiring;
 
 use self::cancel::Cancelling;
+pub(crate) use self::hang::limits_of as hang_limits;
 use self::reading::Reading;
 use super::load;
 use super::next::{Effect, RetryPolicy, Surroundings, next};
@@ -281,8 +283,8 @@ struct RunActor {
 
 /// How a run's actor is started.
 pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> Start {
-    let name = arguments.run.to_string();
-    Start::init(reads, move |cx| {
+    let (name, limits) = (arguments.run.to_string(), hang::limits(&arguments));
+    let start = Start::init(reads, move |cx| {
         let (arguments, incarnation) = (arguments.clone(), cx.incarnation());
         let wake = cx.handle();
         async move {
@@ -319,8 +321,11 @@ pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> 
             let _ = wake.try_send(RunMessage::Wake);
             Ok(Init::Up(actor))
         }
-    })
-    .named(name)
+    });
+    match limits {
+        Some(limits) => start.named(name).hang(limits),
+        None => start.named(name),
+    }
 }
 
 impl Actor for RunActor {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use supervision::{CallError, Context, Handle, Reply};
+use supervision::{CallError, Context, Handle, Pulse, Reply};
 use tokio::task::AbortHandle;
 
 use crate::agent::{AgentMessage, Gate, Thought};
@@ -16,6 +16,7 @@ use crate::run::state::Call;
 use crate::run::tools::CreateRun;
 use crate::tool::{Invocation, Probe, Tool, ToolError};
 
+use super::hang::AtWork;
 use super::limits::unaffordable;
 use super::{Doing, Queued, RunActor, RunMessage, RunReport};
 
@@ -63,9 +64,10 @@ impl RunActor {
         let request = Box::new(context::request(&self.state, seen, self.scene()));
         let agent = self.context.agents.get(&self.name).cloned();
         let (gate, permit) = (self.part(&Doing::Think), self.permit.take().map(Arc::new));
+        let pulse = cx.pulse();
         cx.attach(async move {
             let thought = match agent {
-                Some(agent) => ask_agent(&agent, request, &gate, permit.as_ref()).await,
+                Some(agent) => ask_agent(&agent, request, &gate, permit.as_ref(), &pulse).await,
                 None => Err(CallError::Stopped),
             };
             RunMessage::Thought(Box::new(thought))
@@ -104,13 +106,20 @@ impl RunActor {
 
     fn call(&self, step: Step, cx: &Context<RunMessage>) -> AbortHandle {
         let (own, epoch) = (cx.handle(), self.state.epoch);
+        let pulse = cx.pulse();
         let result = self.with_tool(Doing::Call(step), step, move |tool, call| async move {
-            let waits = move |reason| {
+            let limit = limit(&*tool, &call);
+            let at_work = AtWork::begin(&pulse, &call.agent, tool.as_ref());
+            let waits = |reason| {
+                at_work.waits();
                 let _ = own.try_send(RunMessage::CallWaits(step, reason));
             };
-            within(limit(&*tool, &call), tool.call_visibly(call, &waits))
-                .await
-                .unwrap_or_else(|late| Err(ToolError::Unknown(late)))
+            let result = within(limit, tool.call_visibly(call, &waits));
+            tokio::select! {
+                biased;
+                hung = at_work.hung() => Err(ToolError::Unknown(hung)),
+                result = result => result.unwrap_or_else(|late| Err(ToolError::Unknown(late))),
+            }
         });
         cx.attach_maybe(async move {
             let result = result
@@ -263,12 +272,14 @@ async fn ask_agent(
     request: Box<ModelRequest>,
     gate: &Gate,
     permit: Option<&Arc<Permit>>,
+    pulse: &Pulse,
 ) -> Result<Thought, CallError> {
     let (gate, _abandoned) = gate.within();
     for _ in 0..AGENT_PATIENCE {
         let (request, gate) = (request.clone(), gate.clone());
         let permit = permit.map(Arc::downgrade).unwrap_or_default();
-        let question = |reply| AgentMessage::Think(request, gate, permit, reply);
+        let pulse = pulse.clone();
+        let question = |reply| AgentMessage::Think(request, gate, permit, pulse, reply);
         match agent.ask(question).await {
             Err(CallError::Stopped) => tokio::time::sleep(AGENT_PAUSE).await,
             answer => return answer,

@@ -14,7 +14,7 @@ use crate::model::{
 
 use super::draft::{definition, run, spec};
 
-const KINDS: usize = 40;
+const KINDS: usize = 41;
 
 /// One event of every kind, each with contents that are easily mangled.
 #[must_use]
@@ -64,6 +64,11 @@ fn of_what_goes_on(rng: &mut Rng, n: usize) -> EventBody {
         },
         35 => EventBody::ModelCallInterrupted { turn: rng.u32(..) },
         36 => EventBody::RunResumed { by: sender(rng) },
+        39 => EventBody::FaultInjected {
+            target: text(rng),
+            fault: text(rng),
+            when: text(rng),
+        },
         37 => EventBody::RunProgress {
             turn: rng.u32(..),
             doing: text(rng),

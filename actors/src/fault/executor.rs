@@ -1,0 +1,158 @@
+//! What stands between an executor and the node when faults strike at its calls.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::mpsc;
+
+use crate::executor::Link;
+use crate::model::CallId;
+use crate::model::executor::{CallError, CallErrorCode, CallOutcome, FromExecutor, ToExecutor};
+
+use super::plan::{Kind, Target};
+use super::shared::Faults;
+use super::victims::fits;
+
+/// How many frames are under way in each direction.
+const FRAMES: usize = 256;
+
+/// Calls whose result has another fate; should there be more at a time, the oldest comes as it is.
+const FATES: usize = 10_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Lost,
+    Twice,
+}
+
+/// What becomes of a call.
+enum Passage {
+    Pass,
+    Late(Duration),
+    Swallow,
+    Answer(FromExecutor),
+    Cut,
+}
+
+/// The faults of one link.
+struct Gate {
+    faults: Faults,
+    name: String,
+    fates: BTreeMap<CallId, Fate>,
+}
+
+impl Faults {
+    /// A link with faults on it: itself, if none can strike there.
+    #[must_use]
+    pub fn on_link(&self, link: Link) -> Link {
+        if !self.has(|target| matches!(target, Target::Executor(_))) {
+            return link;
+        }
+        let (to, inbound) = mpsc::channel(FRAMES);
+        let (outbound, from) = mpsc::channel(FRAMES);
+        let gate = Gate {
+            faults: self.clone(),
+            name: String::new(),
+            fates: BTreeMap::new(),
+        };
+        self.pump(Box::pin(pump(gate, link, inbound, outbound)));
+        Link { to, from }
+    }
+}
+
+/// Carries frames both ways until one side is gone or a fault cuts the link.
+async fn pump(
+    mut gate: Gate,
+    mut link: Link,
+    mut inbound: mpsc::Receiver<ToExecutor>,
+    outbound: mpsc::Sender<FromExecutor>,
+) {
+    let mut late: FuturesUnordered<BoxFuture<'static, ToExecutor>> = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            frame = inbound.recv() => {
+                let Some(frame) = frame else { return };
+                let is_sent = match gate.passage(&frame) {
+                    Passage::Pass => link.to.send(frame).await.is_ok(),
+                    Passage::Late(time) => {
+                        late.push(Box::pin(async move { tokio::time::sleep(time).await; frame }));
+                        true
+                    }
+                    Passage::Swallow => true,
+                    Passage::Answer(answer) => outbound.send(answer).await.is_ok(),
+                    Passage::Cut => {
+                        let _ = link.to.send(frame).await;
+                        false
+                    }
+                };
+                if !is_sent { return }
+            }
+            frame = link.from.recv() => {
+                let Some(frame) = frame else { return };
+                for _ in 0..gate.copies(&frame) {
+                    if outbound.send(frame.clone()).await.is_err() { return }
+                }
+            }
+            Some(frame) = late.next(), if !late.is_empty() => {
+                if link.to.send(frame).await.is_err() { return }
+            }
+        }
+    }
+}
+
+impl Gate {
+    fn passage(&mut self, frame: &ToExecutor) -> Passage {
+        let ToExecutor::Call { call_id, .. } = frame else {
+            return Passage::Pass;
+        };
+        let target = Target::Executor(self.name.clone());
+        let is_it =
+            |target: &Target| matches!(target, Target::Executor(name) if fits(name, &self.name));
+        match self.faults.strike(None, &target, is_it) {
+            None => Passage::Pass,
+            Some(Kind::Delay(time)) => Passage::Late(time),
+            Some(Kind::Hang) => Passage::Swallow,
+            Some(Kind::Disconnect) => Passage::Cut,
+            Some(Kind::Drop) => self.fate(call_id, Fate::Lost),
+            Some(Kind::Duplicate) => self.fate(call_id, Fate::Twice),
+            Some(_) => Passage::Answer(self.failed(call_id)),
+        }
+    }
+
+    fn fate(&mut self, call_id: &CallId, fate: Fate) -> Passage {
+        if self.fates.len() >= FATES {
+            self.fates.pop_first();
+        }
+        self.fates.insert(call_id.clone(), fate);
+        Passage::Pass
+    }
+
+    fn failed(&self, call_id: &CallId) -> FromExecutor {
+        let name = &self.name;
+        FromExecutor::Result {
+            call_id: call_id.clone(),
+            outcome: CallOutcome::Error(CallError {
+                code: CallErrorCode::Failed,
+                message: format!("a fault on purpose: executor `{name}` fails; nothing was done"),
+            }),
+        }
+    }
+
+    /// How often a frame of the executor arrives.
+    fn copies(&mut self, frame: &FromExecutor) -> usize {
+        match frame {
+            FromExecutor::Hello { name, .. } => {
+                self.name.clone_from(name);
+                1
+            }
+            FromExecutor::Result { call_id, .. } => match self.fates.remove(call_id) {
+                Some(Fate::Lost) => 0,
+                Some(Fate::Twice) => 2,
+                None => 1,
+            },
+            FromExecutor::Started { .. } | FromExecutor::Output { .. } => 1,
+        }
+    }
+}
