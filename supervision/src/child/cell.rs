@@ -60,7 +60,6 @@ impl<A: Actor> Launcher for ActorLauncher<A> {
             inbox: self.inbox.as_deref().cloned().unwrap_or_else(own),
             ambient: launch.ambient,
             supervisor: launch.supervisor,
-            path: launch.path,
             about: launch.about,
             body: Mutex::new(None),
         };
@@ -70,7 +69,7 @@ impl<A: Actor> Launcher for ActorLauncher<A> {
             aftermath: None::<Ready<()>>,
             fate: launch.fate,
         };
-        let actor = spawn(cell, self.make.clone(), life)?;
+        let actor = spawn(cell, (self.make.clone(), launch.path), life)?;
         Some(Live::new(actor.get_cell(), slot, None, pulse))
     }
 
@@ -102,7 +101,6 @@ struct Cell<A: Actor> {
     has_inbox: bool,
     ambient: Ambient,
     supervisor: Arc<str>,
-    path: Path,
     about: About,
     /// Here and not in ractor's state, which may outlive the actor's task. Whoever handles something takes it out meanwhile.
     body: Mutex<Option<Box<Body<A>>>>,
@@ -119,10 +117,14 @@ impl<A: Actor> Cell<A> {
         self.body.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn context(&self, myself: &ActorRef<CellMessage<A::Message>>) -> Context<A::Message> {
+    fn context(
+        &self,
+        path: Path,
+        myself: &ActorRef<CellMessage<A::Message>>,
+    ) -> Context<A::Message> {
         let (actor, slot) = (myself.clone(), self.slot.clone());
         Context {
-            path: self.path.clone(),
+            path,
             incarnation: self.about.incarnation,
             inbox: self.inbox.clone(),
             own: OwnSender { actor, slot },
@@ -335,14 +337,14 @@ impl<A: Actor> Drop for InFlight<'_, A> {
 impl<A: Actor> ractor::Actor for Cell<A> {
     type Msg = CellMessage<A::Message>;
     type State = ();
-    type Arguments = Make<A>;
+    type Arguments = (Make<A>, Path);
 
     async fn pre_start(
         &self,
         myself: ActorRef<Self::Msg>,
-        make: Make<A>,
+        (make, path): (Make<A>, Path),
     ) -> Result<(), ActorProcessingErr> {
-        let mut cx = self.context(&myself);
+        let mut cx = self.context(path, &myself);
         let actor = self.begin(make, &myself, &mut cx).await?;
         if cx.exit.is_some() {
             let _ = myself.cast(CellMessage::Leave);
@@ -388,7 +390,7 @@ impl<A: Actor> ractor::Actor for Cell<A> {
         };
         match exit {
             Some(exit) => {
-                self.end(body, &myself, exit).await;
+                self.end(body, &myself, exit).boxed().await;
                 myself.stop(None);
             }
             None => *self.body() = Some(body),

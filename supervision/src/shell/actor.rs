@@ -105,9 +105,9 @@ fn overheard(fate: FateSink) -> (FateSink, watch::Receiver<Option<Exit>>) {
         if exit.is_some() {
             ended.send_replace(exit);
         }
-        fate(told);
+        fate.tell(told);
     };
-    (Arc::new(overhear), end)
+    (FateSink::Other(Arc::new(overhear)), end)
 }
 
 /// What a supervisor's actor and its shell share.

@@ -18,7 +18,7 @@ pub(crate) use self::actor::{Made, SupervisorLauncher};
 use self::alarms::Alarms;
 pub(crate) use self::estate::Estate;
 pub(crate) use self::seat::{Answer, Message, Port, Row, Seat, ask, port};
-use crate::child::{Extra, Fate, Launch, Live, Need, Path, Slot, Start, StartFailure};
+use crate::child::{Extra, Fate, FateSink, Launch, Live, Need, Path, Slot, Start, StartFailure};
 use crate::exit::Exit;
 use crate::health::Pulse;
 use crate::inbox::Taken;
@@ -60,6 +60,8 @@ struct Shell {
     /// What is still to be told to the core, and whether somebody is at it.
     events: VecDeque<Event<Start>>,
     is_applying: bool,
+    /// Where they are put that are to be performed, while nobody is at it.
+    effects: Vec<Effect<Start>>,
     next_request: u64,
     #[cfg(feature = "testing")]
     held: Option<Vec<Message>>,
@@ -84,7 +86,7 @@ impl Shell {
                     incarnation: row.incarnation,
                     restart: plan.restart,
                 };
-                frame.inboxes.meet(row.key, about, &*start.launcher);
+                frame.inboxes.meet(row.key, &about, &*start.launcher);
             }
         }
         let now = Instant::now();
@@ -102,6 +104,7 @@ impl Shell {
             alarms: Alarms::default(),
             events: VecDeque::new(),
             is_applying: false,
+            effects: Vec::new(),
             next_request: 0,
             #[cfg(feature = "testing")]
             held: None,
@@ -249,14 +252,16 @@ impl Shell {
         if std::mem::replace(&mut self.is_applying, true) {
             return self.events.push_back(event);
         }
+        let mut effects = std::mem::take(&mut self.effects);
         let mut next = Some(event);
         while let Some(event) = next {
             self.now = Instant::now();
             let now = self.now.saturating_duration_since(self.origin);
-            let effects = self.core.apply(now, event);
-            effects.into_iter().for_each(|effect| self.perform(effect));
+            self.core.apply_into(now, event, &mut effects);
+            effects.drain(..).for_each(|effect| self.perform(effect));
             next = self.events.pop_front();
         }
+        self.effects = effects;
         self.is_applying = false;
     }
 
@@ -295,7 +300,7 @@ impl Shell {
             Effect::Ready => {
                 self.frame.inboxes.ready();
                 let _ = self.frame.slot.up();
-                (self.frame.fate)(Fate::Started(None));
+                self.frame.fate.tell(Fate::Started(None));
             }
             Effect::BootFailed(child, reason) => {
                 let reason = format!("child `{child}` could not be started: {reason}").into();
@@ -333,19 +338,16 @@ impl Shell {
             restart: plan.restart,
         };
         let pulse = plan.hang.as_ref().map(|_| Pulse::watched());
-        inboxes.meet(key, about.clone(), &*start.launcher);
-        let supervisor = self.myself.clone();
+        let estate = inboxes.meet(key, &about, &*start.launcher);
         let launch = Launch {
             ambient: inboxes.ambient.clone(),
             supervisor: inboxes.path.clone(),
             path,
             about: about.clone(),
-            estate: inboxes.estate_of(key),
+            estate,
             slot: Slot::leashed(self.frame.alive.clone()),
             pulse: pulse.unwrap_or_default(),
-            fate: Arc::new(move |fate| {
-                let _ = supervisor.cast(Message::Fate(key, incarnation, fate));
-            }),
+            fate: FateSink::Supervisor(self.myself.clone(), key, incarnation),
         };
         if let Some(live) = start.launcher.launch(launch) {
             let running = Running { about, live };
