@@ -1,8 +1,9 @@
 //! The ractor actor around one incarnation of an [`Actor`].
 
-use std::future::{Future, Ready};
+use std::future::{Future, Ready, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -300,6 +301,24 @@ impl<A: Actor> Cell<A> {
     }
 }
 
+/// Lets everything run first that is ready to. Unlike tokio's `yield_now` it does not look at timers and sockets for that.
+async fn one_turn_later() {
+    let mut is_later = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut is_later, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// It has ended by itself.
+#[derive(Debug, thiserror::Error)]
+#[error("it has ended")]
+struct Over;
+
 /// A message that is being handled. If that is cut off, also by a kill, it is taken back or lost, and that is reported.
 struct InFlight<'a, A: Actor> {
     cell: Option<&'a Cell<A>>,
@@ -361,7 +380,7 @@ impl<A: Actor> ractor::Actor for Cell<A> {
         (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
         if self.inbox.depth().0 > 0 {
-            tokio::task::yield_now().await;
+            one_turn_later().await;
         }
         Ok(())
     }
@@ -388,14 +407,13 @@ impl<A: Actor> ractor::Actor for Cell<A> {
             }
             CellMessage::Leave => body.cx.exit.take(),
         };
-        match exit {
-            Some(exit) => {
-                self.end(body, &myself, exit).boxed().await;
-                myself.stop(None);
-            }
-            None => *self.body() = Some(body),
-        }
-        Ok(())
+        let Some(exit) = exit else {
+            *self.body() = Some(body);
+            return Ok(());
+        };
+        self.end(body, &myself, exit).boxed().await;
+        // The shortest way out of the actor library, to which an end is as good as another.
+        Err(Over.into())
     }
 
     async fn post_stop(
