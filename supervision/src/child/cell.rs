@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use ractor::{ActorProcessingErr, ActorRef};
 use tokio::task::coop::consume_budget;
 
-use super::spawn::{Launch, Launcher, Life, Live, Slot, StartFailure, spawn};
+use super::spawn::{Launch, Launcher, Life, Live, Over, Slot, StartFailure, spawn};
 use super::suffer::{Misfortune, suffer};
 use super::{Ambient, Init, Path};
 use crate::actor::{Actor, Context, Failure, Own, OwnSender, panic_message};
@@ -314,11 +314,6 @@ async fn one_turn_later() {
     .await;
 }
 
-/// It has ended by itself.
-#[derive(Debug, thiserror::Error)]
-#[error("it has ended")]
-struct Over;
-
 /// A message that is being handled. If that is cut off, also by a kill, it is taken back or lost, and that is reported.
 struct InFlight<'a, A: Actor> {
     cell: Option<&'a Cell<A>>,
@@ -412,7 +407,6 @@ impl<A: Actor> ractor::Actor for Cell<A> {
             return Ok(());
         };
         self.end(body, &myself, exit).boxed().await;
-        // The shortest way out of the actor library, to which an end is as good as another.
         Err(Over.into())
     }
 

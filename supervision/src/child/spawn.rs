@@ -18,7 +18,7 @@ use crate::health::Pulse;
 use crate::inbox::{Awake, Inbox, InboxControl, Taken, Ticket};
 use crate::report::About;
 use crate::restart::{ChildKey, Incarnation};
-use crate::shell::{Estate, Message, Port};
+use crate::shell::{Desk, Estate, Message, Port};
 use crate::spec::ChildId;
 
 /// What becomes of an incarnation.
@@ -54,7 +54,7 @@ impl StartFailure {
 /// Hears of a fate.
 #[derive(Clone)]
 pub(crate) enum FateSink {
-    Supervisor(ActorRef<Message>, ChildKey, Incarnation),
+    Supervisor(Desk, ChildKey, Incarnation),
     Other(Arc<dyn Fn(Fate) + Send + Sync>),
 }
 
@@ -62,7 +62,7 @@ impl FateSink {
     pub(crate) fn tell(&self, fate: Fate) {
         match self {
             Self::Supervisor(supervisor, key, incarnation) => {
-                let _ = supervisor.cast(Message::Fate(*key, *incarnation, fate));
+                let _ = supervisor.send(Message::Fate(*key, *incarnation, fate));
             }
             Self::Other(hear) => hear(fate),
         }
@@ -302,6 +302,11 @@ impl Slot {
         })
     }
 }
+
+/// It has ended by itself: the shortest way out of the actor library, to which one end is as good as another.
+#[derive(Debug, thiserror::Error)]
+#[error("it has ended")]
+pub(crate) struct Over;
 
 /// What is to be known of one incarnation beside its behaviour.
 pub(crate) struct Life<F> {

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::ActorRef;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -17,7 +16,7 @@ use self::actor::Frame;
 pub(crate) use self::actor::{Made, SupervisorLauncher};
 use self::alarms::Alarms;
 pub(crate) use self::estate::Estate;
-pub(crate) use self::seat::{Answer, Message, Port, Row, Seat, ask, port};
+pub(crate) use self::seat::{Answer, Desk, Message, Port, Row, Seat, ask, port};
 use crate::child::{Extra, Fate, FateSink, Launch, Live, Need, Path, Slot, Start, StartFailure};
 use crate::exit::Exit;
 use crate::health::Pulse;
@@ -44,7 +43,9 @@ struct Running {
 struct Shell {
     core: AnyCore,
     frame: Arc<Frame>,
-    myself: ActorRef<Message>,
+    myself: Desk,
+    /// Whether nothing is left to do.
+    is_over: bool,
     origin: Instant,
     /// When the event was told that is being dealt with.
     now: Instant,
@@ -77,7 +78,7 @@ impl Drop for Shell {
 }
 
 impl Shell {
-    fn new(frame: Arc<Frame>, myself: ActorRef<Message>, made: Made) -> Self {
+    fn new(frame: Arc<Frame>, myself: Desk, made: Made) -> Self {
         let rows = made.core.rows(Duration::ZERO);
         for (row, start) in rows.into_iter().zip(&made.starts) {
             if let Some(plan) = made.core.plan(row.key) {
@@ -94,6 +95,7 @@ impl Shell {
             core: made.core,
             frame,
             myself,
+            is_over: false,
             origin: now,
             now,
             live: BTreeMap::new(),
@@ -306,11 +308,11 @@ impl Shell {
                 let reason = format!("child `{child}` could not be started: {reason}").into();
                 let child = Some(child);
                 self.frame.slot.start_failed(StartFailure { child, reason });
-                self.myself.stop(None);
+                self.is_over = true;
             }
             Effect::Exit(exit) => {
                 self.frame.slot.exit(exit);
-                self.myself.stop(None);
+                self.is_over = true;
             }
         }
     }
@@ -377,9 +379,9 @@ impl Shell {
             self.frame.slot.attached().spawn(async move {
                 while available.changed().await.is_ok() {
                     let is_there = *available.borrow_and_update();
-                    let _ = myself.cast(Message::Need(need.clone(), is_there));
+                    let _ = myself.send(Message::Need(need.clone(), is_there));
                 }
-                let _ = myself.cast(Message::NeedGone(need));
+                let _ = myself.send(Message::NeedGone(need));
             });
         }
     }
@@ -391,7 +393,7 @@ impl Shell {
         self.alarms.arm(timer, at, self.frame.slot.attached(), || {
             let myself = self.myself.clone();
             Box::new(move |timer| {
-                let _ = myself.cast(Message::Timer(timer));
+                let _ = myself.send(Message::Timer(timer));
             })
         });
     }
