@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::child::{
-    Ambient, Fate, Launch, Launcher, Live, Path, Slot, Start, StartFailure, Surroundings,
+    Ambient, Fate, FateSink, Launch, Launcher, Live, Path, Slot, Start, StartFailure, Surroundings,
 };
 use crate::fault::{FaultPlan, Injector};
 use crate::health::Pulse;
@@ -143,7 +143,7 @@ impl Root {
             estate: None,
             slot: Slot::default(),
             pulse: Pulse::default(),
-            fate: Arc::new(first),
+            fate: FateSink::Other(Arc::new(first)),
         });
         let abandoned = KillOnDrop(live);
         let fate = beginning.await;

@@ -1,15 +1,16 @@
 //! The ractor actor around one incarnation of an [`Actor`].
 
-use std::future::{Future, Ready};
+use std::future::{Future, Ready, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use ractor::{ActorProcessingErr, ActorRef};
 use tokio::task::coop::consume_budget;
 
-use super::spawn::{Launch, Launcher, Life, Live, Slot, StartFailure, spawn};
+use super::spawn::{Launch, Launcher, Life, Live, Over, Slot, StartFailure, spawn};
 use super::suffer::{Misfortune, suffer};
 use super::{Ambient, Init, Path};
 use crate::actor::{Actor, Context, Failure, Own, OwnSender, panic_message};
@@ -60,7 +61,6 @@ impl<A: Actor> Launcher for ActorLauncher<A> {
             inbox: self.inbox.as_deref().cloned().unwrap_or_else(own),
             ambient: launch.ambient,
             supervisor: launch.supervisor,
-            path: launch.path,
             about: launch.about,
             body: Mutex::new(None),
         };
@@ -70,7 +70,7 @@ impl<A: Actor> Launcher for ActorLauncher<A> {
             aftermath: None::<Ready<()>>,
             fate: launch.fate,
         };
-        let actor = spawn(cell, self.make.clone(), life)?;
+        let actor = spawn(cell, (self.make.clone(), launch.path), life)?;
         Some(Live::new(actor.get_cell(), slot, None, pulse))
     }
 
@@ -102,7 +102,6 @@ struct Cell<A: Actor> {
     has_inbox: bool,
     ambient: Ambient,
     supervisor: Arc<str>,
-    path: Path,
     about: About,
     /// Here and not in ractor's state, which may outlive the actor's task. Whoever handles something takes it out meanwhile.
     body: Mutex<Option<Box<Body<A>>>>,
@@ -119,10 +118,14 @@ impl<A: Actor> Cell<A> {
         self.body.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn context(&self, myself: &ActorRef<CellMessage<A::Message>>) -> Context<A::Message> {
+    fn context(
+        &self,
+        path: Path,
+        myself: &ActorRef<CellMessage<A::Message>>,
+    ) -> Context<A::Message> {
         let (actor, slot) = (myself.clone(), self.slot.clone());
         Context {
-            path: self.path.clone(),
+            path,
             incarnation: self.about.incarnation,
             inbox: self.inbox.clone(),
             own: OwnSender { actor, slot },
@@ -298,6 +301,19 @@ impl<A: Actor> Cell<A> {
     }
 }
 
+/// Lets everything run first that is ready to. Unlike tokio's `yield_now` it does not look at timers and sockets for that.
+async fn one_turn_later() {
+    let mut is_later = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut is_later, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 /// A message that is being handled. If that is cut off, also by a kill, it is taken back or lost, and that is reported.
 struct InFlight<'a, A: Actor> {
     cell: Option<&'a Cell<A>>,
@@ -335,14 +351,14 @@ impl<A: Actor> Drop for InFlight<'_, A> {
 impl<A: Actor> ractor::Actor for Cell<A> {
     type Msg = CellMessage<A::Message>;
     type State = ();
-    type Arguments = Make<A>;
+    type Arguments = (Make<A>, Path);
 
     async fn pre_start(
         &self,
         myself: ActorRef<Self::Msg>,
-        make: Make<A>,
+        (make, path): (Make<A>, Path),
     ) -> Result<(), ActorProcessingErr> {
-        let mut cx = self.context(&myself);
+        let mut cx = self.context(path, &myself);
         let actor = self.begin(make, &myself, &mut cx).await?;
         if cx.exit.is_some() {
             let _ = myself.cast(CellMessage::Leave);
@@ -359,7 +375,7 @@ impl<A: Actor> ractor::Actor for Cell<A> {
         (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
         if self.inbox.depth().0 > 0 {
-            tokio::task::yield_now().await;
+            one_turn_later().await;
         }
         Ok(())
     }
@@ -386,14 +402,12 @@ impl<A: Actor> ractor::Actor for Cell<A> {
             }
             CellMessage::Leave => body.cx.exit.take(),
         };
-        match exit {
-            Some(exit) => {
-                self.end(body, &myself, exit).await;
-                myself.stop(None);
-            }
-            None => *self.body() = Some(body),
-        }
-        Ok(())
+        let Some(exit) = exit else {
+            *self.body() = Some(body);
+            return Ok(());
+        };
+        self.end(body, &myself, exit).boxed().await;
+        Err(Over.into())
     }
 
     async fn post_stop(

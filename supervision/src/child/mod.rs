@@ -17,7 +17,9 @@ use self::cell::ActorLauncher;
 pub(crate) use self::cell::CellMessage;
 pub(crate) use self::path::Path;
 pub use self::spawn::StartFailure;
-pub(crate) use self::spawn::{Fate, FateSink, Launch, Launcher, Leash, Life, Live, Slot, spawn};
+pub(crate) use self::spawn::{
+    Fate, FateSink, Launch, Launcher, Leash, Life, Live, Over, Slot, spawn,
+};
 pub(crate) use self::suffer::{Misfortune, suffer};
 use crate::actor::{Actor, Context, Failure};
 use crate::exit::Exit;

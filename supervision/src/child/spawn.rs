@@ -17,7 +17,8 @@ use crate::exit::Exit;
 use crate::health::Pulse;
 use crate::inbox::{Awake, Inbox, InboxControl, Taken, Ticket};
 use crate::report::About;
-use crate::shell::{Estate, Port};
+use crate::restart::{ChildKey, Incarnation};
+use crate::shell::{Desk, Estate, Message, Port};
 use crate::spec::ChildId;
 
 /// What becomes of an incarnation.
@@ -50,8 +51,23 @@ impl StartFailure {
     }
 }
 
-/// Hears of a fate. It is dropped when there is no more to hear, which is how a supervisor's end waits for its children's.
-pub(crate) type FateSink = Arc<dyn Fn(Fate) + Send + Sync>;
+/// Hears of a fate.
+#[derive(Clone)]
+pub(crate) enum FateSink {
+    Supervisor(Desk, ChildKey, Incarnation),
+    Other(Arc<dyn Fn(Fate) + Send + Sync>),
+}
+
+impl FateSink {
+    pub(crate) fn tell(&self, fate: Fate) {
+        match self {
+            Self::Supervisor(supervisor, key, incarnation) => {
+                let _ = supervisor.send(Message::Fate(*key, *incarnation, fate));
+            }
+            Self::Other(hear) => hear(fate),
+        }
+    }
+}
 
 /// One incarnation that is to be.
 pub(crate) struct Launch {
@@ -287,6 +303,11 @@ impl Slot {
     }
 }
 
+/// It has ended by itself: the shortest way out of the actor library, to which one end is as good as another.
+#[derive(Debug, thiserror::Error)]
+#[error("it has ended")]
+pub(crate) struct Over;
+
 /// What is to be known of one incarnation beside its behaviour.
 pub(crate) struct Life<F> {
     pub(crate) slot: Slot,
@@ -339,8 +360,8 @@ where
     F: Future<Output = ()> + Send + Sync + 'static,
 {
     type Msg = R::Msg;
-    /// The arguments, until it has been started.
-    type State = Option<R::Arguments>;
+    /// The arguments, until it has been started, and nothing.
+    type State = (Option<R::Arguments>, ());
     type Arguments = R::Arguments;
 
     async fn pre_start(
@@ -348,38 +369,39 @@ where
         _: ActorRef<R::Msg>,
         arguments: R::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        Ok(Some(arguments))
+        Ok((Some(arguments), ()))
     }
 
     async fn post_start(
         &self,
         myself: ActorRef<R::Msg>,
-        arguments: &mut Self::State,
+        (arguments, nothing): &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         if let Some(arguments) = arguments.take() {
             self.handler.pre_start(myself.clone(), arguments).await?;
         }
         if let Some(life) = self.farewell.0.as_ref().filter(|life| life.ready_at_once) {
-            (life.fate)(Fate::Started(life.slot.up()));
+            life.fate.tell(Fate::Started(life.slot.up()));
         }
-        self.handler.post_start(myself, &mut ()).await
+        self.handler.post_start(myself, nothing).await
     }
 
-    async fn handle(
+    // These two are the handler's own futures, without another around each: an idle actor is as large as the largest.
+    fn handle(
         &self,
         myself: ActorRef<R::Msg>,
         message: R::Msg,
-        _: &mut Self::State,
-    ) -> Result<(), ActorProcessingErr> {
-        self.handler.handle(myself, message, &mut ()).await
+        (_, nothing): &mut Self::State,
+    ) -> impl Future<Output = Result<(), ActorProcessingErr>> + Send {
+        self.handler.handle(myself, message, nothing)
     }
 
-    async fn post_stop(
+    fn post_stop(
         &self,
         myself: ActorRef<R::Msg>,
-        _: &mut Self::State,
-    ) -> Result<(), ActorProcessingErr> {
-        self.handler.post_stop(myself, &mut ()).await
+        (_, nothing): &mut Self::State,
+    ) -> impl Future<Output = Result<(), ActorProcessingErr>> + Send {
+        self.handler.post_stop(myself, nothing)
     }
 }
 
@@ -411,7 +433,7 @@ impl<F> Life<F> {
     }
 
     fn tell(self) {
-        (self.fate)(self.slot.fate());
+        self.fate.tell(self.slot.fate());
         self.slot.unleash();
     }
 }

@@ -68,7 +68,7 @@ fn ends<M: Send + 'static>(
             scheduled: false,
             is_crowded: false,
             tickets: 0,
-            dead: DeadLetters::default(),
+            dead: None,
         }),
         room: Notify::new(),
         readers: AtomicUsize::new(1),
@@ -132,7 +132,8 @@ pub(crate) struct State<M> {
     is_crowded: bool,
     /// How many have read.
     tickets: u64,
-    dead: DeadLetters<M>,
+    /// None before the first.
+    dead: Option<Box<DeadLetters<M>>>,
 }
 
 /// The incarnation that reads.
@@ -205,7 +206,9 @@ impl<M> State<M> {
         let given_up = self.again.drain(..again).chain(self.queue.drain(..));
         let mut count = 0;
         for queued in given_up {
-            self.dead.bury(queued, reason, Buried::Ended(outlook));
+            self.dead
+                .get_or_insert_default()
+                .bury(queued, reason, Buried::Ended(outlook));
             count += 1;
         }
         count
@@ -220,7 +223,9 @@ impl<M> State<M> {
             return Verdict::Again { crashes, allowed };
         }
         let reason = DeadLetterReason::Crashes(crashes);
-        self.dead.bury(queued, reason, Buried::Crashed);
+        self.dead
+            .get_or_insert_default()
+            .bury(queued, reason, Buried::Crashed);
         Verdict::Dead { crashes }
     }
 }
@@ -262,14 +267,18 @@ pub(crate) struct Losses {
 /// Dead letters.
 impl<M> Shared<M> {
     pub(crate) fn take_dead(&self) -> Vec<M> {
-        self.lock().dead.take_all()
+        let mut state = self.lock();
+        let dead = state.dead.as_mut();
+        dead.map(|dead| dead.take_all()).unwrap_or_default()
     }
 
     pub(crate) fn dead(&self) -> Vec<DeadLetter<M>>
     where
         M: Clone,
     {
-        self.lock().dead.iter().cloned().collect()
+        let state = self.lock();
+        let dead = state.dead.iter().flat_map(|dead| dead.iter());
+        dead.cloned().collect()
     }
 
     /// Sends a dead letter again, if there is room; otherwise it stays one.
@@ -278,11 +287,11 @@ impl<M> Shared<M> {
         M: Send + 'static,
     {
         let mut state = self.lock();
-        let letter = state.dead.take(number)?;
+        let letter = state.dead.as_mut()?.take(number)?;
         let admission = state.admission(self);
         match admission {
             Admission::Open => state.push(Queued::new(letter.message, None)),
-            _ => state.dead.put_back(letter),
+            _ => state.dead.get_or_insert_default().put_back(letter),
         }
         Some(admission)
     }

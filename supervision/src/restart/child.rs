@@ -28,9 +28,9 @@ pub(super) struct Child<P> {
     /// When it is looked at again.
     pub(super) look: Option<TimerId>,
     /// What was done against it because it hangs, and why.
-    ill: Option<(Step, Symptom)>,
+    ill: Option<Box<(Step, Symptom)>>,
     is_late: bool,
-    own: Option<Window>,
+    own: Option<Box<Window>>,
     up_since: Option<Duration>,
     /// Failures in a row, for the backoff.
     failures: u32,
@@ -39,7 +39,7 @@ pub(super) struct Child<P> {
 impl<P> Child<P> {
     pub(super) fn new(plan: Plan, payload: P) -> Self {
         Self {
-            own: plan.budget.map(Window::new),
+            own: plan.budget.map(|budget| Box::new(Window::new(budget))),
             hold: None,
             has_leave: false,
             look: None,
@@ -218,7 +218,7 @@ impl<P> Child<P> {
         let restarts = shared + own;
         ChildRow {
             hold: self.hold.clone(),
-            step: self.ill.map(|(step, _)| step),
+            step: self.step(),
             key,
             id: self.plan.id.clone(),
             kind: self.plan.kind,
@@ -250,8 +250,13 @@ impl<P> Child<P> {
         self.kill(key, ledger);
     }
 
+    /// The last step against it.
+    fn step(&self) -> Option<Step> {
+        self.ill.as_ref().map(|ill| ill.0)
+    }
+
     fn is_killed(&self) -> bool {
-        self.is_late || self.ill.is_some_and(|(step, _)| step >= Step::Killed)
+        self.is_late || self.step() >= Some(Step::Killed)
     }
 
     /// Whether its time to be looked at has come, and it is to be given up.
@@ -273,9 +278,9 @@ impl<P> Child<P> {
                 self.look_after(key, Some(again), ledger);
             }
             Judgement::Hung(symptom) => {
-                let last = self.ill.map(|(step, _)| step);
+                let last = self.step();
                 if let Some((step, wait)) = next_step(&limits, last) {
-                    self.ill = Some((step, symptom));
+                    self.ill = Some(Box::new((step, symptom)));
                     let about = self.about();
                     let under_way = vitals.under_way.clone();
                     ledger.report(Decision::Hung {
@@ -309,7 +314,7 @@ impl<P> Child<P> {
     /// How an end is taken that its supervisor brought about because it hung.
     pub(super) fn taken(&mut self, exit: Exit, ledger: &mut Ledger<P>) -> Exit {
         ledger.disarm(self.look.take());
-        match self.ill {
+        match self.ill.as_deref() {
             Some((Step::Killed | Step::Lost, symptom)) if self.state == ChildState::Running => {
                 Exit::Failed(format!("hung: {symptom}").into())
             }

@@ -253,6 +253,11 @@ pub trait Core<P> {
     /// Tells the core what happened at `now` (time since its start), and returns what it wants done, in order.
     fn apply(&mut self, now: Duration, event: Event<P>) -> Vec<Effect<P>>;
 
+    /// The same into a list that is used again and again; what was in it is gone.
+    fn apply_into(&mut self, now: Duration, event: Event<P>, effects: &mut Vec<Effect<P>>) {
+        *effects = self.apply(now, event);
+    }
+
     /// All children in start order.
     fn rows(&self, now: Duration) -> Vec<ChildRow>;
 

@@ -52,6 +52,16 @@ impl<P> Ledger<P> {
         mem::take(&mut self.effects)
     }
 
+    /// Collects effects in this list, until it is given back.
+    pub(super) fn lend(&mut self, effects: &mut Vec<Effect<P>>) {
+        effects.clear();
+        mem::swap(&mut self.effects, effects);
+    }
+
+    pub(super) fn give_back(&mut self, effects: &mut Vec<Effect<P>>) {
+        mem::swap(&mut self.effects, effects);
+    }
+
     pub(super) fn report(&mut self, decision: Decision) {
         self.push(Effect::Report(decision));
     }

@@ -10,12 +10,12 @@ use ractor::{ActorProcessingErr, ActorRef};
 use tokio::sync::{mpsc, watch};
 
 use super::estate::{Estate, Inboxes};
-use super::seat::{Message, Port, Seat};
+use super::seat::{Desk, Message, Port, Seat};
 use super::{AnyCore, Shell};
 use crate::actor::{Failure, panic_message};
 use crate::child::{
-    Fate, FateSink, Launch, Launcher, Leash, Life, Live, Misfortune, Slot, Start, StartFailure,
-    spawn, suffer,
+    Fate, FateSink, Launch, Launcher, Leash, Life, Live, Misfortune, Over, Slot, Start,
+    StartFailure, spawn, suffer,
 };
 use crate::exit::Exit;
 use crate::fault::Point;
@@ -62,7 +62,10 @@ impl Launcher for SupervisorLauncher {
                 inboxes.close();
             }
         };
+        let (desk, messages) = mpsc::unbounded_channel();
         let actor = SupervisorActor {
+            desk: desk.clone(),
+            messages: Mutex::new(Some(messages)),
             frame: Arc::new(Frame {
                 slot: slot.clone(),
                 inboxes,
@@ -82,9 +85,13 @@ impl Launcher for SupervisorLauncher {
             fate,
         };
         let actor = spawn(actor, self.init.clone(), life)?;
-        let cell = actor.get_cell();
-        let port = Some(Port { actor, ended });
-        Some(Live::new(cell, slot, port, Pulse::default()))
+        let actor = actor.get_cell();
+        let port = Port {
+            actor: actor.clone(),
+            desk,
+            ended,
+        };
+        Some(Live::new(actor, slot, Some(port), Pulse::default()))
     }
 
     fn estate(&self) -> Option<Arc<Estate>> {
@@ -105,9 +112,9 @@ fn overheard(fate: FateSink) -> (FateSink, watch::Receiver<Option<Exit>>) {
         if exit.is_some() {
             ended.send_replace(exit);
         }
-        fate(told);
+        fate.tell(told);
     };
-    (Arc::new(overhear), end)
+    (FateSink::Other(Arc::new(overhear)), end)
 }
 
 /// What a supervisor's actor and its shell share.
@@ -119,7 +126,12 @@ pub(super) struct Frame {
     pub(super) fate: FateSink,
 }
 
+/// It is to do its work now.
+struct Run;
+
 struct SupervisorActor {
+    desk: Desk,
+    messages: Mutex<Option<mpsc::UnboundedReceiver<Message>>>,
     frame: Arc<Frame>,
     ended: watch::Receiver<Option<Exit>>,
     seat: Seat,
@@ -134,7 +146,16 @@ impl SupervisorActor {
         self.shell.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn make(&self, init: &InitCore, myself: &ActorRef<Message>) -> Result<Made, Failure> {
+    /// Whether it is over then.
+    fn hear(&self, message: Message) -> bool {
+        let _polled = self.sight.polled(Doing::Deciding);
+        self.shell().as_mut().is_none_or(|shell| {
+            shell.hear(message);
+            shell.is_over
+        })
+    }
+
+    async fn make(&self, init: &InitCore, myself: &ActorRef<Run>) -> Result<Made, Failure> {
         let fault = self.misfortune.as_ref();
         let fault = fault.and_then(|misfortune| misfortune.strike(Point::Start));
         // No two supervisors of one process count their children's keys from the same number.
@@ -162,36 +183,43 @@ impl SupervisorActor {
 }
 
 impl ractor::Actor for SupervisorActor {
-    type Msg = Message;
+    type Msg = Run;
     type State = ();
     type Arguments = InitCore;
 
     async fn pre_start(
         &self,
-        myself: ActorRef<Message>,
+        myself: ActorRef<Run>,
         init: InitCore,
     ) -> Result<(), ActorProcessingErr> {
         let made = self.make(&init, &myself).await?;
         *self.seat.lock().unwrap_or_else(PoisonError::into_inner) = Some(Port {
-            actor: myself.clone(),
+            actor: myself.get_cell(),
+            desk: self.desk.clone(),
             ended: self.ended.clone(),
         });
-        let mut shell = Shell::new(self.frame.clone(), myself, made);
+        let mut shell = Shell::new(self.frame.clone(), self.desk.clone(), made);
         shell.apply(Event::Boot);
         *self.shell() = Some(shell);
+        let _ = myself.cast(Run);
         Ok(())
     }
 
+    /// Hears of everything until it is over.
     async fn handle(
         &self,
-        _: ActorRef<Message>,
-        message: Message,
+        _: ActorRef<Run>,
+        Run: Run,
         (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
-        let _polled = self.sight.polled(Doing::Deciding);
-        if let Some(shell) = self.shell().as_mut() {
-            shell.hear(message);
-        }
-        Ok(())
+        let messages = self.messages.lock();
+        let messages = messages.unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut messages) = messages else {
+            return Ok(());
+        };
+        while let Some(message) = messages.recv().await
+            && !self.hear(message)
+        {}
+        Err(Over.into())
     }
 }

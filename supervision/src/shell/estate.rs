@@ -1,5 +1,6 @@
 //! The inboxes of a supervisor's children: in its time, and between two incarnations of it.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -127,25 +128,29 @@ impl Inboxes {
         self.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A child is about to be started, or declared.
-    pub(super) fn meet(&self, key: ChildKey, about: About, launcher: &dyn Launcher) {
+    /// A child is about to be started, or declared. Where it leaves what is below it, if it is a supervisor.
+    pub(super) fn meet(
+        &self,
+        key: ChildKey,
+        about: &About,
+        launcher: &dyn Launcher,
+    ) -> Option<Arc<Estate>> {
         let mut children = self.lock();
-        match children.get_mut(&key) {
-            Some(Belonging::Inbox(known, _)) => *known = about,
-            Some(Belonging::Estate(_)) => {}
-            None => {
+        let known = match children.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
                 let inbox = launcher.inbox();
-                let inbox = inbox.map(|inbox| Belonging::Inbox(about, inbox));
+                let inbox = inbox.map(|inbox| Belonging::Inbox(about.clone(), inbox));
                 let belonging = inbox.or_else(|| launcher.estate().map(Belonging::Estate));
-                belonging.map(|belonging| children.insert(key, belonging));
+                place.insert(belonging?)
             }
-        }
-    }
-
-    pub(super) fn estate_of(&self, key: ChildKey) -> Option<Arc<Estate>> {
-        match self.lock().get(&key) {
-            Some(Belonging::Estate(estate)) => Some(estate.clone()),
-            _ => None,
+        };
+        match known {
+            Belonging::Inbox(known, _) => {
+                known.clone_from(about);
+                None
+            }
+            Belonging::Estate(estate) => Some(estate.clone()),
         }
     }
 

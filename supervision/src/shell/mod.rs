@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::ActorRef;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -17,8 +16,8 @@ use self::actor::Frame;
 pub(crate) use self::actor::{Made, SupervisorLauncher};
 use self::alarms::Alarms;
 pub(crate) use self::estate::Estate;
-pub(crate) use self::seat::{Answer, Message, Port, Row, Seat, ask, port};
-use crate::child::{Extra, Fate, Launch, Live, Need, Path, Slot, Start, StartFailure};
+pub(crate) use self::seat::{Answer, Desk, Message, Port, Row, Seat, ask, port};
+use crate::child::{Extra, Fate, FateSink, Launch, Live, Need, Path, Slot, Start, StartFailure};
 use crate::exit::Exit;
 use crate::health::Pulse;
 use crate::inbox::Taken;
@@ -44,7 +43,9 @@ struct Running {
 struct Shell {
     core: AnyCore,
     frame: Arc<Frame>,
-    myself: ActorRef<Message>,
+    myself: Desk,
+    /// Whether nothing is left to do.
+    is_over: bool,
     origin: Instant,
     /// When the event was told that is being dealt with.
     now: Instant,
@@ -60,6 +61,8 @@ struct Shell {
     /// What is still to be told to the core, and whether somebody is at it.
     events: VecDeque<Event<Start>>,
     is_applying: bool,
+    /// Where they are put that are to be performed, while nobody is at it.
+    effects: Vec<Effect<Start>>,
     next_request: u64,
     #[cfg(feature = "testing")]
     held: Option<Vec<Message>>,
@@ -75,7 +78,7 @@ impl Drop for Shell {
 }
 
 impl Shell {
-    fn new(frame: Arc<Frame>, myself: ActorRef<Message>, made: Made) -> Self {
+    fn new(frame: Arc<Frame>, myself: Desk, made: Made) -> Self {
         let rows = made.core.rows(Duration::ZERO);
         for (row, start) in rows.into_iter().zip(&made.starts) {
             if let Some(plan) = made.core.plan(row.key) {
@@ -84,7 +87,7 @@ impl Shell {
                     incarnation: row.incarnation,
                     restart: plan.restart,
                 };
-                frame.inboxes.meet(row.key, about, &*start.launcher);
+                frame.inboxes.meet(row.key, &about, &*start.launcher);
             }
         }
         let now = Instant::now();
@@ -92,6 +95,7 @@ impl Shell {
             core: made.core,
             frame,
             myself,
+            is_over: false,
             origin: now,
             now,
             live: BTreeMap::new(),
@@ -102,6 +106,7 @@ impl Shell {
             alarms: Alarms::default(),
             events: VecDeque::new(),
             is_applying: false,
+            effects: Vec::new(),
             next_request: 0,
             #[cfg(feature = "testing")]
             held: None,
@@ -249,14 +254,16 @@ impl Shell {
         if std::mem::replace(&mut self.is_applying, true) {
             return self.events.push_back(event);
         }
+        let mut effects = std::mem::take(&mut self.effects);
         let mut next = Some(event);
         while let Some(event) = next {
             self.now = Instant::now();
             let now = self.now.saturating_duration_since(self.origin);
-            let effects = self.core.apply(now, event);
-            effects.into_iter().for_each(|effect| self.perform(effect));
+            self.core.apply_into(now, event, &mut effects);
+            effects.drain(..).for_each(|effect| self.perform(effect));
             next = self.events.pop_front();
         }
+        self.effects = effects;
         self.is_applying = false;
     }
 
@@ -295,17 +302,17 @@ impl Shell {
             Effect::Ready => {
                 self.frame.inboxes.ready();
                 let _ = self.frame.slot.up();
-                (self.frame.fate)(Fate::Started(None));
+                self.frame.fate.tell(Fate::Started(None));
             }
             Effect::BootFailed(child, reason) => {
                 let reason = format!("child `{child}` could not be started: {reason}").into();
                 let child = Some(child);
                 self.frame.slot.start_failed(StartFailure { child, reason });
-                self.myself.stop(None);
+                self.is_over = true;
             }
             Effect::Exit(exit) => {
                 self.frame.slot.exit(exit);
-                self.myself.stop(None);
+                self.is_over = true;
             }
         }
     }
@@ -333,19 +340,16 @@ impl Shell {
             restart: plan.restart,
         };
         let pulse = plan.hang.as_ref().map(|_| Pulse::watched());
-        inboxes.meet(key, about.clone(), &*start.launcher);
-        let supervisor = self.myself.clone();
+        let estate = inboxes.meet(key, &about, &*start.launcher);
         let launch = Launch {
             ambient: inboxes.ambient.clone(),
             supervisor: inboxes.path.clone(),
             path,
             about: about.clone(),
-            estate: inboxes.estate_of(key),
+            estate,
             slot: Slot::leashed(self.frame.alive.clone()),
             pulse: pulse.unwrap_or_default(),
-            fate: Arc::new(move |fate| {
-                let _ = supervisor.cast(Message::Fate(key, incarnation, fate));
-            }),
+            fate: FateSink::Supervisor(self.myself.clone(), key, incarnation),
         };
         if let Some(live) = start.launcher.launch(launch) {
             let running = Running { about, live };
@@ -375,9 +379,9 @@ impl Shell {
             self.frame.slot.attached().spawn(async move {
                 while available.changed().await.is_ok() {
                     let is_there = *available.borrow_and_update();
-                    let _ = myself.cast(Message::Need(need.clone(), is_there));
+                    let _ = myself.send(Message::Need(need.clone(), is_there));
                 }
-                let _ = myself.cast(Message::NeedGone(need));
+                let _ = myself.send(Message::NeedGone(need));
             });
         }
     }
@@ -389,7 +393,7 @@ impl Shell {
         self.alarms.arm(timer, at, self.frame.slot.attached(), || {
             let myself = self.myself.clone();
             Box::new(move |timer| {
-                let _ = myself.cast(Message::Timer(timer));
+                let _ = myself.send(Message::Timer(timer));
             })
         });
     }

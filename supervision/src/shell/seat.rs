@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ractor::ActorRef;
-use tokio::sync::{oneshot, watch};
+use ractor::ActorCell;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::child::{Extra, Fate, Start};
 use crate::exit::Exit;
@@ -50,16 +50,21 @@ pub(crate) struct Row {
     pub(crate) under_way: Vec<Arc<str>>,
 }
 
-/// The mailbox of one incarnation of a supervisor, and how that ended.
+/// Where one incarnation of a supervisor is told something. Its own and not the actor library's mailbox, which costs several times
+/// as much for each message, and a supervisor hears two for each child that it restarts.
+pub(crate) type Desk = mpsc::UnboundedSender<Message>;
+
+/// How one incarnation of a supervisor is reached, and how that ended.
 #[derive(Clone)]
 pub(crate) struct Port {
-    pub(super) actor: ActorRef<Message>,
+    pub(super) actor: ActorCell,
+    pub(super) desk: Desk,
     pub(super) ended: watch::Receiver<Option<Exit>>,
 }
 
 impl Port {
     pub(crate) fn tell(&self, message: Message) {
-        let _ = self.actor.cast(message);
+        let _ = self.desk.send(message);
     }
 
     pub(crate) fn stop(&self) {

@@ -94,20 +94,23 @@ impl<P: Clone> SupervisorCore<P> {
     /// The first offence in the flags or the set of children.
     pub fn new(flags: Flags, children: Vec<(Plan, P)>) -> Result<Self, SpecError> {
         spec::check(&flags, children.iter().map(|(plan, _)| plan))?;
-        let mut core = Self {
+        let next_key = children.len() as u64;
+        let keys = || (0..next_key).map(ChildKey);
+        let ids = children.iter().map(|(plan, _)| plan.id.clone());
+        let ids = ids.zip(keys()).collect();
+        let children = children.into_iter();
+        let children = children.map(|(plan, payload)| Child::new(plan, payload));
+        Ok(Self {
             ledger: Ledger::new(&flags),
             flags,
-            children: BTreeMap::new(),
-            ids: HashMap::with_capacity(children.len()),
+            // At once: that packs them twice as densely as one after another.
+            children: keys().zip(children).collect(),
+            ids,
             pending: VecDeque::new(),
             requests_waiting: 0,
             work: Work::Idle,
-            next_key: 0,
-        };
-        for (plan, payload) in children {
-            core.insert(plan, payload);
-        }
-        Ok(core)
+            next_key,
+        })
     }
 
     fn insert(&mut self, plan: Plan, payload: P) -> ChildKey {
@@ -164,6 +167,26 @@ impl<P: Clone> SupervisorCore<P> {
         }
     }
 
+    fn happens(&mut self, now: Duration, event: Event<P>) {
+        self.ledger.now = now;
+        match event {
+            Event::Boot => self.start_all(self.keys(), Why::Boot),
+            Event::Started(key, incarnation) => self.started(key, incarnation),
+            Event::StartFailed(key, incarnation, reason) => {
+                self.start_failed(key, incarnation, reason)
+            }
+            Event::Declined(key, incarnation) => self.declined(key, incarnation),
+            Event::Exited(key, incarnation, exit) => self.exited(key, incarnation, exit),
+            Event::Timer(timer) => self.timer(timer),
+            Event::Request(request, wish) => self.requested(request, wish),
+            Event::Stop => self.stop_requested(),
+            Event::Need(need, is_there) => self.need(need, is_there),
+            Event::Vitals(key, incarnation, vitals) => self.vitals(key, incarnation, &vitals),
+            Event::Leave(key, incarnation, wait) => self.leave(key, incarnation, wait),
+        }
+        self.take_turns();
+    }
+
     fn take_turns(&mut self) {
         while matches!(self.work, Work::Idle)
             && let Some(pending) = self.pending.pop_front()
@@ -198,24 +221,14 @@ fn of<P>(
 
 impl<P: Clone> Core<P> for SupervisorCore<P> {
     fn apply(&mut self, now: Duration, event: Event<P>) -> Vec<Effect<P>> {
-        self.ledger.now = now;
-        match event {
-            Event::Boot => self.start_all(self.keys(), Why::Boot),
-            Event::Started(key, incarnation) => self.started(key, incarnation),
-            Event::StartFailed(key, incarnation, reason) => {
-                self.start_failed(key, incarnation, reason)
-            }
-            Event::Declined(key, incarnation) => self.declined(key, incarnation),
-            Event::Exited(key, incarnation, exit) => self.exited(key, incarnation, exit),
-            Event::Timer(timer) => self.timer(timer),
-            Event::Request(request, wish) => self.requested(request, wish),
-            Event::Stop => self.stop_requested(),
-            Event::Need(need, is_there) => self.need(need, is_there),
-            Event::Vitals(key, incarnation, vitals) => self.vitals(key, incarnation, &vitals),
-            Event::Leave(key, incarnation, wait) => self.leave(key, incarnation, wait),
-        }
-        self.take_turns();
+        self.happens(now, event);
         self.ledger.take()
+    }
+
+    fn apply_into(&mut self, now: Duration, event: Event<P>, effects: &mut Vec<Effect<P>>) {
+        self.ledger.lend(effects);
+        self.happens(now, event);
+        self.ledger.give_back(effects);
     }
 
     fn rows(&self, now: Duration) -> Vec<ChildRow> {

@@ -227,6 +227,26 @@ impl<P: Clone> DynamicCore<P> {
         }
     }
 
+    fn happens(&mut self, now: Duration, event: Event<P>) {
+        self.ledger.now = now;
+        match event {
+            Event::Boot => self.ledger.push(Effect::Ready),
+            Event::Started(key, incarnation) => self.started(key, incarnation),
+            Event::StartFailed(key, incarnation, reason) => {
+                self.start_failed(key, incarnation, reason)
+            }
+            Event::Declined(key, incarnation) => self.declined(key, incarnation),
+            Event::Exited(key, incarnation, exit) => self.exited(key, incarnation, exit),
+            Event::Timer(timer) => self.timer(timer),
+            Event::Request(request, wish) => self.requested(request, wish),
+            Event::Stop => self.shut_down(Exit::SHUTDOWN),
+            Event::Need(need, is_there) => self.need(need, is_there),
+            Event::Vitals(key, incarnation, vitals) => self.vitals(key, incarnation, &vitals),
+            Event::Leave(key, incarnation, wait) => self.leave(key, incarnation, wait),
+        }
+        self.end_if_empty();
+    }
+
     fn end_if_empty(&mut self) {
         if let Some(exit) = &self.ending
             && self.instances.is_empty()
@@ -251,24 +271,14 @@ fn of<P>(
 
 impl<P: Clone> Core<P> for DynamicCore<P> {
     fn apply(&mut self, now: Duration, event: Event<P>) -> Vec<Effect<P>> {
-        self.ledger.now = now;
-        match event {
-            Event::Boot => self.ledger.push(Effect::Ready),
-            Event::Started(key, incarnation) => self.started(key, incarnation),
-            Event::StartFailed(key, incarnation, reason) => {
-                self.start_failed(key, incarnation, reason)
-            }
-            Event::Declined(key, incarnation) => self.declined(key, incarnation),
-            Event::Exited(key, incarnation, exit) => self.exited(key, incarnation, exit),
-            Event::Timer(timer) => self.timer(timer),
-            Event::Request(request, wish) => self.requested(request, wish),
-            Event::Stop => self.shut_down(Exit::SHUTDOWN),
-            Event::Need(need, is_there) => self.need(need, is_there),
-            Event::Vitals(key, incarnation, vitals) => self.vitals(key, incarnation, &vitals),
-            Event::Leave(key, incarnation, wait) => self.leave(key, incarnation, wait),
-        }
-        self.end_if_empty();
+        self.happens(now, event);
         self.ledger.take()
+    }
+
+    fn apply_into(&mut self, now: Duration, event: Event<P>, effects: &mut Vec<Effect<P>>) {
+        self.ledger.lend(effects);
+        self.happens(now, event);
+        self.ledger.give_back(effects);
     }
 
     fn rows(&self, now: Duration) -> Vec<ChildRow> {
