@@ -281,23 +281,28 @@ impl Roster {
     #[must_use]
     pub fn to_start(&self) -> Vec<Queued> {
         let live = self.runs.values().filter(|it| it.stands == Stands::Live);
-        live.filter(|entry| !self.is_orphan(entry) && !matches!(entry.paused, Paused::Yes(_)))
-            .map(|entry| entry.queued.clone())
-            .collect()
+        live.filter(|entry| {
+            self.orphaned(entry).is_none() && !matches!(entry.paused, Paused::Yes(_))
+        })
+        .map(|entry| entry.queued.clone())
+        .collect()
     }
 
-    /// Runs that work for one that has ended since they were queued: nobody waits for what they do.
+    /// Runs that work for one that has ended since they were queued, with that end: nobody waits for what they do.
     #[must_use]
-    pub fn orphans(&self) -> Vec<RunId> {
+    pub fn orphans(&self) -> Vec<(RunId, Seq)> {
         let live = self.runs.iter().filter(|(_, entry)| entry.is_live());
-        live.filter(|(_, entry)| self.is_orphan(entry))
-            .map(|(run, _)| *run)
+        live.filter_map(|(run, entry)| Some((*run, self.orphaned(entry)?)))
             .collect()
     }
 
-    fn is_orphan(&self, entry: &Entry) -> bool {
-        let parent = entry.queued.parent.and_then(|run| self.runs.get(&run));
-        parent.is_some_and(|parent| matches!(parent.stands, Stands::Ended(at) if at > entry.since))
+    /// The end of whoever it works for, if it has ended since.
+    fn orphaned(&self, entry: &Entry) -> Option<Seq> {
+        let parent = entry.queued.parent.and_then(|run| self.runs.get(&run))?;
+        match parent.stands {
+            Stands::Ended(at) if at > entry.since => Some(at),
+            _ => None,
+        }
     }
 
     /// A run, and those that work for it and have not ended.

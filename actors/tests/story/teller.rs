@@ -13,6 +13,7 @@ const MOST: usize = 150;
 
 /// The whole journal, told.
 pub(super) fn tell(events: &[Event]) -> String {
+    crate::support::causes::check(events);
     let names = names(events);
     let begin = events.first().map_or(0, |event| event.at.0);
     let line = |event: &Event| {

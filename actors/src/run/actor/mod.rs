@@ -24,17 +24,19 @@ use crate::agent::{AgentMessage, Gate, Thought};
 use crate::budget::{self, Admission, Caller, Purse, Standing, TimeLeft};
 use crate::journal::{Journal, JournalError};
 use crate::model::{
-    AgentName, AgentSpec, Attention, Event, EventBody, Exceeded, RunId, RunSpec, Scope, Sender,
-    Step, TaskDefinition, TaskId, Timestamp, WaitReason,
+    AgentName, AgentSpec, Event, EventBody, Exceeded, RunId, RunSpec, Scope, Sender, Seq, Step,
+    TaskDefinition, TaskId, Timestamp, WaitReason,
 };
 use crate::pool::{Permit, Pools, Refused};
 use crate::recipient::Recipient;
 use crate::store::StoreError;
+use crate::task::questions::Question;
 use crate::tool::{Probe, ToolError, Toolbox};
 use crate::topology::routing::Wiring;
 
 use self::cancel::Cancelling;
 use self::reading::Reading;
+use super::cause::Reason;
 use super::load;
 use super::next::{Effect, RetryPolicy, Surroundings, next};
 use super::read::Meanwhile;
@@ -152,6 +154,19 @@ pub struct Queued {
     pub parent: Option<RunId>,
 }
 
+/// A human's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The question.
+    pub question: String,
+    /// The event with which it was asked.
+    pub asked: Seq,
+    /// The answer.
+    pub text: String,
+    /// What else is open, and is asked again.
+    pub rest: Vec<Question>,
+}
+
 /// What a run's actor is told.
 #[derive(Debug)]
 pub enum RunMessage {
@@ -165,11 +180,11 @@ pub enum RunMessage {
     /// Somebody lets it go on; answered when that is durable.
     Resume(Sender, Reply<()>),
     /// It is about to be cancelled: it stops everything, and writes nothing before it is told to end.
-    Halt(String),
+    Halt(Reason),
     /// Somebody cancels it; answered when its end is durable.
-    Cancel(String, Reply<()>),
-    /// A human decides about what is in doubt: the question, the answer, and what else is open; whether it was still asked.
-    Answer(String, String, Vec<Attention>, Reply<bool>),
+    Cancel(Reason, Reply<()>),
+    /// A human decides about what is in doubt; whether it was still asked.
+    Answer(Box<Answer>, Reply<bool>),
     /// An append has ended.
     Recorded(Result<Vec<Event>, JournalError>),
     /// The permit for a model call has come, or does not come.
@@ -234,7 +249,18 @@ enum Doing {
 #[derive(Debug, Clone)]
 enum Out {
     Own(EventBody),
+    /// An event of this run that another led to than its own journal would say.
+    After(Seq, EventBody),
     Child(RunId, AgentName, Box<RunSpec>),
+}
+
+impl Out {
+    fn cause(&self) -> Option<Seq> {
+        match self {
+            Self::After(cause, _) => Some(*cause),
+            Self::Own(_) | Self::Child(..) => None,
+        }
+    }
 }
 
 struct RunActor {
@@ -345,9 +371,7 @@ impl Actor for RunActor {
             RunMessage::Cancel(reason, reply) => self.cancelled(reason, reply, cx),
             RunMessage::GraceOver => self.abort_all(),
             RunMessage::Quiet => self.quiet(),
-            RunMessage::Answer(question, text, rest, reply) => {
-                self.answered(&question, text, rest, reply);
-            }
+            RunMessage::Answer(answer, reply) => self.answered(*answer, reply),
             RunMessage::Wake => self
                 .doing
                 .retain(|doing, _| !matches!(doing, Doing::Wake(_))),

@@ -4,14 +4,22 @@ use std::sync::Arc;
 
 use supervision::{Context, Reply};
 
-use crate::model::{Event, EventBody, RunId};
+use crate::model::{Event, EventBody, RunId, Seq};
 use crate::run::RunReport;
+use crate::run::cause::Reason;
 
 use super::closing::Closing;
 use super::{Room, RoomMessage};
 
 /// Why a run is ended that works for nobody.
 const ORPHANED: &str = "the run that delegated it has ended";
+
+fn because(text: &str, end: Seq) -> Reason {
+    Reason {
+        text: text.to_owned(),
+        cause: Some(end),
+    }
+}
 
 impl Room {
     /// What an earlier incarnation had begun to end is ended.
@@ -32,9 +40,10 @@ impl Room {
         if self.is_ending {
             return;
         }
-        for run in self.roster.orphans() {
+        for (run, end) in self.roster.orphans() {
             if !self.closing.contains(&run) {
-                self.end_subtree(run, ORPHANED.to_owned(), None, cx);
+                let reason = because(ORPHANED, end);
+                self.end_subtree(run, reason, None, cx);
             }
         }
     }
@@ -43,7 +52,7 @@ impl Room {
     pub(super) fn end_subtree(
         &mut self,
         top: RunId,
-        reason: String,
+        reason: Reason,
         reply: Option<Reply<()>>,
         cx: &Context<RoomMessage>,
     ) {
@@ -91,7 +100,7 @@ impl Room {
             },
             _ => return,
         };
-        self.close("the task has ended".to_owned(), body, cx);
+        self.close(because("the task has ended", end.id), body, cx);
     }
 
     pub(super) fn cancel(&mut self, reason: String, reply: Reply<()>, cx: &Context<RoomMessage>) {
@@ -100,11 +109,11 @@ impl Room {
             let body = EventBody::TaskCancelled {
                 reason: reason.clone(),
             };
-            self.close(reason, body, cx);
+            self.close(reason.into(), body, cx);
         }
     }
 
-    fn close(&mut self, reason: String, end: EventBody, cx: &Context<RoomMessage>) {
+    fn close(&mut self, reason: Reason, end: EventBody, cx: &Context<RoomMessage>) {
         self.is_ending = true;
         let registry = &self.arguments.registry;
         registry.end((reason.clone(), end.clone()));
