@@ -158,11 +158,11 @@ async fn release(
     let Some(row) = rows.iter().find(is_it) else {
         return Ok(false);
     };
-    let draft = |run, cause, body| Draft {
+    let draft = |run: Option<RunId>, cause, body| Draft {
         run,
         agent: Some(row.agent.clone()),
         at: context.journal.clock().now(),
-        epoch: row.epoch,
+        epoch: run.map_or(0, |_| row.epoch),
         cause: Some(cause),
         body,
     };
