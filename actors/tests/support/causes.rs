@@ -1,6 +1,7 @@
 //! What holds of the causes in every journal.
 
-use actors::model::{Event, EventBody, Sender, Step};
+use actors::model::{Event, EventBody, Sender, Step, TaskId};
+use actors::testing::sim::Stage;
 
 /// What may lead to an event of each kind; `-` is what is outside of the journal.
 const TABLE: &[(&str, &[&str])] = &[
@@ -232,6 +233,13 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
 ];
+
+/// A task's journal, once its causes are checked.
+pub(crate) async fn journal(stage: &Stage, task: TaskId) -> Vec<Event> {
+    let events = stage.journal(task).await;
+    check(&events);
+    events
+}
 
 /// Every event names one that stands before it, of a kind that leads to such an event, and a tool call goes back to what a person
 /// said or did.
