@@ -6,13 +6,12 @@ use supervision::{Handle, Reply};
 
 use crate::journal::JournalError;
 use crate::model::{
-    Attention, Content, ContextMode, Event, EventBody, RunId, RunSpec, Sender, TaskDefinition,
-    TaskId, TaskStatus,
+    Attention, Content, ContextMode, Event, EventBody, Question, RunId, RunSpec, Sender,
+    TaskDefinition, TaskId, TaskStatus,
 };
 use crate::pool::PRIORITIES;
 use crate::store::{Append, Cause, Draft, RunRow, StoreError, TaskRow};
 use crate::task::RoomMessage;
-use crate::task::questions::Question;
 use crate::task::room::open_questions;
 
 use super::opener::{OpenerMessage, end_all};

@@ -1,6 +1,6 @@
 //! What a task waits for a person to decide: a fold of its events. Pure.
 
-use crate::model::{Attention, Event, EventBody, RunId, Seq};
+use crate::model::{Attention, Event, EventBody, Question, RunId, Seq};
 
 /// The open questions of a task, in the order in which they were asked.
 ///
@@ -10,15 +10,6 @@ use crate::model::{Attention, Event, EventBody, RunId, Seq};
 pub struct Questions {
     open: Vec<Question>,
     forgotten: Option<Seq>,
-}
-
-/// An open question.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
-    /// The event with which it was asked.
-    pub asked: Seq,
-    /// What about.
-    pub attention: Attention,
 }
 
 impl Questions {

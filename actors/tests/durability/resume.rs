@@ -60,7 +60,7 @@ pub(super) fn asked(
     }
     let events = virtual_time(async {
         let task = stage.store_task().await.expect("a task");
-        causes::journal(&stage, task).await
+        causes::journal(stage, task).await
     });
     let facts = trace.all();
     let mut texts: Vec<_> = requests(&facts)

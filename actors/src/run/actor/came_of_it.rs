@@ -8,7 +8,8 @@ use crate::agent::Thought;
 use crate::model::event::{Outcome, Resolution};
 use crate::model::run::Parent;
 use crate::model::{
-    Content, Delegation, EffectClass, EventBody, InDoubtPolicy, RunId, RunSpec, Sender, Step,
+    Content, Delegation, EffectClass, EventBody, InDoubtPolicy, Question, RunId, RunSpec, Sender,
+    Seq, Step,
 };
 use crate::provider::ProviderError;
 use crate::run::load;
@@ -17,7 +18,20 @@ use crate::run::state::{Call, CallPhase};
 use crate::run::tools::{CREATE_RUN, CreateRun};
 use crate::tool::{Probe, ToolError};
 
-use super::{Answer, Doing, Out, RunActor};
+use super::{Doing, Out, RunActor};
+
+/// A human's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The question.
+    pub question: String,
+    /// The event with which it was asked.
+    pub asked: Seq,
+    /// The answer.
+    pub text: String,
+    /// What else is open, and is asked again.
+    pub rest: Vec<Question>,
+}
 
 /// The longest wait that a provider may ask for, where its `retry.cap` is not longer.
 const LONGEST_ASKED: Duration = Duration::from_secs(600);

@@ -30,10 +30,10 @@ use crate::model::{
 use crate::pool::{Permit, Pools, Refused};
 use crate::recipient::Recipient;
 use crate::store::StoreError;
-use crate::task::questions::Question;
 use crate::tool::{Probe, ToolError, Toolbox};
 use crate::topology::routing::Wiring;
 
+pub use self::came_of_it::Answer;
 use self::cancel::Cancelling;
 use self::reading::Reading;
 use super::cause::Reason;
@@ -152,19 +152,6 @@ pub struct Queued {
     pub agent: AgentName,
     /// Who delegated it.
     pub parent: Option<RunId>,
-}
-
-/// A human's answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// The question.
-    pub question: String,
-    /// The event with which it was asked.
-    pub asked: Seq,
-    /// The answer.
-    pub text: String,
-    /// What else is open, and is asked again.
-    pub rest: Vec<Question>,
 }
 
 /// What a run's actor is told.

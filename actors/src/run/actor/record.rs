@@ -7,12 +7,11 @@ use supervision::{Context, Exit, Failure};
 use crate::budget::Admission;
 use crate::journal::{Journal, JournalError};
 use crate::model::event::Resolution;
-use crate::model::{CallId, Content, Event, EventBody, Seq, Step, WaitReason};
+use crate::model::{CallId, Content, Event, EventBody, Question, Seq, Step, WaitReason};
 use crate::run::next::room_message;
 use crate::run::state::CallPhase;
 use crate::run::{read, snapshot};
 use crate::store::{Append, Blob, Cause, Draft, Rejected};
-use crate::task::questions::Question;
 
 use super::{Out, RunActor, RunMessage, RunReport};
 

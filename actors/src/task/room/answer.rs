@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use supervision::{Context, Failure, Reply};
 
-use crate::model::{Attention, EventBody, RunId, RunStatus, Seq, TaskId};
+use crate::model::{Attention, EventBody, Question, RunId, RunStatus, Seq, TaskId};
 use crate::run::RunMessage;
 use crate::run::actor::{Answer, RunContext};
 use crate::store::{Append, Cause, Draft, Store, StoreError, each_event};
-use crate::task::questions::{Question, Questions};
+use crate::task::questions::Questions;
 use crate::task::registry::Registry;
 
 use super::{PATIENCE, Room, RoomMessage};
