@@ -13,6 +13,7 @@ use actors::system::Deps;
 use actors::testing::sim::{Moments, Stage, settle};
 use serde_json::{Value, json};
 
+use crate::support::causes;
 use crate::support::trace::{Trace, requests};
 use crate::support::virtual_time;
 
@@ -76,7 +77,7 @@ async fn told(
         status = settle(&system, task, PATIENCE).await;
     }
     let mut text = String::new();
-    for event in stage.journal(task).await {
+    for event in causes::journal(&stage, task).await {
         let who = event.agent.as_ref().map_or("", |agent| agent.as_str());
         let words = match &event.body {
             EventBody::BudgetExceeded { limit, .. } => limit.clone(),

@@ -10,6 +10,8 @@ use actors::testing::recorder::Requests;
 use actors::testing::sim::{Moments, Stage, settle};
 use serde_json::json;
 
+use crate::support::causes;
+
 struct World {
     stage: Stage,
     requests: Requests,
@@ -71,7 +73,7 @@ impl World {
     }
 
     async fn posted(&self) -> Vec<(Outcome, String)> {
-        let events = self.stage.journal(self.task).await;
+        let events = causes::journal(&self.stage, self.task).await;
         let results = events.iter().filter_map(|event| match &event.body {
             EventBody::ToolCallCompleted {
                 step,
@@ -85,7 +87,7 @@ impl World {
 
     /// Whether a model call was interrupted, and what its run says it wasted.
     async fn wasted(&self) -> (usize, u64) {
-        let events = self.stage.journal(self.task).await;
+        let events = causes::journal(&self.stage, self.task).await;
         let is_cut = |body: &EventBody| matches!(body, EventBody::ModelCallInterrupted { .. });
         let wasted = events.iter().map(|event| match &event.body {
             EventBody::RunCompleted { usage, .. } => usage.wasted_tokens,

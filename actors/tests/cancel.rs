@@ -13,6 +13,7 @@ use actors::testing::sim::{Moments, Stage};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+use crate::support::causes;
 use crate::support::slow::slow;
 
 const LONG: Duration = Duration::from_secs(360_000);
@@ -130,7 +131,7 @@ async fn a_thousand_runs_end_together_and_at_once() {
     assert_eq!(world.flying(), (0, 0));
     let (asked, events) = (
         world.requests.count(),
-        world.stage.journal(world.task).await,
+        causes::journal(&world.stage, world.task).await,
     );
     let ended = ends(&events);
     assert_eq!(ended.len(), before.len());
@@ -138,7 +139,10 @@ async fn a_thousand_runs_end_together_and_at_once() {
     assert_eq!(ended[0], before[0].id, "the root is the first");
     tokio::time::sleep(Duration::from_secs(3_600)).await;
     assert_eq!(world.requests.count(), asked);
-    assert_eq!(world.stage.journal(world.task).await.len(), events.len());
+    assert_eq!(
+        causes::journal(&world.stage, world.task).await.len(),
+        events.len()
+    );
     let row = world.system.task(world.task).await.expect("the task");
     assert_eq!(row.status, TaskStatus::Cancelled);
     world.system.shutdown().await;
@@ -179,7 +183,7 @@ async fn when_one_run_is_cancelled_its_subtree_has_ended_and_the_rest_goes_on() 
     // The one that delegated it is told, and thinks about it.
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(world.flying(), (3 * 12, 3 * 24));
-    let events = world.stage.journal(world.task).await;
+    let events = causes::journal(&world.stage, world.task).await;
     assert_eq!(ends(&events)[0], top, "the topmost is the first");
     let is_reason = |event: &&Event| matches!(&event.body, EventBody::RunCancelled { reason, .. } if reason == "enough");
     assert_eq!(events.iter().filter(is_reason).count(), inside.len());

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actors::journal::JournalError;
-use actors::model::{EventBody, TaskId, TaskStatus};
+use actors::model::{Event, EventBody, TaskId, TaskStatus};
 use actors::provider::scripted::ScriptedSettings;
 use actors::system::{System, SystemError};
 use actors::testing::sim::{Accident, Moments, Stage, settle};
 use serde_json::json;
+
+use crate::support::causes;
 
 fn scripts() -> ScriptedSettings {
     let pay = |tool: &str, what: &str| json!({ "tool": tool, "args": { "what": what } });
@@ -39,6 +41,7 @@ struct Outcome {
     doubts: Vec<String>,
     journal: Vec<String>,
     moments: u64,
+    paths: BTreeMap<String, Vec<String>>,
 }
 
 /// The task, created unless it is there: a caller whose creation was cut off looks before it tries again.
@@ -96,7 +99,7 @@ fn play(accidents: &[(u64, Accident)]) -> Outcome {
         let runtime = runtime.build().expect("a runtime");
         let task = runtime.block_on(stage.store_task());
         if let Some(status) = status {
-            let events = runtime.block_on(stage.journal(task.expect("a task")));
+            let events = runtime.block_on(causes::journal(&stage, task.expect("a task")));
             let doubts = events.iter().filter_map(|event| match &event.body {
                 EventBody::ToolCallInDoubt { tool, .. } => Some(tool.clone()),
                 _ => None,
@@ -114,10 +117,32 @@ fn play(accidents: &[(u64, Accident)]) -> Outcome {
                     .map(|event| serde_json::to_string(event).expect("json"))
                     .collect(),
                 moments: moments_passed,
+                paths: paths(&events),
             };
         }
     }
     unreachable!()
+}
+
+/// How each agent's first tool call came about, before others say anything, without what a crash adds to it.
+fn paths(events: &[Event]) -> BTreeMap<String, Vec<String>> {
+    let name = |event: &Event| event.agent.as_ref().map(ToString::to_string);
+    let is_start = |event: &&Event| matches!(event.body, EventBody::ToolCallStarted { .. });
+    let is_doubt = |event: &&&Event| {
+        matches!(
+            event.body,
+            EventBody::ToolCallInDoubt { .. } | EventBody::ToolCallResolved { .. }
+        )
+    };
+    let path = |event: &Event| {
+        let chain = causes::chain(events, event);
+        let calm = chain.iter().filter(|event| !is_doubt(event));
+        let step = |event: &&Event| format!("{:?} {}", name(event), event.body.kind());
+        calm.map(step).collect()
+    };
+    let starts = events.iter().rev().filter(is_start);
+    let of = |event: &Event| (name(event).unwrap_or_default(), path(event));
+    starts.map(of).collect()
 }
 
 fn check(calm: &Outcome, outcome: &Outcome, what: &str) {
@@ -128,6 +153,7 @@ fn check(calm: &Outcome, outcome: &Outcome, what: &str) {
         "{what}\n{}",
         journal()
     );
+    assert_eq!(outcome.paths, calm.paths, "{what}\n{}", journal());
     assert_eq!(outcome.result, calm.result, "{what}\n{}", journal());
     let doubted = |tool: &str| outcome.doubts.iter().any(|doubt| doubt == tool);
     for (payment, tool) in [("rent", "pay_keyed"), ("water", "pay_queryable")] {

@@ -14,6 +14,8 @@ use actors::testing::sim::{Accident, Moments, Stage, settle};
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::support::causes;
+
 fn stage() -> Stage {
     let scripts = json!({ "lead": [
         { "say": "Power.", "call": "pay_ledgered", "args": { "what": "power" } },
@@ -58,7 +60,7 @@ async fn played(policy: InDoubtPolicy, crash: Option<u64>) -> Played {
     }
     assert_eq!(status, Some(TaskStatus::Completed), "{crash:?}");
     system.shutdown().await;
-    let events = stage.journal(id).await;
+    let events = causes::journal(&stage, id).await;
     let is_doubt = |event: &&Event| matches!(event.body, EventBody::ToolCallInDoubt { .. });
     let result = events.iter().find_map(|event| match &event.body {
         EventBody::TaskCompleted { result } => Some(format!("{result:?}")),

@@ -15,6 +15,7 @@ use actors::testing::recorder::Requests;
 use actors::testing::sim::{Moments, Stage, settle};
 use serde_json::{Value, json};
 
+use crate::support::causes;
 use crate::support::virtual_time;
 
 fn pay(tool: &str, ms: u64) -> Value {
@@ -169,7 +170,7 @@ async fn what_is_said_meanwhile_is_read_in_order_and_it_is_said_who_paused_it() 
             .expect("said");
     }
     assert_eq!(world.requests.count(), 1);
-    let paused: Vec<_> = pauses(&world.stage.journal(task).await);
+    let paused: Vec<_> = pauses(&causes::journal(&world.stage, task).await);
     assert_eq!(paused, ["by Human with Task since 50 ms"]);
     system.resume(task, Whom::Task).await.expect("resumed");
     assert_eq!(
@@ -265,7 +266,7 @@ async fn one_run_is_paused_alone_and_a_paused_one_can_be_cancelled() {
         .map(|row| row.agent.as_str())
         .collect();
     assert_eq!(live, ["lead", "middle"]);
-    let scopes = pauses(&world.stage.journal(task).await);
+    let scopes = pauses(&causes::journal(&world.stage, task).await);
     assert!(
         scopes
             .iter()

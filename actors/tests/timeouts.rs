@@ -9,6 +9,7 @@ use actors::testing::recorder::Requests;
 use actors::testing::sim::{Moments, Stage};
 use serde_json::{Value, json};
 
+use crate::support::causes;
 use crate::support::slow::slow;
 
 struct World {
@@ -44,7 +45,7 @@ impl World {
     /// What has become of the call after so long, and how many calls are under way.
     async fn after(&self, seconds: u64) -> (Option<(Outcome, String)>, u64) {
         tokio::time::sleep(Duration::from_secs(seconds)).await;
-        let events = self.stage.journal(self.task).await;
+        let events = causes::journal(&self.stage, self.task).await;
         let result = events.iter().find_map(|event| match &event.body {
             EventBody::ToolCallCompleted {
                 outcome, content, ..
@@ -113,7 +114,7 @@ async fn a_model_call_is_aborted() {
     tokio::time::sleep(Duration::from_secs(3_600)).await;
     // As often as the provider is tried in all; none of them is left.
     assert_eq!((world.requests.count(), world.requests.under_way()), (4, 0));
-    let events = world.stage.journal(world.task).await;
+    let events = causes::journal(&world.stage, world.task).await;
     let why = events.iter().find_map(|event| match &event.body {
         EventBody::RunFailed { error, .. } => Some(error.clone()),
         _ => None,

@@ -38,7 +38,7 @@ pub struct Event {
     /// The epoch of the run when it was written; 0 for events of the task.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub epoch: u64,
-    /// The event that led to it.
+    /// The event that led to it, which stands before it; none if that is outside of the journal: a person, a crash, the clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Seq>,
     /// What happened.

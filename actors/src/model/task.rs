@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::agent::{AgentName, AgentSpec};
 use super::budget::{Budget, Exceeded};
+use super::event::Seq;
 use super::id::RunId;
 use super::team::TeamSpec;
 
@@ -180,6 +181,15 @@ pub enum Attention {
         /// Its reason.
         reason: String,
     },
+}
+
+/// An open question of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The event with which it was asked.
+    pub asked: Seq,
+    /// What about.
+    pub attention: Attention,
 }
 
 /// Who said something in a room.

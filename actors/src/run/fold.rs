@@ -27,9 +27,12 @@ impl RunState {
             (EventBody::TopologyChanged { topology, .. }, _) => {
                 self.topology = Some(topology.clone());
             }
-            (body, Some(run)) if run == self.id => self.fold_own(event, body),
+            (body, Some(run)) if run == self.id => {
+                self.fold_own(event, body);
+                self.trail.fold(event);
+            }
             (EventBody::RunProgress { .. }, Some(run)) => self.progressed(run, event),
-            (body, Some(run)) => self.fold_child(run, body),
+            (_, Some(run)) => self.fold_child(run, event),
             (_, None) => {}
         }
     }
@@ -127,11 +130,11 @@ impl RunState {
         }
     }
 
-    fn fold_child(&mut self, run: RunId, body: &EventBody) {
+    fn fold_child(&mut self, run: RunId, event: &Event) {
         let Some(child) = self.children.get_mut(&run) else {
             return;
         };
-        let (status, content) = match body {
+        let (status, content) = match &event.body {
             EventBody::RunCompleted { result, .. } => (RunStatus::Completed, result.clone()),
             EventBody::RunFailed { error, .. } => {
                 (RunStatus::Failed, Content::Inline(error.clone()))
@@ -143,7 +146,12 @@ impl RunState {
         };
         // A run that went on after its end was told of already; what it said then need not be kept.
         if !child.delivered {
-            child.end = Some(ChildEnd { status, content });
+            let seq = event.id;
+            child.end = Some(ChildEnd {
+                seq,
+                status,
+                content,
+            });
         }
     }
 

@@ -14,6 +14,7 @@ use crate::model::{
 use crate::store::{Append, Draft, Rejected, StoreError};
 
 use super::actor::{RunArguments, RunContext, RunReport};
+use super::cause::causes_of;
 use super::read::{blobs, end_of, fold_all, fold_from, inherited, read};
 use super::recover::{self, Begin};
 use super::state::RunState;
@@ -42,7 +43,8 @@ pub(super) async fn begin(
         Ok(loaded) => loaded,
         Err(LoadError::Store(StoreError::Corrupt { place, detail })) => {
             let reason = format!("its journal cannot be read ({place}: {detail})");
-            quarantine(context, *run, agent, None, reason).await?;
+            let unread = RunState::new(*run);
+            quarantine(context, agent, &unread, None, reason).await?;
             return Ok(None);
         }
         Err(error) => return Err(error.into()),
@@ -56,7 +58,8 @@ pub(super) async fn begin(
             return Ok(None);
         }
         Begin::Quarantine { reason } => {
-            quarantine(context, *run, agent, Some(loaded.state.epoch), reason).await?;
+            let epoch = Some(loaded.state.epoch);
+            quarantine(context, agent, &loaded.state, epoch, reason).await?;
             return Ok(None);
         }
         Begin::Start | Begin::Resume | Begin::CleanSlate => {}
@@ -68,7 +71,7 @@ pub(super) async fn begin(
         _ => "its task was opened again",
     };
     let bodies = claim(&loaded.state, recovery, &definition.limits, reason);
-    let drafts = drafts(context, *run, agent, loaded.state.epoch, bodies);
+    let drafts = drafts(context, *run, agent, &loaded.state, bodies);
     let fence = Some((*run, loaded.state.epoch));
     let claimed = append(context, fence, drafts).await?;
     // Read and not assumed: whoever had the run may have written until the claim was durable.
@@ -176,19 +179,14 @@ fn quarantined(run: RunId, reason: String) -> Vec<EventBody> {
 
 async fn quarantine(
     context: &RunContext,
-    run: RunId,
     agent: &AgentName,
+    state: &RunState,
     epoch: Option<u64>,
     reason: String,
 ) -> Result<(), Failure> {
+    let run = state.id;
     tracing::error!(%run, "the run is quarantined: {reason}");
-    let drafts = drafts(
-        context,
-        run,
-        agent,
-        epoch.unwrap_or_default(),
-        quarantined(run, reason),
-    );
+    let drafts = drafts(context, run, agent, state, quarantined(run, reason));
     let fence = epoch.map(|epoch| (run, epoch));
     match append(context, fence, drafts).await {
         // It had been decided before.
@@ -204,20 +202,21 @@ pub(super) fn drafts(
     context: &RunContext,
     run: RunId,
     agent: &AgentName,
-    epoch: u64,
+    state: &RunState,
     bodies: Vec<EventBody>,
 ) -> Vec<Draft> {
     let at = context.journal.clock().now();
-    let mut epoch = epoch;
+    let mut epoch = state.epoch;
     let mut drafts = Vec::with_capacity(bodies.len());
-    for body in bodies {
+    let causes = causes_of(state, &bodies);
+    for (body, cause) in bodies.into_iter().zip(causes) {
         epoch += u64::from(body.is_claim());
         drafts.push(Draft {
             run: Some(run),
             agent: Some(agent.clone()),
             at,
             epoch,
-            cause: None,
+            cause,
             body,
         });
     }

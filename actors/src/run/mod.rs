@@ -7,6 +7,7 @@
 
 mod accounts;
 pub mod actor;
+pub mod cause;
 pub mod context;
 mod effects;
 mod fold;

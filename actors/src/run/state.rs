@@ -12,6 +12,8 @@ use crate::model::{
     Usage, WaitReason,
 };
 
+use super::cause::Trail;
+
 /// A run, folded from its events and from those of others that concern it: room messages it may see, and the beginnings and
 /// ends of the runs it delegated.
 ///
@@ -76,6 +78,9 @@ pub struct RunState {
     /// What a person was asked before it may go on.
     #[serde(default)]
     pub asked: Option<Asked>,
+    /// What the events that come next are caused by.
+    #[serde(default)]
+    pub trail: Trail,
 }
 
 /// What a person was asked before a run may go on.
@@ -236,6 +241,9 @@ pub struct Child {
 /// How a delegated run ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChildEnd {
+    /// Its event.
+    #[serde(default)]
+    pub seq: Seq,
     /// Completed, failed or cancelled.
     pub status: RunStatus,
     /// Its result, or why it has none.
@@ -285,6 +293,7 @@ impl RunState {
             is_warned: false,
             warned_of_loop: None,
             asked: None,
+            trail: Trail::default(),
         }
     }
 

@@ -10,6 +10,7 @@ pub mod project;
 mod walk;
 
 use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 
 use crate::model::event::{EventBody, Seq};
 use crate::model::{AgentName, Event, RunId, TaskId, Timestamp};
@@ -17,6 +18,27 @@ use crate::model::{AgentName, Event, RunId, TaskId, Timestamp};
 pub use memory::Memory;
 pub use project::{Illegal, RunRow, TaskRow};
 pub use walk::each_event;
+
+/// What led to an event that is to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cause {
+    /// An event of the same task.
+    Event(Seq),
+    /// The draft at this place of the same append, from 0; it stands before the one that it leads to.
+    Draft(usize),
+}
+
+impl Cause {
+    pub(crate) fn is_draft(self) -> bool {
+        matches!(self, Self::Draft(_))
+    }
+}
+
+impl From<Seq> for Cause {
+    fn from(event: Seq) -> Self {
+        Self::Event(event)
+    }
+}
 
 /// One event to be written; the store gives it its number.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,8 +51,8 @@ pub struct Draft {
     pub at: Timestamp,
     /// The run's epoch; 0 for events of the task.
     pub epoch: u64,
-    /// What led to it.
-    pub cause: Option<Seq>,
+    /// What led to it; none if that is outside of the task's journal: a person, a crash, the clock.
+    pub cause: Option<Cause>,
     /// What happened.
     pub body: EventBody,
 }

@@ -10,7 +10,7 @@ use crate::model::{
     TaskStatus, Timestamp, Usage,
 };
 
-use super::{Append, Rejected};
+use super::{Append, Cause, Rejected};
 
 /// A task in a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,7 +133,7 @@ impl Projection {
                 });
             }
         }
-        let mut events = Vec::with_capacity(append.drafts.len());
+        let mut events = Vec::<Event>::with_capacity(append.drafts.len());
         for draft in &append.drafts {
             let event = Event {
                 id: next.task.as_ref().map_or(1, |task| task.head + 1),
@@ -142,7 +142,7 @@ impl Projection {
                 agent: draft.agent.clone(),
                 at: draft.at,
                 epoch: draft.epoch,
-                cause: draft.cause,
+                cause: draft.cause.and_then(|cause| number(cause, &events)),
                 body: draft.body.clone(),
             };
             next.fold(&event)?;
@@ -209,6 +209,14 @@ impl Projection {
             }
             (_, Some(row)) => fold_run(row, event),
         }
+    }
+}
+
+/// The number of what led to an event, which may be one of those that are written with it.
+fn number(cause: Cause, written: &[Event]) -> Option<Seq> {
+    match cause {
+        Cause::Event(seq) => Some(seq),
+        Cause::Draft(place) => written.get(place).map(|event| event.id),
     }
 }
 

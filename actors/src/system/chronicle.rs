@@ -10,7 +10,7 @@ use supervision::{Actor, Context, Failure, Handle, Inbox, Report, Start};
 use crate::journal::{Journal, JournalError};
 use crate::model::{EventBody, TaskId};
 use crate::pool::News;
-use crate::store::{Append, Draft};
+use crate::store::{Append, Cause, Draft};
 
 use super::desk::{Desk, Entry};
 
@@ -117,20 +117,30 @@ fn wake(chronicle: &Handle<ChronicleMessage>) {
 
 fn append(journal: &Journal, task: TaskId, entries: Vec<Entry>) -> Append {
     let at = journal.clock().now();
-    let draft = |(agent, body)| Draft {
+    let decided = entries.iter().position(|(_, body)| is_decision(body));
+    let draft = |(place, (agent, body))| Draft {
         run: None,
         agent,
         at,
         epoch: 0,
-        cause: None,
+        // What its child did led to the decision, and the decision to what follows it.
+        cause: decided.filter(|at| *at < place).map(Cause::Draft),
         body,
     };
     Append {
         task,
         fence: None,
-        drafts: entries.into_iter().map(draft).collect(),
+        drafts: entries.into_iter().enumerate().map(draft).collect(),
         blobs: Vec::new(),
     }
+}
+
+/// Whether a supervisor decided something, and other events only say what follows.
+fn is_decision(body: &EventBody) -> bool {
+    matches!(
+        body,
+        EventBody::SupervisorRestart { .. } | EventBody::SupervisorGaveUp { .. }
+    )
 }
 
 struct Chronicle {

@@ -8,6 +8,7 @@
 //! ```
 
 mod budget;
+mod causes;
 mod chronicle;
 mod deps;
 mod desk;
@@ -44,6 +45,7 @@ use opener::OpenerMessage;
 use spec::{LinkArguments, links, root_spec, tasks};
 
 pub use crate::task::tree::Providers;
+pub use causes::MOST_CAUSES;
 pub use deps::{Deps, Settings};
 pub use opener::Seats;
 pub use registry::{RunNode, RunRecord};
@@ -79,6 +81,23 @@ pub enum SystemError {
     /// There is no such agent in the task.
     #[error("there is no agent `{0}` in this task")]
     NoSuchAgent(AgentName),
+    /// There is no such event in the task.
+    #[error("{0} has no event {1}: its events are numbered from 1 to {2}")]
+    NoSuchEvent(TaskId, Seq, Seq),
+    /// The causes of an event go back further than is followed at a time.
+    #[error(
+        "event {event} of {task} has more than {limit} causes: ask for those of event {next}, where they go on"
+    )]
+    TooManyCauses {
+        /// The task.
+        task: TaskId,
+        /// The event that was asked about.
+        event: Seq,
+        /// How many are followed at a time.
+        limit: usize,
+        /// The first that was not followed.
+        next: Seq,
+    },
     /// The agent takes nothing while it is at work.
     #[error(
         "agent `{0}` is at work and takes no messages until it is done (when_busy = \"reject\"); say it later, or to the room"

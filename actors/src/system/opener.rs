@@ -8,8 +8,9 @@ use supervision::{Actor, Context, DynamicHandle, Failure, Inbox, Reply, Start};
 use crate::journal::{Journal, JournalError};
 use crate::model::{Attention, Event, EventBody, TaskDefinition, TaskId, TaskStatus};
 use crate::run::RunState;
+use crate::run::cause::causes_of;
 use crate::run::next::left_in_doubt;
-use crate::store::{Append, Draft, EventQuery, RunRow, StoreError, TaskRow, each_event};
+use crate::store::{Append, Cause, Draft, EventQuery, RunRow, StoreError, TaskRow, each_event};
 use crate::task::room::open_questions;
 use crate::task::{RoomMessage, TaskArguments, TaskSeat};
 
@@ -268,7 +269,7 @@ async fn tell_trouble(journal: &Journal, task: TaskId, reason: String) {
         reason: format!("it cannot be opened: {reason}"),
     };
     let body = EventBody::TaskNeedsAttention { attention };
-    if let Err(error) = write(journal, task, None, vec![body]).await {
+    if let Err(error) = write(journal, task, None, vec![(body, None)]).await {
         tracing::error!(%task, "that it could not be opened was not written: {error}");
     }
 }
@@ -280,12 +281,14 @@ async fn mark_failed(journal: &Journal) -> Result<(), Failure> {
         let events = all_events(journal, task.id).await?;
         let end = |row: &RunRow| {
             let state = RunState::from_events(row.id, &events);
-            let mut bodies = left_in_doubt(&state, &BTreeSet::new(), REASON);
-            bodies.push(EventBody::RunFailed {
+            let doubts = left_in_doubt(&state, &BTreeSet::new(), REASON);
+            let causes = causes_of(&state, &doubts);
+            let end = EventBody::RunFailed {
                 error: REASON.to_owned(),
                 usage: state.usage_at_end(),
-            });
-            bodies
+            };
+            let doubts = doubts.into_iter().zip(causes);
+            doubts.chain([(end, None)]).collect()
         };
         let error = REASON.to_owned();
         end_all(journal, task.id, end, EventBody::TaskFailed { error }).await?;
@@ -311,29 +314,37 @@ async fn all_events(journal: &Journal, task: TaskId) -> Result<Vec<Event>, Store
 pub(super) async fn end_all(
     journal: &Journal,
     task: TaskId,
-    end: impl Fn(&RunRow) -> Vec<EventBody>,
+    end: impl Fn(&RunRow) -> Vec<Caused>,
     whole: EventBody,
 ) -> Result<(), JournalError> {
     let runs = journal.store().runs(task).await?;
+    let mut cause = None;
     for run in runs.iter().filter(|run| !run.status.is_terminal()) {
-        write(journal, task, Some(run), end(run)).await?;
+        let ended = write(journal, task, Some(run), end(run)).await?;
+        // Of several, the root run's comes first.
+        cause = cause.or(ended.last().map(|end| Cause::Event(end.id)));
     }
-    write(journal, task, None, vec![whole]).await
+    write(journal, task, None, vec![(whole, cause)])
+        .await
+        .map(drop)
 }
+
+/// An event to be written, and what led to it.
+type Caused = (EventBody, Option<Cause>);
 
 async fn write(
     journal: &Journal,
     task: TaskId,
     run: Option<&RunRow>,
-    bodies: Vec<EventBody>,
-) -> Result<(), JournalError> {
+    bodies: Vec<Caused>,
+) -> Result<Vec<Event>, JournalError> {
     let at = journal.clock().now();
-    let draft = |body| Draft {
+    let draft = |(body, cause)| Draft {
         run: run.map(|run| run.id),
         agent: run.map(|run| run.agent.clone()),
         at,
         epoch: run.map_or(0, |run| run.epoch),
-        cause: None,
+        cause,
         body,
     };
     let append = Append {
@@ -342,5 +353,5 @@ async fn write(
         drafts: bodies.into_iter().map(draft).collect(),
         blobs: Vec::new(),
     };
-    journal.append(append).await.map(drop)
+    journal.append(append).await
 }

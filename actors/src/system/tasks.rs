@@ -6,11 +6,11 @@ use supervision::{Handle, Reply};
 
 use crate::journal::JournalError;
 use crate::model::{
-    Attention, Content, ContextMode, Event, EventBody, RunId, RunSpec, Sender, TaskDefinition,
-    TaskId, TaskStatus,
+    Attention, Content, ContextMode, Event, EventBody, Question, RunId, RunSpec, Sender,
+    TaskDefinition, TaskId, TaskStatus,
 };
 use crate::pool::PRIORITIES;
-use crate::store::{Append, Draft, RunRow, StoreError, TaskRow};
+use crate::store::{Append, Cause, Draft, RunRow, StoreError, TaskRow};
 use crate::task::RoomMessage;
 use crate::task::room::open_questions;
 
@@ -64,7 +64,7 @@ impl System {
             agent,
             at,
             epoch: 0,
-            cause: Some(1),
+            cause: Some(Cause::Draft(0)),
             body: EventBody::RunQueued {
                 spec: Box::new(spec),
             },
@@ -179,12 +179,16 @@ impl System {
     async fn restart(&self, task: TaskId, answer: &str) -> Result<(), SystemError> {
         let answer = answer.to_owned();
         let questions = open_questions(self.deps.store.as_ref(), task).await?;
-        let gave_up = |open: &&Attention| matches!(open, Attention::GaveUp { .. });
+        let asked = questions.gave_up().map(|open| open.asked);
+        let gave_up = |open: &&Question| matches!(open.attention, Attention::GaveUp { .. });
         let rest = questions.all().iter().filter(|open| !gave_up(open));
-        let again = rest.cloned();
-        let again = again.map(|attention| EventBody::TaskNeedsAttention { attention });
-        let bodies = std::iter::once(EventBody::TaskResumed { answer }).chain(again);
-        self.append_task(task, bodies.collect()).await?;
+        let again = rest.cloned().map(|Question { asked, attention }| {
+            let body = EventBody::TaskNeedsAttention { attention };
+            (body, Some(Cause::Event(asked)))
+        });
+        let resumed = (EventBody::TaskResumed { answer }, asked.map(Cause::Event));
+        let bodies = std::iter::once(resumed).chain(again);
+        self.append_caused(task, bodies.collect()).await?;
         self.open_and_tell(task, None).await
     }
 
@@ -234,7 +238,7 @@ impl System {
         let whole = EventBody::TaskCancelled {
             reason: reason.clone(),
         };
-        Ok(end_all(&self.journal, task, |row| vec![end(row)], whole).await?)
+        Ok(end_all(&self.journal, task, |row| vec![(end(row), None)], whole).await?)
     }
 
     /// Cancels one run, and with it what works for it. Whoever delegated it is told; when it was the root run, the task ends.
@@ -303,7 +307,7 @@ impl System {
             let still_open = open().await?;
             if asked
                 .as_ref()
-                .is_some_and(|asked| !still_open.all().contains(asked))
+                .is_some_and(|asked| !still_open.is_open(asked))
             {
                 return Ok(true);
             }
@@ -401,12 +405,21 @@ impl System {
         task: TaskId,
         bodies: Vec<EventBody>,
     ) -> Result<Vec<Event>, SystemError> {
-        let draft = |body| Draft {
+        let bodies = bodies.into_iter().map(|body| (body, None));
+        self.append_caused(task, bodies.collect()).await
+    }
+
+    async fn append_caused(
+        &self,
+        task: TaskId,
+        bodies: Vec<(EventBody, Option<Cause>)>,
+    ) -> Result<Vec<Event>, SystemError> {
+        let draft = |(body, cause)| Draft {
             run: None,
             agent: None,
             at: self.deps.clock.now(),
             epoch: 0,
-            cause: None,
+            cause,
             body,
         };
         let append = Append {

@@ -32,7 +32,7 @@ impl System {
         let runs: BTreeSet<_> = rows.iter().map(|row| row.id).collect();
         let states = states_of(self.deps.store.as_ref(), task, &runs).await?;
         let (agents, questions) = self.said_of_agents(task).await?;
-        let gave_up = questions.gave_up().map(|attention| match attention {
+        let gave_up = questions.gave_up().map(|open| match &open.attention {
             Attention::GaveUp { reason, .. } => reason.clone(),
             _ => String::new(),
         });

@@ -102,6 +102,19 @@ impl Floor {
         self.head
     }
 
+    /// The newest event of the room that an agent may see, if there is any.
+    #[must_use]
+    pub fn newest(&self, agent: &AgentName) -> Option<Seq> {
+        let newest = self.agents.get(agent)?.newest.0;
+        (newest > 0).then_some(newest)
+    }
+
+    /// The same for the lead.
+    #[must_use]
+    pub fn newest_of_lead(&self) -> Option<Seq> {
+        self.newest(&self.wiring.company().lead)
+    }
+
     /// Takes the next event in.
     pub fn fold(&mut self, event: &Event) {
         self.head = event.id;

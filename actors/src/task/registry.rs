@@ -8,6 +8,7 @@ use supervision::Handle;
 use crate::agent::Gate;
 use crate::model::{AgentName, EventBody, RunId};
 use crate::run::RunMessage;
+use crate::run::cause::Reason;
 
 /// The runs of one task that were started, with their agents and their gates.
 #[derive(Debug, Clone, Default)]
@@ -18,11 +19,11 @@ struct Entries {
     runs: Runs,
     gates: BTreeMap<RunId, Gate>,
     end: Option<End>,
-    subtrees: BTreeMap<RunId, String>,
+    subtrees: BTreeMap<RunId, Reason>,
 }
 
 /// How the whole task is being ended: why, and what is written at last.
-pub type End = (String, EventBody);
+pub type End = (Reason, EventBody);
 
 type Runs = BTreeMap<RunId, (AgentName, Handle<RunMessage>)>;
 
@@ -102,11 +103,11 @@ impl Registry {
     }
 
     /// A run and what works for it is being ended, for this reason.
-    pub fn end_subtree(&self, top: RunId, reason: &str, runs: &BTreeSet<RunId>) {
+    pub fn end_subtree(&self, top: RunId, reason: &Reason, runs: &BTreeSet<RunId>) {
         self.entries()
             .subtrees
             .entry(top)
-            .or_insert_with(|| reason.to_owned());
+            .or_insert_with(|| reason.clone());
         self.close(runs);
     }
 
@@ -117,7 +118,7 @@ impl Registry {
 
     /// What is being ended, by the run at its top, and why.
     #[must_use]
-    pub fn subtrees(&self) -> BTreeMap<RunId, String> {
+    pub fn subtrees(&self) -> BTreeMap<RunId, Reason> {
         self.entries().subtrees.clone()
     }
 }

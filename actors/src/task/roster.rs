@@ -344,31 +344,35 @@ impl Roster {
         let entry = self.runs.get(&run)?;
         let is_paused = matches!(entry.paused, Paused::Yes(_));
         let is_live = entry.stands == Stands::Live && !is_paused;
-        (is_live && !self.is_orphan(entry)).then(|| entry.queued.clone())
+        (is_live && self.orphaned(entry).is_none()).then(|| entry.queued.clone())
     }
 
-    /// Runs that work for one that has ended since they were queued: nobody waits for what they do.
+    /// Runs that work for one that has ended since they were queued, with that end: nobody waits for what they do.
     #[must_use]
-    pub fn orphans(&self) -> Vec<RunId> {
+    pub fn orphans(&self) -> Vec<(RunId, Seq)> {
         let live = self.runs.iter().filter(|(_, entry)| entry.is_live());
-        live.filter(|(_, entry)| self.is_orphan(entry))
-            .map(|(run, _)| *run)
+        live.filter_map(|(run, entry)| Some((*run, self.orphaned(entry)?)))
             .collect()
     }
 
     /// The same of what one run has delegated.
     #[must_use]
-    pub fn orphans_of(&self, parent: RunId) -> Vec<RunId> {
+    pub fn orphans_of(&self, parent: RunId) -> Vec<(RunId, Seq)> {
         let runs = self.delegated.get(&parent).map(|it| it.runs.as_slice());
-        let entry = |run: &RunId| Some((*run, self.runs.get(run)?));
-        let entries = runs.into_iter().flatten().filter_map(entry);
-        let orphans = entries.filter(|(_, entry)| entry.is_live() && self.is_orphan(entry));
-        orphans.map(|(run, _)| run).collect()
+        let orphan = |run: &RunId| {
+            let entry = self.runs.get(run).filter(|entry| entry.is_live())?;
+            Some((*run, self.orphaned(entry)?))
+        };
+        runs.into_iter().flatten().filter_map(orphan).collect()
     }
 
-    fn is_orphan(&self, entry: &Entry) -> bool {
-        let parent = entry.queued.parent.and_then(|run| self.runs.get(&run));
-        parent.is_some_and(|parent| matches!(parent.stands, Stands::Ended(at) if at > entry.since))
+    /// The end of whoever it works for, if it has ended since.
+    fn orphaned(&self, entry: &Entry) -> Option<Seq> {
+        let parent = entry.queued.parent.and_then(|run| self.runs.get(&run))?;
+        match parent.stands {
+            Stands::Ended(at) if at > entry.since => Some(at),
+            _ => None,
+        }
     }
 
     /// A run, and those that work for it and have not ended.

@@ -9,6 +9,7 @@ use actors::testing::recorder::Requests;
 use actors::testing::sim::{Accident, Moments, Stage};
 use serde_json::{Value, json};
 
+use crate::support::causes;
 use crate::support::plays::text;
 use crate::support::trace::{Did, Trace};
 use crate::support::{expect_panics, virtual_time};
@@ -107,7 +108,7 @@ async fn cancelled(after: Duration, accident: Option<(u64, Accident)>) -> (bool,
     };
     tokio::time::sleep(after).await;
     cancel(&system, task).await;
-    let (begun, events) = (world.begun(), world.stage.journal(task).await);
+    let (begun, events) = (world.begun(), causes::journal(&world.stage, task).await);
     let what = || format!("{after:?}, {accident:?}\n{}", text(&events));
     assert_eq!(world.requests.under_way(), 0, "model calls: {}", what());
     assert_eq!(world.stage.outside.under_way(), 0, "tool calls: {}", what());
@@ -119,7 +120,9 @@ async fn cancelled(after: Duration, accident: Option<(u64, Accident)>) -> (bool,
     );
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert_eq!(world.begun(), begun, "something began after it: {}", what());
-    let later = world.stage.journal(task).await.split_off(events.len());
+    let later = causes::journal(&world.stage, task)
+        .await
+        .split_off(events.len());
     let is_news = |event: &Event| matches!(event.body, EventBody::SupervisorRestart { .. });
     assert!(later.iter().all(is_news), "{later:?}\n{}", what());
     nothing_is_passed_over(&events);

@@ -7,6 +7,7 @@ use actors::model::{ChatMessage, EventBody, Limits, TaskDefinition, TeamSpec};
 use actors::testing::sim::{Moments, Stage, settle};
 use serde_json::{Value, json};
 
+use crate::support::causes;
 use crate::support::expect_panics;
 use crate::support::trace::{Trace, requests};
 
@@ -46,7 +47,7 @@ async fn told(name: &str, scripts: Value, change: impl FnOnce(&mut TaskDefinitio
             }
         }
     }
-    let events = stage.journal(task).await;
+    let events = causes::journal(&stage, task).await;
     for event in &events {
         let _ = match &event.body {
             EventBody::BudgetExceeded { limit, .. } => writeln!(text, "budget_exceeded: {limit}"),

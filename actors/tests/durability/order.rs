@@ -7,6 +7,7 @@ use actors::run::tools::POST_MESSAGE;
 use actors::store::Append;
 use actors::testing::sim::{Accident, Moments};
 
+use crate::support::causes;
 use crate::support::plays::{Played, examples, stage};
 use crate::support::requests::Record;
 use crate::support::trace::{Did, Trace, requests};
@@ -204,7 +205,7 @@ fn a_task_is_durable_before_its_creation_returns() {
             });
             if let Some((task, head)) = head {
                 assert!(head >= 2, "{accident:?} at {moment}: {head} events");
-                let events = virtual_time(stage.journal(task));
+                let events = virtual_time(causes::journal(&stage, task));
                 assert!(matches!(events[0].body, EventBody::TaskCreated { .. }));
                 assert!(matches!(events[1].body, EventBody::RunQueued { .. }));
                 created += 1;

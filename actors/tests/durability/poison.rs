@@ -13,6 +13,7 @@ use actors::tool::{Invocation, Tool, ToolError};
 use futures_util::future::BoxFuture;
 use serde_json::json;
 
+use crate::support::causes;
 use crate::support::expect_panics;
 
 /// Panics so often at each of its calls before it answers.
@@ -56,7 +57,7 @@ impl Played {
     }
 
     async fn claims(&self) -> usize {
-        let events = self.stage.journal(self.task).await;
+        let events = causes::journal(&self.stage, self.task).await;
         events.iter().filter(|event| event.body.is_claim()).count()
     }
 
@@ -136,7 +137,7 @@ async fn a_quarantined_run_goes_on_when_somebody_has_decided() {
         };
         assert_eq!((status, played.calls()), (Some(wanted), calls));
     }
-    let events = played.stage.journal(played.task).await;
+    let events = causes::journal(&played.stage, played.task).await;
     let released = |body: &EventBody| matches!(body, EventBody::RunReleased);
     let count = events.iter().filter(|event| released(&event.body)).count();
     assert_eq!(count, 2);

@@ -6,6 +6,7 @@ use actors::model::{Event, EventBody, ModelRequest, TaskStatus};
 use actors::testing::sim::{Accident, Moments, Stage, settle};
 use serde_json::{Value, json};
 
+use crate::support::causes;
 use crate::support::trace::{Fate, Trace, requests};
 use crate::support::{expect_panics, virtual_time};
 
@@ -59,7 +60,7 @@ pub(super) fn asked(
     }
     let events = virtual_time(async {
         let task = stage.store_task().await.expect("a task");
-        stage.journal(task).await
+        causes::journal(stage, task).await
     });
     let facts = trace.all();
     let mut texts: Vec<_> = requests(&facts)

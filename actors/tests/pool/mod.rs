@@ -19,6 +19,8 @@ use futures_util::future::BoxFuture;
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::support::causes;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A model behind a server that counts, and refuses what is beyond its rate.
@@ -188,7 +190,7 @@ impl Bed {
     }
 
     async fn bodies(&self, task: TaskId) -> Vec<EventBody> {
-        let events = self.stage.journal(task).await.into_iter();
+        let events = causes::journal(&self.stage, task).await.into_iter();
         events.map(|event: Event| event.body).collect()
     }
 

@@ -1,5 +1,6 @@
 //! Whole tasks, from their creation to their end, told in short lines.
 
+mod causes;
 mod crashes;
 mod ends;
 mod executors;

@@ -13,8 +13,14 @@ const MOST: usize = 150;
 
 /// The whole journal, told.
 pub(super) fn tell(events: &[Event]) -> String {
-    let names = names(events);
-    let begin = events.first().map_or(0, |event| event.at.0);
+    crate::support::causes::check(events);
+    tell_some(events, events)
+}
+
+/// Some events of a journal, told in their order.
+pub(super) fn tell_some(journal: &[Event], events: &[Event]) -> String {
+    let names = names(journal);
+    let begin = journal.first().map_or(0, |event| event.at.0);
     let line = |event: &Event| {
         let who = event.run_id.map(|run| names[&run].clone());
         let who = who.or_else(|| event.agent.as_ref().map(|agent| format!("[{agent}]")));

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::causes;
+
 use actors::budget::Ledger;
 use actors::model::event::{Outcome, Resolution};
 use actors::model::{
@@ -10,7 +12,7 @@ use actors::model::{
 };
 use actors::run::state::RunState;
 use actors::store::project::Projection;
-use actors::store::{Append, Draft, Memory, RunRow, Store, TaskRow};
+use actors::store::{Append, Cause, Draft, Memory, RunRow, Store, TaskRow};
 use actors::testing::outside::Outside;
 
 /// One tool call, from everything the journal says of it.
@@ -43,6 +45,7 @@ pub(crate) async fn journal(store: &Memory, events: &[Event]) {
     usage_adds_up(events, &rows);
     calls_are_in_order(events);
     every_child_is_told_of_once(events, &rows);
+    causes::check(events);
 }
 
 fn numbers_are_gapless(events: &[Event]) {
@@ -59,7 +62,7 @@ fn rows_are_the_fold(events: &[Event], task: &TaskRow, rows: &[RunRow]) {
             agent: event.agent.clone(),
             at: event.at,
             epoch: event.epoch,
-            cause: event.cause,
+            cause: event.cause.map(Cause::Event),
             body: event.body.clone(),
         };
         let append = Append {

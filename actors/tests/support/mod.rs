@@ -1,5 +1,6 @@
 //! What several tests need.
 
+pub(crate) mod causes;
 pub(crate) mod check;
 pub(crate) mod plays;
 pub(crate) mod requests;

@@ -10,6 +10,7 @@ use fastrand::Rng;
 use serde_json::json;
 
 use super::{AGENTS, begin, pass, scripts, stage, task};
+use crate::support::causes;
 use crate::support::requests::{Record, every_answer_was_to_the_right_request};
 use crate::support::{expect_panics, virtual_time};
 
@@ -62,7 +63,7 @@ async fn play(seed: u64) -> (usize, usize) {
     }
     let ended = settle(&system, id, Duration::from_secs(600)).await;
     assert!(ended.is_some(), "seed {seed} does not end");
-    let journal = stage.journal(id).await;
+    let journal = causes::journal(&stage, id).await;
     let record = Record::new(&journal, &*stage.store).await;
     let asked = requests.all();
     let asked: Vec<_> = asked.iter().collect();

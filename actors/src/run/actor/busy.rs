@@ -25,7 +25,7 @@ impl RunActor {
         if let Some(call) = self.doing.remove(&Doing::Think) {
             call.abort();
             let turn = self.state.turn;
-            self.write([EventBody::ModelCallInterrupted { turn }]);
+            self.write_after(event.id, [EventBody::ModelCallInterrupted { turn }]);
         }
     }
 

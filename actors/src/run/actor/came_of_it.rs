@@ -8,8 +8,8 @@ use crate::agent::Thought;
 use crate::model::event::{Outcome, Resolution};
 use crate::model::run::Parent;
 use crate::model::{
-    Attention, Content, Delegation, EffectClass, EventBody, InDoubtPolicy, RunId, RunSpec, Sender,
-    Step,
+    Content, Delegation, EffectClass, EventBody, InDoubtPolicy, Question, RunId, RunSpec, Sender,
+    Seq, Step,
 };
 use crate::provider::ProviderError;
 use crate::run::load;
@@ -19,6 +19,19 @@ use crate::run::tools::{CREATE_RUN, CreateRun};
 use crate::tool::{Probe, ToolError};
 
 use super::{Doing, Out, RunActor};
+
+/// A human's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The question.
+    pub question: String,
+    /// The event with which it was asked.
+    pub asked: Seq,
+    /// The answer.
+    pub text: String,
+    /// What else is open, and is asked again.
+    pub rest: Vec<Question>,
+}
 
 /// The longest wait that a provider may ask for, where its `retry.cap` is not longer.
 const LONGEST_ASKED: Duration = Duration::from_secs(600);
@@ -255,13 +268,8 @@ impl RunActor {
 
     /// A person's answer to this question; what else the task waits for is asked again. The reply says whether it was still open,
     /// once that is durable.
-    pub(super) fn answered(
-        &mut self,
-        asked: &str,
-        text: String,
-        rest: Vec<Attention>,
-        reply: Reply<bool>,
-    ) {
+    pub(super) fn answered(&mut self, answer: Answer, reply: Reply<bool>) {
+        let asked = answer.question.as_str();
         let is_it = |(step, call): (Step, &Call)| match &call.phase {
             CallPhase::InDoubt {
                 policy: InDoubtPolicy::Ask,
@@ -274,21 +282,21 @@ impl RunActor {
         let of_limit = self.state.asked.as_ref();
         if is_free && of_limit.is_some_and(|open| open.question == asked) {
             self.answering = Some(reply);
-            return self.limit_answered(&text, rest);
+            return self.limit_answered(answer);
         }
         let Some((step, reason)) = found.filter(|_| is_free) else {
             return reply.send(false);
         };
         self.answering = Some(reply);
+        let Answer { text, rest, .. } = answer;
         let resolution = match text.as_str() {
             "retry" => Resolution::Retried,
             text => Resolution::Answered {
                 result: text.to_owned(),
             },
         };
+        self.write_after(answer.asked, [EventBody::TaskResumed { answer: text }]);
         self.write(resolve(step, Sender::Human, resolution, &reason));
-        self.write([EventBody::TaskResumed { answer: text }]);
-        let again = |attention| EventBody::TaskNeedsAttention { attention };
-        self.write(rest.into_iter().map(again));
+        self.ask_again(rest);
     }
 }

@@ -10,6 +10,7 @@ use supervision::{Context, Reply};
 use tokio::task::AbortHandle;
 
 use crate::model::{EventBody, Place, Step};
+use crate::run::cause::Reason;
 use crate::run::next::{WHILE_IT_RAN, cancelled_in_doubt};
 use crate::run::state::{Call, CallPhase};
 use crate::tool::ToolError;
@@ -22,7 +23,7 @@ const STOP_GRACE: Duration = Duration::from_secs(15);
 /// A run that is being cancelled.
 #[derive(Debug)]
 pub(super) struct Cancelling {
-    reason: String,
+    reason: Reason,
     pub(super) replies: Vec<Reply<()>>,
     is_settling: bool,
     is_quiet: bool,
@@ -31,7 +32,7 @@ pub(super) struct Cancelling {
 }
 
 impl RunActor {
-    pub(super) fn cancelled(&mut self, reason: String, reply: Reply<()>, cx: &Context<RunMessage>) {
+    pub(super) fn cancelled(&mut self, reason: Reason, reply: Reply<()>, cx: &Context<RunMessage>) {
         if self.state.status.is_terminal() {
             return reply.send(());
         }
@@ -42,7 +43,7 @@ impl RunActor {
         }
     }
 
-    pub(super) fn halt(&mut self, reason: String, cx: &Context<RunMessage>) {
+    pub(super) fn halt(&mut self, reason: Reason, cx: &Context<RunMessage>) {
         if self.cancel.is_some() || self.state.status.is_terminal() {
             return;
         }
@@ -135,7 +136,7 @@ impl RunActor {
         let Some(cancel) = &self.cancel else {
             return;
         };
-        let reason = cancel.reason.clone();
+        let Reason { text, cause } = cancel.reason.clone();
         // A call that was told to stop may have had its result already.
         let (state, mut ended) = (&self.state, BTreeSet::new());
         let is_open = |step: Step| state.call(step).is_some_and(Call::is_open);
@@ -160,6 +161,13 @@ impl RunActor {
             *usage.get_or_insert(self.state.usage) += more;
         }
         let usage = usage.unwrap_or_else(|| self.state.usage_at_end());
-        self.write([EventBody::RunCancelled { reason, usage }]);
+        let end = EventBody::RunCancelled {
+            reason: text,
+            usage,
+        };
+        match cause {
+            Some(cause) => self.write_after(cause, [end]),
+            None => self.write([end]),
+        }
     }
 }

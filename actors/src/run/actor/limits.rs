@@ -18,7 +18,7 @@ use crate::run::next::{MayGoOn, budget_exceeded, may_go_on};
 use crate::run::tools::CreateRun;
 use crate::store::StoreError;
 
-use super::{Doing, RunActor, RunContext, RunMessage};
+use super::{Answer, Doing, RunActor, RunContext, RunMessage};
 
 /// The settings that say how much a model may write.
 const OUTPUT_SETTINGS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
@@ -147,41 +147,38 @@ impl RunActor {
     // ---- a person's answer
 
     /// A person's answer to the question whether it may go on.
-    pub(super) fn limit_answered(&mut self, text: &str, mut rest: Vec<Attention>) {
+    pub(super) fn limit_answered(&mut self, given: Answer) {
         let Some(asked) = self.state.asked.clone() else {
             return;
         };
-        let answer = text.to_owned();
-        let mut bodies = match may_go_on(&asked, text) {
-            MayGoOn::With(budget, more) => vec![EventBody::BudgetRaised { budget, more }],
-            MayGoOn::Told(text) => vec![EventBody::Message {
+        let meant = may_go_on(&asked, &given.text);
+        let allowed = match meant.clone() {
+            MayGoOn::With(budget, more) => Some(EventBody::BudgetRaised { budget, more }),
+            MayGoOn::Told(text) => Some(EventBody::Message {
                 from: Sender::Human,
                 content: Content::Inline(text),
                 about: None,
-            }],
-            MayGoOn::Again | MayGoOn::Stop | MayGoOn::Unclear => Vec::new(),
+            }),
+            MayGoOn::Again | MayGoOn::Stop | MayGoOn::Unclear => None,
         };
-        bodies.push(EventBody::TaskResumed { answer });
-        match may_go_on(&asked, text) {
-            MayGoOn::Stop => bodies.push(EventBody::RunFailed {
+        let resumed = EventBody::TaskResumed { answer: given.text };
+        self.write_after(given.asked, allowed.into_iter().chain([resumed]));
+        match meant {
+            MayGoOn::Stop => self.write([EventBody::RunFailed {
                 error: format!("a person stopped it: {}", asked.question),
                 usage: self.state.usage,
-            }),
-            MayGoOn::Unclear => rest.insert(
-                0,
-                Attention::Limit {
+            }]),
+            MayGoOn::Unclear => {
+                let attention = Attention::Limit {
                     run: self.run,
                     question: asked.question,
                     exceeded: asked.exceeded,
-                },
-            ),
+                };
+                self.write_after(given.asked, [EventBody::TaskNeedsAttention { attention }]);
+            }
             _ => {}
         }
-        self.write(bodies);
-        self.write(
-            rest.into_iter()
-                .map(|attention| EventBody::TaskNeedsAttention { attention }),
-        );
+        self.ask_again(given.rest);
     }
 
     // ---- time
@@ -222,7 +219,7 @@ impl RunActor {
                 self.name
             )
         };
-        self.cancelled(limit.clone(), Reply::channel().0, cx);
+        self.cancelled(limit.clone().into(), Reply::channel().0, cx);
         self.outbox.push(super::Out::Own(EventBody::BudgetExceeded {
             limit,
             exceeded: None,

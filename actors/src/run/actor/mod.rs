@@ -25,8 +25,8 @@ use crate::agent::{AgentMessage, Gate, Thought};
 use crate::budget::{self, Admission, Caller, Purse, Standing, TimeLeft};
 use crate::journal::{Journal, JournalError};
 use crate::model::{
-    AgentName, AgentSpec, Attention, Budget, Event, EventBody, Exceeded, RunId, RunSpec, Scope,
-    Sender, Step, TaskDefinition, TaskId, Timestamp, WaitReason,
+    AgentName, AgentSpec, Budget, Event, EventBody, Exceeded, RunId, RunSpec, Scope, Sender, Seq,
+    Step, TaskDefinition, TaskId, Timestamp, WaitReason,
 };
 use crate::pool::{Permit, Pools, Refused};
 use crate::recipient::Recipient;
@@ -34,9 +34,11 @@ use crate::store::StoreError;
 use crate::tool::{Probe, ToolError, Toolbox};
 use crate::topology::routing::Wiring;
 
+pub use self::came_of_it::Answer;
 use self::cancel::Cancelling;
 pub(crate) use self::hang::limits_of as hang_limits;
 use self::reading::Reading;
+use super::cause::Reason;
 use super::load;
 use super::next::{Effect, RetryPolicy, Surroundings, next};
 use super::read::Meanwhile;
@@ -175,11 +177,11 @@ pub enum RunMessage {
     /// Somebody lets it go on; answered when that is durable.
     Resume(Sender, Reply<()>),
     /// It is about to be cancelled: it stops everything, and writes nothing before it is told to end.
-    Halt(String),
+    Halt(Reason),
     /// Somebody cancels it; answered when its end is durable.
-    Cancel(String, Reply<()>),
-    /// A human decides about what is in doubt: the question, the answer, and what else is open; whether it was still asked.
-    Answer(String, String, Vec<Attention>, Reply<bool>),
+    Cancel(Reason, Reply<()>),
+    /// A human decides about what is in doubt; whether it was still asked.
+    Answer(Box<Answer>, Reply<bool>),
     /// An append has ended.
     Recorded(Result<Vec<Event>, JournalError>),
     /// The permit for a model call has come, or does not come.
@@ -244,7 +246,18 @@ enum Doing {
 #[derive(Debug, Clone)]
 enum Out {
     Own(EventBody),
+    /// An event of this run that another led to than its own journal would say.
+    After(Seq, EventBody),
     Child(RunId, AgentName, Box<RunSpec>),
+}
+
+impl Out {
+    fn cause(&self) -> Option<Seq> {
+        match self {
+            Self::After(cause, _) => Some(*cause),
+            Self::Own(_) | Self::Child(..) => None,
+        }
+    }
 }
 
 struct RunActor {
@@ -358,9 +371,7 @@ impl Actor for RunActor {
             RunMessage::Cancel(reason, reply) => self.cancelled(reason, reply, cx),
             RunMessage::GraceOver => self.abort_all(),
             RunMessage::Quiet => self.quiet(),
-            RunMessage::Answer(question, text, rest, reply) => {
-                self.answered(&question, text, rest, reply);
-            }
+            RunMessage::Answer(answer, reply) => self.answered(*answer, reply),
             RunMessage::Wake => self
                 .doing
                 .retain(|doing, _| !matches!(doing, Doing::Wake(_))),

@@ -7,11 +7,11 @@ use supervision::{Context, Exit, Failure};
 use crate::budget::Admission;
 use crate::journal::{Journal, JournalError};
 use crate::model::event::Resolution;
-use crate::model::{CallId, Content, Event, EventBody, Step, WaitReason};
+use crate::model::{CallId, Content, Event, EventBody, Question, Seq, Step, WaitReason};
 use crate::run::next::room_message;
 use crate::run::state::CallPhase;
 use crate::run::{read, snapshot};
-use crate::store::{Append, Blob, Draft, Rejected};
+use crate::store::{Append, Blob, Cause, Draft, Rejected};
 
 use super::{Out, RunActor, RunMessage, RunReport};
 
@@ -56,14 +56,29 @@ impl RunActor {
         }
     }
 
+    /// The same of what another event led to than the run's own journal would say.
+    pub(super) fn write_after(&mut self, cause: Seq, bodies: impl IntoIterator<Item = EventBody>) {
+        let outs = bodies.into_iter().map(|body| Out::After(cause, body));
+        self.outbox.extend(outs);
+    }
+
+    /// What else is open is asked again: it is what it was.
+    pub(super) fn ask_again(&mut self, rest: Vec<Question>) {
+        for Question { asked, attention } in rest {
+            self.write_after(asked, [EventBody::TaskNeedsAttention { attention }]);
+        }
+    }
+
     pub(super) fn record(&mut self, cx: &Context<RunMessage>) {
         let at = self.context.journal.clock().now();
         let mut own_epoch = self.state.epoch;
         let mut blobs = Vec::new();
         let mut drafts = Vec::new();
+        let mut trail = self.state.trail.clone();
         for out in std::mem::take(&mut self.outbox) {
+            let said = out.cause();
             let (run, agent, epoch, body) = match out {
-                Out::Own(body) => {
+                Out::Own(body) | Out::After(_, body) => {
                     own_epoch += u64::from(body.is_claim());
                     (
                         self.run,
@@ -74,12 +89,13 @@ impl RunActor {
                 }
                 Out::Child(run, agent, spec) => (run, agent, 0, EventBody::RunQueued { spec }),
             };
+            let cause = trail.next(&self.state, &body, drafts.len());
             drafts.push(Draft {
                 run: Some(run),
                 agent: Some(agent),
                 at,
                 epoch,
-                cause: Some(self.state.head),
+                cause: said.map(Cause::Event).or(cause),
                 body,
             });
         }
@@ -120,6 +136,7 @@ impl RunActor {
                     outcome: *outcome,
                     content: content.clone(),
                 },
+                cause: draft.cause.filter(|cause| !cause.is_draft()),
                 ..draft.clone()
             }),
             _ => None,

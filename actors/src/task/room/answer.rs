@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use supervision::{Context, Failure, Reply};
 
-use crate::model::{Attention, EventBody, RunId, RunStatus, TaskId};
+use crate::model::{Attention, EventBody, Question, RunId, RunStatus, Seq, TaskId};
 use crate::run::RunMessage;
-use crate::run::actor::RunContext;
-use crate::store::{Append, Draft, Store, StoreError, each_event};
+use crate::run::actor::{Answer, RunContext};
+use crate::store::{Append, Cause, Draft, Store, StoreError, each_event};
 use crate::task::questions::Questions;
 use crate::task::registry::Registry;
 
@@ -66,10 +66,10 @@ async fn answer(
     registry: &Registry,
     text: &str,
 ) -> Result<Answered, Failure> {
-    let mut tried = None;
+    let mut tried: Option<Attention> = None;
     for _ in 0..LOOKS {
         let questions = open_questions(context.journal.store().as_ref(), context.task).await?;
-        if tried.is_some_and(|tried| !questions.all().contains(&tried)) {
+        if tried.is_some_and(|tried| !questions.is_open(&tried)) {
             return Ok(Answered::taken(None));
         }
         tried = None;
@@ -77,7 +77,7 @@ async fn answer(
             let rest = questions.without(asked);
             match give(context, registry, asked, text, rest).await? {
                 Given::Taken(released) => return Ok(Answered::taken(released)),
-                Given::Lost => tried = Some(asked.clone()),
+                Given::Lost => tried = Some(asked.attention.clone()),
                 Given::Refused => continue,
             }
             break;
@@ -112,17 +112,23 @@ enum Given {
 async fn give(
     context: &RunContext,
     registry: &Registry,
-    asked: &Attention,
+    question: &Question,
     text: &str,
-    rest: Vec<Attention>,
+    rest: Vec<Question>,
 ) -> Result<Given, Failure> {
-    match asked {
+    let asked = question.asked;
+    match &question.attention {
         Attention::InDoubt { run, question } | Attention::Limit { run, question, .. } => {
             let Some(run) = registry.get(*run) else {
                 return Ok(Given::Refused);
             };
-            let (question, text) = (question.clone(), text.to_owned());
-            let answer = |reply| RunMessage::Answer(question, text, rest, reply);
+            let answer = Box::new(Answer {
+                question: question.clone(),
+                asked,
+                text: text.to_owned(),
+                rest,
+            });
+            let answer = |reply| RunMessage::Answer(answer, reply);
             Ok(match run.call(answer, PATIENCE).await {
                 Ok(true) => Given::Taken(None),
                 Ok(false) => Given::Refused,
@@ -130,7 +136,7 @@ async fn give(
             })
         }
         Attention::Quarantined { run, .. } => {
-            let released = release(context, *run, text, rest).await?;
+            let released = release(context, *run, (asked, text), rest).await?;
             Ok(match released {
                 true => Given::Taken(Some(*run)),
                 false => Given::Refused,
@@ -144,31 +150,32 @@ async fn give(
 async fn release(
     context: &RunContext,
     run: RunId,
-    answer: &str,
-    rest: Vec<Attention>,
+    (asked, answer): (Seq, &str),
+    rest: Vec<Question>,
 ) -> Result<bool, Failure> {
     let rows = context.journal.store().runs(context.task).await?;
     let is_it = |row: &&crate::store::RunRow| row.id == run && row.status == RunStatus::Quarantined;
     let Some(row) = rows.iter().find(is_it) else {
         return Ok(false);
     };
-    let draft = |run, body| Draft {
+    let draft = |run: Option<RunId>, cause, body| Draft {
         run,
         agent: Some(row.agent.clone()),
         at: context.journal.clock().now(),
-        epoch: row.epoch,
-        cause: None,
+        epoch: run.map_or(0, |_| row.epoch),
+        cause: Some(cause),
         body,
     };
     let resumed = EventBody::TaskResumed {
         answer: answer.to_owned(),
     };
-    let again = rest
-        .into_iter()
-        .map(|attention| draft(None, EventBody::TaskNeedsAttention { attention }));
+    let again = rest.into_iter().map(|Question { asked, attention }| {
+        let body = EventBody::TaskNeedsAttention { attention };
+        draft(None, Cause::Event(asked), body)
+    });
     let drafts = [
-        draft(Some(row.id), EventBody::RunReleased),
-        draft(None, resumed),
+        draft(None, Cause::Event(asked), resumed),
+        draft(Some(row.id), Cause::Draft(0), EventBody::RunReleased),
     ];
     let append = Append {
         task: context.task,
@@ -188,11 +195,8 @@ pub(super) async fn settle_attention(context: &RunContext) -> Result<(), Failure
     if row.is_none_or(|row| row.status != needs) {
         return Ok(());
     }
-    if !open_questions(store.as_ref(), context.task)
-        .await?
-        .all()
-        .is_empty()
-    {
+    let questions = open_questions(store.as_ref(), context.task).await?;
+    if !questions.all().is_empty() {
         return Ok(());
     }
     let body = EventBody::TaskResumed {
@@ -203,7 +207,7 @@ pub(super) async fn settle_attention(context: &RunContext) -> Result<(), Failure
         agent: None,
         at: context.journal.clock().now(),
         epoch: 0,
-        cause: None,
+        cause: questions.forgotten().map(Cause::Event),
         body,
     };
     let append = Append {

@@ -13,10 +13,11 @@ use crate::journal::JournalError;
 use crate::model::{CallId, Event, EventBody, RunId};
 use crate::run::RunMessage;
 use crate::run::actor::RunContext;
+use crate::run::cause::{Reason, causes_of};
 use crate::run::next::cancelled_in_doubt;
 use crate::run::read::states_of;
 use crate::run::state::{CallPhase, RunState};
-use crate::store::{Append, Draft, RunRow, StoreError};
+use crate::store::{Append, Cause, Draft, RunRow, StoreError};
 use crate::task::registry::Registry;
 
 use super::{PATIENCE, RoomArguments};
@@ -43,14 +44,20 @@ impl Closing {
 
     /// Ends everything, and then the task. Whether it has ended: a person may have gone on with a run at the same moment. A task
     /// that is cancelled ends all the same.
-    pub(super) async fn close(&self, reason: &str, end: EventBody) -> Result<bool, JournalError> {
+    pub(super) async fn close(
+        &self,
+        reason: &Reason,
+        end: EventBody,
+    ) -> Result<bool, JournalError> {
         loop {
             self.end_runs(None, reason).await?;
-            self.write(None, vec![end.clone()]).await?;
+            self.write(None, vec![(end.clone(), reason.cause.map(Cause::Event))])
+                .await?;
             if self.live(None).await?.is_empty() {
                 return Ok(true);
             }
-            self.write(None, vec![EventBody::TaskReopened]).await?;
+            self.write(None, vec![(EventBody::TaskReopened, None)])
+                .await?;
             if !matches!(end, EventBody::TaskCancelled { .. }) {
                 return Ok(false);
             }
@@ -62,7 +69,7 @@ impl Closing {
     pub(super) async fn end_runs(
         &self,
         top: Option<RunId>,
-        reason: &str,
+        reason: &Reason,
     ) -> Result<Vec<Event>, JournalError> {
         let mut ended = Vec::new();
         loop {
@@ -97,22 +104,26 @@ impl Closing {
     }
 
     /// When this returns, all have heard of it that can; none of them has begun anything since it was called.
-    async fn halt(&self, live: &[RunRow], reason: &str) {
+    async fn halt(&self, live: &[RunRow], reason: &Reason) {
         self.registry.close(live.iter().map(|row| &row.id));
         let up = live.iter().filter_map(|row| self.registry.get(row.id));
         let halts = up.map(|run| async move {
-            let halt = run.send(RunMessage::Halt(reason.to_owned()));
+            let halt = run.send(RunMessage::Halt(reason.clone()));
             let _ = tokio::time::timeout(PATIENCE, halt).await;
         });
         join_all(halts).await;
     }
 
-    async fn end_these(&self, rows: &[RunRow], reason: &str) -> Result<Vec<Event>, JournalError> {
+    async fn end_these(
+        &self,
+        rows: &[RunRow],
+        reason: &Reason,
+    ) -> Result<Vec<Event>, JournalError> {
         let is_up = |row: &&RunRow| self.registry.get(row.id).is_some();
         let (up, down): (Vec<_>, Vec<_>) = rows.iter().partition(is_up);
         let cancels = up.iter().filter_map(|row| self.registry.get(row.id));
         let cancels = cancels.map(|run| async move {
-            let cancel = |reply| RunMessage::Cancel(reason.to_owned(), reply);
+            let cancel = |reply| RunMessage::Cancel(reason.clone(), reply);
             run.call(cancel, PATIENCE).await
         });
         let (_, ended) = tokio::join!(join_all(cancels), self.end_unattended(&down, reason));
@@ -123,7 +134,7 @@ impl Closing {
     async fn end_unattended(
         &self,
         rows: &[&RunRow],
-        reason: &str,
+        reason: &Reason,
     ) -> Result<Vec<Event>, JournalError> {
         if rows.is_empty() {
             return Ok(Vec::new());
@@ -167,14 +178,14 @@ impl Closing {
     async fn write(
         &self,
         row: Option<&RunRow>,
-        bodies: Vec<EventBody>,
+        bodies: Vec<(EventBody, Option<Cause>)>,
     ) -> Result<Option<Event>, JournalError> {
-        let draft = |body| Draft {
+        let draft = |(body, cause)| Draft {
             run: row.map(|row| row.id),
             agent: row.map(|row| row.agent.clone()),
             at: self.context.journal.clock().now(),
             epoch: row.map_or(0, |row| row.epoch),
-            cause: None,
+            cause,
             body,
         };
         let fence = row.map(|row| (row.id, row.epoch));
@@ -204,12 +215,16 @@ impl Closing {
     }
 }
 
-fn bodies(row: &RunRow, state: Option<&RunState>, reason: &str) -> Vec<EventBody> {
+/// What is written about a run that can not write it itself.
+fn bodies(row: &RunRow, state: Option<&RunState>, why: &Reason) -> Vec<(EventBody, Option<Cause>)> {
     let doubts = state.map(|state| cancelled_in_doubt(state, &BTreeSet::new()));
+    let doubts = doubts.unwrap_or_default();
+    let causes = state.map(|state| causes_of(state, &doubts));
     let (usage, reason) = (
         state.map_or(row.usage, RunState::usage_at_end),
-        reason.to_owned(),
+        why.text.clone(),
     );
     let end = EventBody::RunCancelled { reason, usage };
-    doubts.into_iter().flatten().chain([end]).collect()
+    let doubts = doubts.into_iter().zip(causes.unwrap_or_default());
+    doubts.chain([(end, why.cause.map(Cause::Event))]).collect()
 }

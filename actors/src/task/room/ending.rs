@@ -4,14 +4,22 @@ use std::sync::Arc;
 
 use supervision::{Context, Reply};
 
-use crate::model::{Event, EventBody, RunId};
+use crate::model::{Event, EventBody, RunId, Seq};
 use crate::run::RunReport;
+use crate::run::cause::Reason;
 
 use super::closing::Closing;
 use super::{Room, RoomMessage};
 
 /// Why a run is ended that works for nobody.
 const ORPHANED: &str = "the run that delegated it has ended";
+
+fn because(text: &str, end: Seq) -> Reason {
+    Reason {
+        text: text.to_owned(),
+        cause: Some(end),
+    }
+}
 
 impl Room {
     /// What an earlier incarnation had begun to end is ended.
@@ -39,13 +47,14 @@ impl Room {
         self.cancel_these(orphans, cx);
     }
 
-    fn cancel_these(&mut self, orphans: Vec<RunId>, cx: &Context<RoomMessage>) {
+    fn cancel_these(&mut self, orphans: Vec<(RunId, Seq)>, cx: &Context<RoomMessage>) {
         if self.is_ending {
             return;
         }
-        for run in orphans {
+        for (run, end) in orphans {
             if !self.closing.contains(&run) {
-                self.end_subtree(run, ORPHANED.to_owned(), None, cx);
+                let reason = because(ORPHANED, end);
+                self.end_subtree(run, reason, None, cx);
             }
         }
     }
@@ -54,7 +63,7 @@ impl Room {
     pub(super) fn end_subtree(
         &mut self,
         top: RunId,
-        reason: String,
+        reason: Reason,
         reply: Option<Reply<()>>,
         cx: &Context<RoomMessage>,
     ) {
@@ -102,7 +111,7 @@ impl Room {
             },
             _ => return,
         };
-        self.close("the task has ended".to_owned(), body, cx);
+        self.close(because("the task has ended", end.id), body, cx);
     }
 
     pub(super) fn cancel(&mut self, reason: String, reply: Reply<()>, cx: &Context<RoomMessage>) {
@@ -111,11 +120,11 @@ impl Room {
             let body = EventBody::TaskCancelled {
                 reason: reason.clone(),
             };
-            self.close(reason, body, cx);
+            self.close(reason.into(), body, cx);
         }
     }
 
-    fn close(&mut self, reason: String, end: EventBody, cx: &Context<RoomMessage>) {
+    fn close(&mut self, reason: Reason, end: EventBody, cx: &Context<RoomMessage>) {
         self.is_ending = true;
         let registry = &self.arguments.registry;
         registry.end((reason.clone(), end.clone()));

@@ -11,7 +11,7 @@ use crate::journal::JournalError;
 use crate::model::event::Seq;
 use crate::model::{AgentName, Content, Event, EventBody, RunId, Sender};
 use crate::run::actor::RunContext;
-use crate::store::{Append, Draft, each_event};
+use crate::store::{Append, Cause, Draft, each_event};
 use crate::task::peers::{Asked, Floor, GONE_QUIET, Move};
 use crate::task::registry::Registry;
 
@@ -129,10 +129,11 @@ impl Room {
             }
             Move::Lead(run) => {
                 looking.is_under_way = true;
+                let cause = looking.floor.newest_of_lead().map(Cause::Event);
                 let context = self.arguments.context.clone();
                 let registry = self.arguments.registry.clone();
                 let _ = cx.attach(async move {
-                    let since = go_on(&context, &registry, run).await;
+                    let since = go_on(&context, &registry, run, cause).await;
                     RoomMessage::Looked(Looked::Lead(run, since))
                 });
             }
@@ -149,6 +150,12 @@ impl Room {
         (context.journal.clone(), context.task)
     }
 
+    /// The newest that an agent may see in the room.
+    fn newest(&self, agent: &AgentName) -> Option<Cause> {
+        let floor = self.looking.as_ref().map(|looking| &looking.floor);
+        floor?.newest(agent).map(Cause::Event)
+    }
+
     fn drafts(&self, asked: Vec<Asked>, reached: Vec<(AgentName, String)>) -> Vec<Draft> {
         let context = &self.arguments.context;
         let at = context.journal.clock().now();
@@ -162,14 +169,15 @@ impl Room {
         };
         let asked = asked.into_iter().map(|asked| {
             let run = RunId(self.arguments.ids.uuid(at));
-            let (agent, about) = (asked.agent.clone(), Some(asked.about));
+            let (agent, about) = (asked.agent.clone(), Some(Cause::Event(asked.about)));
             let spec = Box::new(asked.spec(&context.definition, &context.wiring));
             draft(Some(run), agent, about, EventBody::RunQueued { spec })
         });
         let reached = reached.into_iter().map(|(agent, limit)| {
             let exceeded = None;
             let body = EventBody::BudgetExceeded { limit, exceeded };
-            draft(None, agent, None, body)
+            let about = self.newest(&agent);
+            draft(None, agent, about, body)
         });
         asked.chain(reached).collect()
     }
@@ -198,7 +206,12 @@ async fn since(context: &RunContext, after: Seq) -> Result<Vec<Event>, JournalEr
 }
 
 /// The lead's run goes on, once its actor is gone. The event, if it could.
-async fn go_on(context: &RunContext, registry: &Registry, run: RunId) -> Option<Seq> {
+async fn go_on(
+    context: &RunContext,
+    registry: &Registry,
+    run: RunId,
+    cause: Option<Cause>,
+) -> Option<Seq> {
     for _ in 0..LOOKS {
         if registry.get(run).is_none() {
             break;
@@ -216,7 +229,7 @@ async fn go_on(context: &RunContext, registry: &Registry, run: RunId) -> Option<
         agent: Some(row.agent),
         at: context.journal.clock().now(),
         epoch: row.epoch,
-        cause: None,
+        cause,
         body,
     };
     let append = append(context.task, Some((run, row.epoch)), vec![draft]);

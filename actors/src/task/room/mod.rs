@@ -173,7 +173,7 @@ impl Actor for Room {
                 self.answer_all(cx);
             }
             RoomMessage::CancelRun(run, reason, reply) => {
-                self.end_subtree(run, reason, Some(reply), cx);
+                self.end_subtree(run, reason.into(), Some(reply), cx);
             }
             RoomMessage::SubtreeEnded(top, ended, reply) => {
                 self.subtree_ended(top, ended, reply, cx)?;

@@ -12,7 +12,9 @@ use crate::model::event::AgentState;
 use crate::model::{AgentName, EventBody, Pause, RunId, Scope, Sender, WaitReason, Whom};
 use crate::run::RunMessage;
 use crate::run::actor::RunContext;
-use crate::store::{Append, Draft, RunRow};
+use crate::run::read::states_of;
+use crate::run::state::RunState;
+use crate::store::{Append, Draft, RunRow, StoreError};
 use crate::task::registry::Registry;
 
 use super::{PATIENCE, Room, RoomMessage};
@@ -133,7 +135,10 @@ impl Hands {
             let rows = self.context.journal.store().runs(self.context.task).await?;
             let live = rows.into_iter().filter(|row| !row.status.is_terminal());
             let meant: Vec<_> = live.filter(|row| left.contains_key(&row.id)).collect();
-            let asked = meant.iter().map(|row| self.ask(row, left[&row.id]));
+            let states = self.states(&meant).await?;
+            let asked = meant
+                .iter()
+                .map(|row| self.ask(row, left[&row.id], states.get(&row.id)));
             let answers = join_all(asked).await.into_iter();
             let answers = answers.collect::<Result<Vec<_>, _>>()?;
             let refused: BTreeSet<_> = answers.into_iter().flatten().collect();
@@ -145,8 +150,30 @@ impl Hands {
         }
     }
 
+    /// The states of those that are not up: what is written about them follows from it.
+    async fn states(&self, rows: &[RunRow]) -> Result<BTreeMap<RunId, RunState>, JournalError> {
+        let down = rows
+            .iter()
+            .filter(|row| self.registry.get(row.id).is_none());
+        let down: BTreeSet<_> = down.map(|row| row.id).collect();
+        if down.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let store = self.context.journal.store().as_ref();
+        match states_of(store, self.context.task, &down).await {
+            // They are paused all the same.
+            Err(StoreError::Corrupt { .. }) => Ok(BTreeMap::new()),
+            states => Ok(states?),
+        }
+    }
+
     /// The run, if it was not there to hear of it and has to be asked again.
-    async fn ask(&self, row: &RunRow, scope: Scope) -> Result<Option<RunId>, JournalError> {
+    async fn ask(
+        &self,
+        row: &RunRow,
+        scope: Scope,
+        state: Option<&RunState>,
+    ) -> Result<Option<RunId>, JournalError> {
         let by = || self.by.clone();
         if let Some(run) = self.registry.get(row.id) {
             let question = |reply| match self.wish {
@@ -163,7 +190,11 @@ impl Hands {
             },
             Wish::Resume => EventBody::RunResumed { by },
         };
-        let draft = self.draft(Some(row), &row.agent, body);
+        let cause = state.and_then(|state| state.trail.cause(state, &body));
+        let draft = Draft {
+            cause,
+            ..self.draft(Some(row), &row.agent, body)
+        };
         match self.append(Some((row.id, row.epoch)), vec![draft]).await {
             Ok(()) => Ok(None),
             Err(JournalError::Rejected(_)) => Ok(Some(row.id)),

@@ -76,7 +76,7 @@ fn who_works_for_one_that_has_ended_is_an_orphan_and_not_started() {
     let mut roster = three();
     assert_eq!(ids(roster.to_start()), [run(1), run(2), run(3)]);
     roster.fold(&event(4, run(2), failed()));
-    assert_eq!(roster.orphans(), [run(3)]);
+    assert_eq!(roster.orphans(), [(run(3), 4)]);
     assert_eq!(ids(roster.to_start()), [run(1)]);
     assert_eq!(roster.parents_of_ended(), [run(1)]);
 }

@@ -58,6 +58,7 @@ macro_rules! cases {
 const CASES: &[(&str, Case)] = cases![
     appends::numbers_each_task_without_gaps,
     appends::keeps_every_field,
+    appends::numbers_causes,
     appends::keeps_every_kind_of_event,
     appends::keeps_the_largest_numbers,
     appends::writes_an_append_whole_or_not_at_all,

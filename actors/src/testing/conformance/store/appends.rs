@@ -3,7 +3,7 @@
 use futures_util::future::{join, join_all};
 
 use crate::model::{EventBody, Timestamp, Usage};
-use crate::store::{Append, Draft, Rejected, Store};
+use crate::store::{Append, Cause, Draft, Rejected, Store};
 
 use super::bodies::every_kind;
 use super::draft::{
@@ -41,17 +41,33 @@ pub(super) async fn keeps_every_field(store: &dyn Store) {
                 agent: agent.clone(),
                 at: Timestamp(epoch),
                 epoch,
-                cause,
+                cause: cause.map(Cause::Event),
                 body: note("").body,
             };
             let events = write(store, append(task(1), vec![draft.clone()])).await;
             let event = &events[0];
             assert_eq!(event.task_id, task(1));
             assert_eq!(draft_of(event.clone()), draft);
+            assert_eq!(event.cause, cause);
             returned.extend(events);
         }
     }
     assert_eq!(events(store, task(1)).await[3..], returned);
+}
+
+/// What leads to an event may be written together with it, and have no number yet.
+pub(super) async fn numbers_causes(store: &dyn Store) {
+    working(store, task(1), run(1)).await;
+    let led_by = |place| {
+        let cause = Some(Cause::Draft(place));
+        Draft { cause, ..note("") }
+    };
+    let drafts = vec![note(""), led_by(0), led_by(1), led_by(3), led_by(9)];
+    let written = write(store, append(task(1), drafts)).await;
+    let causes: Vec<_> = written.iter().map(|event| event.cause).collect();
+    let [first, second] = [written[0].id, written[1].id];
+    assert_eq!(causes, [None, Some(first), Some(second), None, None]);
+    assert_eq!(events(store, task(1)).await[3..], written);
 }
 
 fn draft_of(event: crate::model::Event) -> Draft {
@@ -60,7 +76,7 @@ fn draft_of(event: crate::model::Event) -> Draft {
         agent: event.agent,
         at: event.at,
         epoch: event.epoch,
-        cause: event.cause,
+        cause: event.cause.map(Cause::Event),
         body: event.body,
     }
 }
@@ -106,7 +122,7 @@ pub(super) async fn keeps_the_largest_numbers(store: &dyn Store) {
         .chain([of_run(run(1), u64::MAX, end)])
         .map(|draft| Draft {
             at: Timestamp(u64::MAX),
-            cause: Some(u64::MAX),
+            cause: Some(u64::MAX.into()),
             ..draft
         });
     let written = write(store, append(task(1), drafts.collect())).await;

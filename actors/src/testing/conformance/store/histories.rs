@@ -85,7 +85,7 @@ impl History {
     fn garnish(&mut self, draft: &mut Draft) {
         self.now += self.rng.u64(..1_000);
         draft.at = Timestamp(self.now);
-        draft.cause = self.rng.bool().then(|| self.rng.u64(..50));
+        draft.cause = self.rng.bool().then(|| self.rng.u64(..50).into());
         draft.agent = match self.rng.u8(..4) {
             0 => None,
             1 => Some(bodies::text(&mut self.rng).as_str().into()),
