@@ -17,7 +17,7 @@ use crate::feed::{Bus, Live};
 use crate::model::Event;
 use crate::store::{Append, Appended, Rejected, Store, StoreError};
 
-pub use recent::{Look, News, Recent};
+pub use recent::{Follower, Look, News, Recent};
 
 /// Why an append was not written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -20,6 +20,9 @@ pub struct Ledger {
     /// The last event that was folded in.
     pub head: Seq,
     runs: BTreeMap<RunId, Account>,
+    /// What all of them used up, and what is set aside.
+    used: Amount,
+    reserved: Amount,
     raised: BTreeMap<BudgetScope, Amount>,
     began: Option<Timestamp>,
     /// How long all of it was held up.
@@ -110,6 +113,10 @@ impl Account {
     fn used(&self) -> Amount {
         Amount::used(&self.usage, self.turns)
     }
+
+    fn reserved(&self) -> Amount {
+        self.open.map(|open| open.amount()).unwrap_or_default()
+    }
 }
 
 /// Whether a run is paused from here on or goes on, and whether that holds for all it delegated.
@@ -135,8 +142,11 @@ impl Ledger {
             self.runs.entry(run).or_insert(account);
         }
         if let Some(account) = self.runs.get_mut(&run) {
+            let before = (account.used(), account.reserved());
             account.fold(event);
             account.fold_time(event);
+            self.used = self.used.less(before.0).more(account.used());
+            self.reserved = self.reserved.less(before.1).more(account.reserved());
             if let Some((pause, true)) = paused(&event.body).filter(|_| account.parent.is_none()) {
                 self.held.set(Because::Paused, pause, event.at);
             }
@@ -220,10 +230,15 @@ impl Ledger {
             cost_usd_micros: Some(raised.cost_usd_micros),
             turns: Some(raised.turns),
         };
-        let (mut used, mut reserved) = (Amount::default(), Amount::default());
-        for account in self.within(scope) {
-            used += account.used();
-            reserved += account.open.map(|open| open.amount()).unwrap_or_default();
+        let (mut used, mut reserved) = (self.used, self.reserved);
+        if scope != BudgetScope::Task {
+            let accounts = || self.within(scope);
+            used = accounts()
+                .map(Account::used)
+                .fold(Amount::default(), Amount::more);
+            reserved = accounts()
+                .map(Account::reserved)
+                .fold(Amount::default(), Amount::more);
         }
         Line {
             scope,

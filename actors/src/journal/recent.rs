@@ -4,7 +4,7 @@
 //! is read from the store; losing all of this costs time and nothing else.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::model::event::Seq;
 use crate::model::{AgentName, Event, EventBody, RunId, TaskId};
@@ -13,14 +13,29 @@ use crate::model::{AgentName, Event, EventBody, RunId, TaskId};
 const OF_ONE: usize = 16_384;
 const OF_ALL: usize = 262_144;
 
+/// Somebody who is told what is durable about one task, in order and before whoever wrote it; who missed something reads it.
+pub trait Follower: Send + Sync {
+    /// The next event. Called on the journal's own time: it has to be quick.
+    fn note(&self, event: &Event);
+}
+
 /// The newest events of open tasks.
 #[derive(Debug, Clone, Default)]
 pub struct Recent(Arc<Mutex<Tasks>>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Tasks {
     tasks: HashMap<TaskId, Lately>,
     kept: usize,
+    followers: HashMap<TaskId, Weak<dyn Follower>>,
+}
+
+impl std::fmt::Debug for Tasks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tasks")
+            .field("kept", &self.kept)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Who looks, and for what.
@@ -83,12 +98,28 @@ impl Recent {
 
     /// Notes an event that is durable; those of a task come in order.
     pub(super) fn note(&self, event: &Arc<Event>) {
-        self.tasks().note(event);
+        let follower = self.tasks().note(event);
+        if let Some(follower) = follower {
+            follower.note(event);
+        }
+    }
+
+    /// From now on `follower` is told what is written about a task, instead of whoever was before.
+    pub fn follow(&self, task: TaskId, follower: Weak<dyn Follower>) {
+        let mut tasks = self.tasks();
+        tasks.followers.retain(|_, it| it.strong_count() > 0);
+        tasks.followers.insert(task, follower);
+    }
+
+    /// The last event of a task, where it is known.
+    #[must_use]
+    pub fn last(&self, task: TaskId) -> Option<Seq> {
+        Some(self.tasks().tasks.get(&task)?.last)
     }
 
     /// Forgets everything: something may be durable that was not noted.
     pub(super) fn forget(&self) {
-        *self.tasks() = Tasks::default();
+        self.tasks().forget();
     }
 
     /// What others did that concerns a run since it looked last; none where that is to be read from the store.
@@ -126,10 +157,12 @@ impl Recent {
 }
 
 impl Tasks {
-    fn note(&mut self, event: &Arc<Event>) {
+    fn note(&mut self, event: &Arc<Event>) -> Option<Arc<dyn Follower>> {
         let task = event.task_id;
+        let follower = self.followers.get(&task).and_then(Weak::upgrade);
         if event.body.is_task_end() {
-            return self.drop_task(task);
+            self.drop_task(task);
+            return follower;
         }
         let lately = self
             .tasks
@@ -143,8 +176,14 @@ impl Tasks {
         if lately.kept.len() > OF_ONE {
             self.drop_task(task);
         } else if self.kept > OF_ALL {
-            *self = Self::default();
+            self.forget();
         }
+        follower
+    }
+
+    fn forget(&mut self) {
+        self.tasks.clear();
+        self.kept = 0;
     }
 
     fn drop_task(&mut self, task: TaskId) {

@@ -117,6 +117,23 @@ impl Amount {
         }
     }
 
+    /// This much and so much more.
+    #[must_use]
+    pub fn more(mut self, other: Self) -> Self {
+        self += other;
+        self
+    }
+
+    /// This much without so much.
+    #[must_use]
+    pub fn less(self, other: Self) -> Self {
+        Self {
+            tokens: self.tokens.saturating_sub(other.tokens),
+            cost_usd_micros: self.cost_usd_micros.saturating_sub(other.cost_usd_micros),
+            turns: self.turns.saturating_sub(other.turns),
+        }
+    }
+
     /// What was used up, with what was wasted.
     #[must_use]
     pub fn used(usage: &Usage, turns: u64) -> Self {

@@ -82,6 +82,12 @@ impl Pools {
         Ok(Waiting { pools, id, permit })
     }
 
+    /// A permit, if the call may be made at once; nobody is overtaken.
+    #[must_use]
+    pub fn take(&self, request: &Request) -> Option<Permit> {
+        self.ask(request).ok()?.permit.try_recv().ok()
+    }
+
     /// Lets in those whose time has come, for ever. Without it nobody is let in but when a permit is given back.
     pub async fn keep_time(&self) {
         let mut due = self.0.due.subscribe();

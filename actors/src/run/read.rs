@@ -210,9 +210,8 @@ pub(super) async fn meanwhile(
         }
     }
     if context.is_budgeted() {
-        let store = context.journal.store();
         let caller = context.caller(run);
-        read.standing = context.purse.standing(store.as_ref(), caller).await?;
+        read.standing = context.purse.standing(&context.journal, caller).await?;
     }
     Ok(read)
 }

@@ -126,6 +126,8 @@ fn supervise(world: &TaskWorld, arguments: &TaskArguments) -> InitResult {
     let registry = Registry::default();
     let (agents, agent_specs) = agents(world, arguments)?;
     let wiring = Wiring::of(definition, &world.routes);
+    let purse = Purse::default();
+    purse.follow(&world.journal, arguments.id);
     let context = Arc::new(RunContext {
         task: arguments.id,
         definition: definition.clone(),
@@ -135,7 +137,7 @@ fn supervise(world: &TaskWorld, arguments: &TaskArguments) -> InitResult {
         tools: world.tools.clone(),
         pools: world.pools.clone(),
         retries: Arc::new(retries(world, definition)),
-        purse: Purse::default(),
+        purse,
         room: Recipient::new(arguments.seat.room.clone()),
         said: Recipient::new(arguments.seat.topology.clone()),
     });

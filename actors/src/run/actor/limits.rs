@@ -89,6 +89,17 @@ impl RunActor {
         priced(&self.agent(), usage)
     }
 
+    /// Sets so much aside, if that needs no waiting.
+    pub(super) fn sets_aside(&mut self, reserved: Reservation) -> bool {
+        let (journal, caller) = (&self.context.journal, self.context.caller(self.run));
+        let admission = self
+            .context
+            .purse
+            .admit_now(journal, caller, reserved.amount());
+        self.admission = admission;
+        self.admission.is_some()
+    }
+
     /// Waits for its turn to set so much aside.
     pub(super) fn admit(&self, reserved: Reservation, cx: &Context<RunMessage>) -> AbortHandle {
         let (context, own, run) = (self.context.clone(), cx.handle(), self.run);
@@ -235,9 +246,11 @@ async fn time_left(
     run: crate::model::RunId,
 ) -> Result<Option<TimeLeft>, StoreError> {
     let (now, definition) = (context.journal.clock().now(), context.definition.clone());
-    let store = context.journal.store();
     let look = |ledger: &crate::budget::Ledger| ledger.time_left(&definition, run, now);
-    context.purse.read(store.as_ref(), context.task, look).await
+    context
+        .purse
+        .read(&context.journal, context.task, look)
+        .await
 }
 
 /// The budget that can not pay the first model call of what is to be delegated.
@@ -255,10 +268,7 @@ pub(super) async fn unaffordable(
     let agent = agents.get(name).cloned().unwrap_or_default();
     let input = tokens_of(&[&agent.instructions, &wish.input]);
     let needed = reservation(&agent, input, &Usage::default()).amount();
-    let store = context.journal.store();
-    let standing = context
-        .purse
-        .standing(store.as_ref(), context.caller(run))
-        .await?;
+    let caller = context.caller(run);
+    let standing = context.purse.standing(&context.journal, caller).await?;
     Ok(standing.crowded(needed))
 }

@@ -16,7 +16,7 @@ mod reading;
 mod record;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use supervision::{Actor, CallError, Context, Exit, Failure, Handle, Init, Reply, Start};
 use tokio::task::AbortHandle;
@@ -212,7 +212,9 @@ pub enum RunMessage {
     Waits(WaitReason),
     /// A call of it does.
     CallWaits(Step, WaitReason),
-    /// It may be time.
+    /// It is up.
+    Up,
+    /// It may be time, or it may have missed something.
     Wake,
     /// It is time to say how it is getting on.
     Progress,
@@ -259,6 +261,9 @@ impl Out {
         }
     }
 }
+
+/// An agent that is not in the definition any more.
+static NOBODY: LazyLock<AgentSpec> = LazyLock::new(AgentSpec::default);
 
 struct RunActor {
     run: RunId,
@@ -331,7 +336,7 @@ pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> 
                 end: None,
             };
             // The first look; should the inbox be full, any other message does as well.
-            let _ = wake.try_send(RunMessage::Wake);
+            let _ = wake.try_send(RunMessage::Up);
             Ok(Init::Up(actor))
         }
     });
@@ -350,7 +355,10 @@ impl Actor for RunActor {
         cx: &mut Context<RunMessage>,
     ) -> Result<(), Failure> {
         match message {
-            RunMessage::Heard(event) => self.heard(&event),
+            RunMessage::Heard(event) => {
+                self.doubts(&event);
+                self.heard(&event);
+            }
             RunMessage::Read(meanwhile) => return self.read(meanwhile?, cx),
             RunMessage::Recorded(result) => self.recorded(result, cx)?,
             RunMessage::Permitted(permit) => self.permitted(permit),
@@ -372,9 +380,12 @@ impl Actor for RunActor {
             RunMessage::GraceOver => self.abort_all(),
             RunMessage::Quiet => self.quiet(),
             RunMessage::Answer(answer, reply) => self.answered(*answer, reply),
-            RunMessage::Wake => self
-                .doing
-                .retain(|doing, _| !matches!(doing, Doing::Wake(_))),
+            RunMessage::Up => {}
+            RunMessage::Wake => {
+                self.reading.is_in_doubt = true;
+                self.doing
+                    .retain(|doing, _| !matches!(doing, Doing::Wake(_)));
+            }
             RunMessage::Progress => self.say_progress(cx),
             RunMessage::OverTold => cx.exit(Exit::Normal),
         }
@@ -385,13 +396,9 @@ impl Actor for RunActor {
 }
 
 impl RunActor {
-    fn agent(&self) -> AgentSpec {
-        self.context
-            .definition
-            .agents
-            .get(&self.name)
-            .cloned()
-            .unwrap_or_default()
+    fn agent(&self) -> &AgentSpec {
+        let agents = &self.context.definition.agents;
+        agents.get(&self.name).unwrap_or(&NOBODY)
     }
 
     fn retry(&self) -> RetryPolicy {
@@ -429,7 +436,7 @@ impl RunActor {
             if !effects.iter().any(keeps_permit) {
                 self.permit = None;
             }
-            for effect in effects {
+            for effect in self.at_once(effects) {
                 self.perform(effect, cx);
             }
         }
@@ -438,12 +445,29 @@ impl RunActor {
         }
     }
 
+    /// What is to be done once a permit, and what is to be set aside, is there, where nobody has to wait for it.
+    fn at_once(&mut self, mut effects: Vec<Effect>) -> Vec<Effect> {
+        while self.is_there(&effects) {
+            effects = self.next();
+        }
+        effects
+    }
+
+    fn is_there(&mut self, effects: &[Effect]) -> bool {
+        let is_new = |doing: Doing| !self.doing.contains_key(&doing);
+        match effects.first() {
+            Some(Effect::Permit) if is_new(Doing::Permit) => self.takes_permit(),
+            Some(Effect::Admit(reserved)) if is_new(Doing::Admit) => self.sets_aside(*reserved),
+            _ => false,
+        }
+    }
+
     fn next(&self) -> Vec<Effect> {
         let agent = self.agent();
         let around = Surroundings {
             now: self.context.journal.clock().now(),
             name: &self.name,
-            agent: &agent,
+            agent,
             colleagues: &self.context.definition.available_agents,
             agents: &self.context.definition.agents,
             tools: self.context.tools.specs(),

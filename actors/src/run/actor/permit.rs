@@ -18,15 +18,25 @@ const MOMENT: Duration = Duration::from_millis(250);
 const LOOKS: Duration = Duration::from_secs(60);
 
 impl RunActor {
-    pub(super) fn ask_permit(&self, cx: &Context<RunMessage>) -> AbortHandle {
+    fn permit_request(&self) -> Request {
         let spec = self.agent();
-        let request = Request {
+        Request {
             task: self.context.task,
             run: self.run,
-            pool: spec.pool,
-            provider: spec.provider,
+            pool: spec.pool.clone(),
+            provider: spec.provider.clone(),
             priority: self.context.definition.priority,
-        };
+        }
+    }
+
+    /// Takes a permit, if one is free for it.
+    pub(super) fn takes_permit(&mut self) -> bool {
+        self.permit = self.context.pools.take(&self.permit_request());
+        self.permit.is_some()
+    }
+
+    pub(super) fn ask_permit(&self, cx: &Context<RunMessage>) -> AbortHandle {
+        let request = self.permit_request();
         let (asked, own) = (self.context.pools.ask(&request), cx.handle());
         cx.attach(async move {
             RunMessage::Permitted(match asked {

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use supervision::{Context, Exit, Failure};
 
 use crate::journal::{Look, News};
+use crate::model::Event;
 use crate::model::event::Seq;
 use crate::run::read::{Meanwhile, meanwhile, wiring};
 use crate::run::state::Phase;
@@ -25,6 +26,8 @@ pub(super) struct Reading {
     /// Whether nothing is known to have happened since.
     pub(super) is_current: bool,
     is_under_way: bool,
+    /// Whether another node may have written something: the store alone says.
+    pub(super) is_in_doubt: bool,
 }
 
 impl Reading {
@@ -35,6 +38,7 @@ impl Reading {
             wrote: to,
             is_current: false,
             is_under_way: false,
+            is_in_doubt: false,
         }
     }
 
@@ -53,7 +57,7 @@ impl RunActor {
         if self.reading.is_under_way || self.reading.is_current {
             return !self.reading.is_under_way;
         }
-        if self.is_up_to_date_at_once() {
+        if !std::mem::take(&mut self.reading.is_in_doubt) && self.is_up_to_date_at_once() {
             return true;
         }
         // Whatever comes in meanwhile says that it is not so.
@@ -68,9 +72,6 @@ impl RunActor {
 
     /// The same from what was written lately, without reading the store.
     fn is_up_to_date_at_once(&mut self) -> bool {
-        if self.context.is_budgeted() {
-            return false;
-        }
         let look = Look {
             run: self.run,
             agent: &self.name,
@@ -78,21 +79,39 @@ impl RunActor {
             wrote: self.reading.wrote,
             said: self.state.phase() == Phase::Think,
         };
-        match self.context.journal.recent().since(self.context.task, look) {
-            None => false,
-            Some(News::Nothing) => true,
-            Some(News::Events(events, last)) => {
-                let mut wiring = wiring(&self.context, &self.state);
-                for event in events {
-                    wiring.fold(&event);
-                    if wiring.shows(&self.name, &event) && !self.reading.own.remove(&event.id) {
-                        self.state.fold(&event);
-                    }
+        let Some(news) = self.context.journal.recent().since(self.context.task, look) else {
+            return false;
+        };
+        if let News::Events(events, last) = news {
+            let mut wiring = wiring(&self.context, &self.state);
+            for event in events {
+                wiring.fold(&event);
+                if wiring.shows(&self.name, &event) && !self.reading.own.remove(&event.id) {
+                    self.state.fold(&event);
                 }
-                self.has_read(last);
-                true
             }
+            self.has_read(last);
         }
+        self.stands_at_once()
+    }
+
+    /// Whether it is known how the budgets stand, where that matters.
+    fn stands_at_once(&mut self) -> bool {
+        if !self.context.is_budgeted() || self.state.phase() != Phase::Think {
+            return true;
+        }
+        let caller = self.context.caller(self.run);
+        let standing = self
+            .context
+            .purse
+            .standing_now(&self.context.journal, caller);
+        standing.map(|now| self.standing = now).is_some()
+    }
+
+    /// Somebody tells of an event that this node's journal does not know: another node wrote it, as one does that was taken for dead.
+    pub(super) fn doubts(&mut self, event: &Event) {
+        let last = self.context.journal.recent().last(self.context.task);
+        self.reading.is_in_doubt |= last.is_some_and(|last| last < event.id);
     }
 
     fn has_read(&mut self, last: Seq) {
