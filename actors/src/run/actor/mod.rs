@@ -293,7 +293,8 @@ struct RunActor {
     /// Who answered a question, until that is durable.
     answering: Option<Reply<bool>>,
     gate: Gate,
-    last_snapshot: u64,
+    /// How many events it has folded since its last snapshot.
+    unsaved: u64,
     is_telling_progress: bool,
     /// The event of its end, once it is durable.
     end: Option<Arc<Event>>,
@@ -310,7 +311,6 @@ pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> 
             let Some(loaded) = begun else {
                 return Ok(Init::Declined);
             };
-            let last_snapshot = loaded.state.head;
             let actor = RunActor {
                 run: arguments.run,
                 name: arguments.agent,
@@ -331,7 +331,7 @@ pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> 
                 cancel: None,
                 answering: None,
                 gate: arguments.gate,
-                last_snapshot,
+                unsaved: 0,
                 is_telling_progress: false,
                 end: None,
             };

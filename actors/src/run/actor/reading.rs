@@ -88,6 +88,7 @@ impl RunActor {
                 wiring.fold(&event);
                 if wiring.shows(&self.name, &event) && !self.reading.own.remove(&event.id) {
                     self.state.fold(&event);
+                    self.unsaved += 1;
                 }
             }
             self.has_read(last);
@@ -139,6 +140,7 @@ impl RunActor {
                 return Ok(());
             }
             self.state.fold(&event);
+            self.unsaved += 1;
         }
         self.has_read(read.last);
         self.drive(cx);

@@ -226,6 +226,7 @@ impl RunActor {
         for event in events {
             self.reading.wrote(event.id);
             self.state.fold(&event);
+            self.unsaved += 1;
             self.tell(Arc::new(event), cx);
         }
         self.take_snapshot(cx);
@@ -296,10 +297,10 @@ impl RunActor {
     pub(super) fn take_snapshot(&mut self, cx: &Context<RunMessage>) {
         // A run that is over is folded again only if somebody goes on with it.
         let is_over = self.state.status.is_terminal();
-        if is_over || self.state.head < self.last_snapshot + snapshot::EVERY {
+        if is_over || self.unsaved < snapshot::EVERY {
             return;
         }
-        self.last_snapshot = self.state.head;
+        self.unsaved = 0;
         let (context, run, name) = (self.context.clone(), self.run, self.name.clone());
         let _ = cx.attach_maybe(async move {
             if let Err(error) = read::take_snapshot(&context, run, &name).await {
