@@ -121,7 +121,7 @@ fn allow(package: &str, arrows: &[(&str, &str)]) {
 fn arrows_inside_supervision() {
     let words = "spec strategy exit backoff health report restart";
     let core = format!(
-        "{words} fault watchdog root actor child handle inbox shell supervisor tree Start AtRestart"
+        "{words} fault watchdog incarnation root actor child handle inbox shell supervisor tree Start AtRestart"
     );
     allow(
         "supervision",
@@ -136,9 +136,13 @@ fn arrows_inside_supervision() {
             ("health", "spec"),
             ("fault", "spec restart"),
             ("watchdog", "report"),
-            ("inbox", "handle report restart Start"),
+            ("incarnation", "exit spec"),
+            ("inbox", "handle incarnation report restart Start"),
             ("handle", "inbox restart AtRestart"),
-            ("actor", "exit handle health inbox report restart watchdog"),
+            (
+                "actor",
+                "exit handle health inbox incarnation report restart watchdog",
+            ),
             ("child", &core),
             ("shell", &core),
             ("supervisor", &core),

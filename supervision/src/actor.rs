@@ -6,15 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use ractor::ActorRef;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::child::{CellMessage, Path, Slot};
 use crate::exit::Exit;
 use crate::handle::Handle;
 use crate::health::Pulse;
 use crate::inbox::Inbox;
+use crate::incarnation::{self, Awake, Own, Path, Wake};
 use crate::report::Doing;
 use crate::restart::Incarnation;
 use crate::watchdog::Sight;
@@ -68,24 +67,21 @@ impl<M> std::fmt::Debug for Context<M> {
     }
 }
 
-/// What comes back to an incarnation from what it attached.
-pub(crate) enum Own<M> {
-    Message(M),
-    Panicked(Arc<str>),
-}
-
 /// How an incarnation, and what it attached, reaches itself.
 pub(crate) struct OwnSender<M> {
-    pub(crate) actor: ActorRef<CellMessage<M>>,
+    pub(crate) actor: Awake<M>,
     pub(crate) slot: Slot,
 }
 
 impl<M: Send + 'static> OwnSender<M> {
     fn send(&self, own: Own<M>) {
         self.slot.own_comes();
-        let _ = self.actor.cast(CellMessage::Own(Box::new(own)));
+        let _ = self.actor.cast(Wake::Own(Box::new(own)));
     }
 }
+
+/// The slot of an incarnation, with its futures.
+pub(crate) type Slot = incarnation::Slot<Attached>;
 
 /// The futures of one incarnation. They end with it, and it counts as gone only when they are.
 #[derive(Default)]

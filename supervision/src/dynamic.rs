@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::child::Start;
 use crate::exit::Exit;
+use crate::incarnation::StartFailure;
 use crate::restart::{AdminError, ChildKey, DynamicCore, Request, Target};
 use crate::root::{Root, StartError};
 use crate::shell::{Made, SupervisorLauncher, ask};
@@ -83,9 +84,7 @@ impl<A: 'static> DynamicSpec<A> {
     /// # Errors
     /// As [`DynamicSpec::seat`] and [`Root::start`].
     pub async fn start(self, root: Root) -> Result<DynamicHandle<A>, StartError> {
-        let failed = |error: SpecError| {
-            StartError::Failed(crate::child::StartFailure::new(error.to_string()))
-        };
+        let failed = |error: SpecError| StartError::Failed(StartFailure::new(error.to_string()));
         let (handle, start) = self.seat().map_err(failed)?;
         root.launch(&*start.launcher).await?;
         Ok(handle)

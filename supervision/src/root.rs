@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::child::{
-    Ambient, Fate, FateSink, Launch, Launcher, Live, Path, Slot, Start, StartFailure, Surroundings,
-};
+use crate::actor::Slot;
+use crate::child::{Ambient, FateSink, Launch, Launcher, Live, Start, Surroundings};
 use crate::fault::{FaultPlan, Injector};
 use crate::health::Pulse;
+use crate::incarnation::{Fate, Path, StartFailure};
 use crate::report::{About, Listener, Voice};
 use crate::restart::{Incarnation, Storm};
 use crate::spec::{Restart, SpecError};

@@ -7,9 +7,10 @@ use tokio::sync::oneshot;
 
 use crate::actor::Failure;
 use crate::backoff::Backoff;
-use crate::child::{Extra, Start};
+use crate::child::Start;
 use crate::exit::Exit;
 use crate::health::HangLimits;
+use crate::incarnation::Extra;
 use crate::restart::{AdminError, ChildKey, Incarnation, Reply, Request, SupervisorCore, Target};
 use crate::shell::{Made, Message, Seat, SupervisorLauncher, ask, port};
 use crate::spec::{ChildId, Kind, Plan, Restart, Shutdown};

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::Path;
 use super::suffer::Misfortune;
 use crate::fault::Injector;
+use crate::incarnation::Path;
 use crate::report::{About, Decision, Voice};
 use crate::restart::Storm;
 use crate::watchdog::{Sight, Watchdog};

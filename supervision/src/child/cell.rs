@@ -10,14 +10,15 @@ use futures_util::future::BoxFuture;
 use ractor::{ActorProcessingErr, ActorRef};
 use tokio::task::coop::consume_budget;
 
-use super::spawn::{Launch, Launcher, Life, Live, Over, Slot, StartFailure, spawn};
+use super::spawn::{Launch, Launcher, Life, Live, Over, spawn};
 use super::suffer::{Misfortune, suffer};
-use super::{Ambient, Init, Path};
-use crate::actor::{Actor, Context, Failure, Own, OwnSender, panic_message};
+use super::{Ambient, Init};
+use crate::actor::{Actor, Context, Failure, OwnSender, Slot, panic_message};
 use crate::exit::Exit;
 use crate::fault::{FaultKind, Point};
 use crate::health::Pulse;
 use crate::inbox::{AtRestart, Inbox, InboxControl, Ticket, Verdict, inbox};
+use crate::incarnation::{Awake, Own, Path, StartFailure, Wake};
 use crate::report::{About, DeadLetterReason, Decision, Doing};
 use crate::watchdog::Sight;
 
@@ -80,15 +81,6 @@ impl<A: Actor> Launcher for ActorLauncher<A> {
     }
 }
 
-pub(crate) enum CellMessage<M> {
-    /// The inbox is not empty.
-    Wake,
-    /// Something attached came to its end.
-    Own(Box<Own<M>>),
-    /// The start itself asked to end.
-    Leave,
-}
-
 /// How many messages of its inbox an incarnation handles before it looks at what else there is.
 const IN_A_ROW: usize = 64;
 
@@ -118,11 +110,7 @@ impl<A: Actor> Cell<A> {
         self.body.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn context(
-        &self,
-        path: Path,
-        myself: &ActorRef<CellMessage<A::Message>>,
-    ) -> Context<A::Message> {
+    fn context(&self, path: Path, myself: &Awake<A::Message>) -> Context<A::Message> {
         let (actor, slot) = (myself.clone(), self.slot.clone());
         Context {
             path,
@@ -139,7 +127,7 @@ impl<A: Actor> Cell<A> {
     async fn begin(
         &self,
         make: Make<A>,
-        myself: &ActorRef<CellMessage<A::Message>>,
+        myself: &Awake<A::Message>,
         cx: &mut Context<A::Message>,
     ) -> Result<A, Failure> {
         let made = async {
@@ -172,11 +160,7 @@ impl<A: Actor> Cell<A> {
         misfortune.strike(point)
     }
 
-    async fn befall(
-        &self,
-        point: Point,
-        myself: &ActorRef<CellMessage<A::Message>>,
-    ) -> Result<(), Failure> {
+    async fn befall(&self, point: Point, myself: &Awake<A::Message>) -> Result<(), Failure> {
         match self.strike(point) {
             Some(fault) => suffer(fault, || myself.kill()).boxed().await,
             None => Ok(()),
@@ -193,11 +177,7 @@ impl<A: Actor> Cell<A> {
     }
 
     /// Handles what waits in the inbox, one after another, and looks up before each. How it ends if it is to end then.
-    async fn read(
-        &self,
-        body: &mut Body<A>,
-        myself: &ActorRef<CellMessage<A::Message>>,
-    ) -> Option<Exit> {
+    async fn read(&self, body: &mut Body<A>, myself: &Awake<A::Message>) -> Option<Exit> {
         let ticket = body.ticket;
         for n in 1..=IN_A_ROW {
             let is_enough = n == IN_A_ROW || self.slot.has_other_things_to_do();
@@ -216,7 +196,7 @@ impl<A: Actor> Cell<A> {
             }
             consume_budget().await;
         }
-        let _ = myself.cast(CellMessage::Wake);
+        let _ = myself.cast(Wake::Inbox);
         None
     }
 
@@ -247,7 +227,7 @@ impl<A: Actor> Cell<A> {
         message: A::Message,
         ticket: Option<Ticket>,
         body: &mut Body<A>,
-        myself: &ActorRef<CellMessage<A::Message>>,
+        myself: &Awake<A::Message>,
     ) -> Option<Exit> {
         let mut lost = InFlight {
             cell: Some(self),
@@ -278,12 +258,7 @@ impl<A: Actor> Cell<A> {
     }
 
     /// Cleans up and drops the actor. A panic in either is how it ended.
-    async fn end(
-        &self,
-        mut body: Box<Body<A>>,
-        myself: &ActorRef<CellMessage<A::Message>>,
-        exit: Exit,
-    ) {
+    async fn end(&self, mut body: Box<Body<A>>, myself: &Awake<A::Message>, exit: Exit) {
         let actor = &mut body.actor;
         let terminated = async {
             let _ = self.befall(Point::Stop, myself).await;
@@ -349,7 +324,7 @@ impl<A: Actor> Drop for InFlight<'_, A> {
 }
 
 impl<A: Actor> ractor::Actor for Cell<A> {
-    type Msg = CellMessage<A::Message>;
+    type Msg = Wake<A::Message>;
     type State = ();
     type Arguments = (Make<A>, Path);
 
@@ -361,9 +336,9 @@ impl<A: Actor> ractor::Actor for Cell<A> {
         let mut cx = self.context(path, &myself);
         let actor = self.begin(make, &myself, &mut cx).await?;
         if cx.exit.is_some() {
-            let _ = myself.cast(CellMessage::Leave);
+            let _ = myself.cast(Wake::Leave);
         }
-        let ticket = self.slot.attach(&self.inbox, myself)?;
+        let ticket = self.slot.attach(|| self.inbox.attach(myself))?;
         *self.body() = Some(Box::new(Body { actor, cx, ticket }));
         Ok(())
     }
@@ -390,8 +365,8 @@ impl<A: Actor> ractor::Actor for Cell<A> {
             return Ok(());
         };
         let exit = match message {
-            CellMessage::Wake => self.read(&mut body, &myself).await,
-            CellMessage::Own(own) => {
+            Wake::Inbox => self.read(&mut body, &myself).await,
+            Wake::Own(own) => {
                 self.slot.own_is_there();
                 match *own {
                     Own::Message(message) => {
@@ -400,7 +375,7 @@ impl<A: Actor> ractor::Actor for Cell<A> {
                     Own::Panicked(reason) => Some(Exit::Panicked(reason)),
                 }
             }
-            CellMessage::Leave => body.cx.exit.take(),
+            Wake::Leave => body.cx.exit.take(),
         };
         let Some(exit) = exit else {
             *self.body() = Some(body);

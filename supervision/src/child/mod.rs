@@ -2,7 +2,6 @@
 
 mod ambient;
 mod cell;
-mod path;
 mod spawn;
 mod suffer;
 
@@ -14,17 +13,13 @@ use tokio::sync::watch;
 
 pub(crate) use self::ambient::{Ambient, Surroundings};
 use self::cell::ActorLauncher;
-pub(crate) use self::cell::CellMessage;
-pub(crate) use self::path::Path;
-pub use self::spawn::StartFailure;
-pub(crate) use self::spawn::{
-    Fate, FateSink, Launch, Launcher, Leash, Life, Live, Over, Slot, spawn,
-};
+pub(crate) use self::spawn::{FateSink, Launch, Launcher, Life, Live, Over, spawn};
 pub(crate) use self::suffer::{Misfortune, suffer};
 use crate::actor::{Actor, Context, Failure};
 use crate::exit::Exit;
 use crate::health::HangLimits;
 use crate::inbox::Inbox;
+use crate::incarnation::Extra;
 
 /// What an incarnation of an actor begins as.
 pub enum Init<A> {
@@ -35,9 +30,6 @@ pub enum Init<A> {
     /// There is nothing to do: no child, and no failure.
     Declined,
 }
-
-/// Something a start hands to whoever asked for it.
-pub type Extra = Arc<dyn std::any::Any + Send + Sync>;
 
 /// Something a child depends on, and whether it is available.
 pub(crate) type Need = (Arc<str>, watch::Receiver<bool>);

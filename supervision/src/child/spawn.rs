@@ -1,55 +1,20 @@
 //! One incarnation of anything: launched, watched, and told of when nothing of it is left.
 
-use std::convert::Infallible;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use ractor::{ActorCell, ActorProcessingErr, ActorRef, ActorRuntime};
-use tokio::sync::mpsc;
 use tokio::task::unconstrained;
-use tokio_util::sync::CancellationToken;
 
-use super::{Ambient, Extra, Path};
-use crate::actor::Attached;
-use crate::exit::Exit;
+use super::Ambient;
+use crate::actor::Slot;
 use crate::health::Pulse;
-use crate::inbox::{Awake, Inbox, InboxControl, Taken, Ticket};
+use crate::inbox::InboxControl;
+use crate::incarnation::{Fate, Path};
 use crate::report::About;
 use crate::restart::{ChildKey, Incarnation};
 use crate::shell::{Desk, Estate, Message, Port};
-use crate::spec::ChildId;
-
-/// What becomes of an incarnation.
-pub(crate) enum Fate {
-    Started(Option<Extra>),
-    StartFailed(StartFailure),
-    /// It could not be started because another child reads from its inbox, which is therefore not its own to close.
-    InboxTaken,
-    Declined,
-    /// Also for one that was never up: killed, or stopped, while it started.
-    Exited(Exit),
-}
-
-/// Why something could not be started.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}")]
-pub struct StartFailure {
-    /// The declared child that could not be started, where a supervisor failed because of one.
-    pub child: Option<ChildId>,
-    /// The reason it gave.
-    pub reason: Arc<str>,
-}
-
-impl StartFailure {
-    pub(crate) fn new(reason: impl Into<Arc<str>>) -> Self {
-        Self {
-            child: None,
-            reason: reason.into(),
-        }
-    }
-}
 
 /// Hears of a fate.
 #[derive(Clone)]
@@ -138,7 +103,7 @@ impl Live {
     /// Kills it because it is to be gone, not because of anything that it did.
     pub(crate) fn remove(&self) {
         if self.port.is_none() {
-            self.slot.note(|note| note.is_unwanted = true);
+            self.slot.disown();
         }
         self.kill();
     }
@@ -146,160 +111,10 @@ impl Live {
     /// Nobody waits for it any more, and nothing belongs to it. What it attached can still be ended.
     pub(crate) fn abandon(&self) {
         if self.port.is_none() {
-            self.slot.note(|note| note.is_lost = true);
+            self.slot.lose();
             self.slot.attached().abort();
         }
         self.slot.unleash();
-    }
-}
-
-/// For as long as it is there, a supervisor's own end waits for the incarnation.
-pub(crate) type Leash = mpsc::Sender<Infallible>;
-
-/// What an incarnation, whoever watches over it and its supervisor have in common.
-#[derive(Clone, Default)]
-pub(crate) struct Slot(Arc<Common>);
-
-#[derive(Default)]
-struct Common {
-    note: Mutex<Note>,
-    attached: Attached,
-    /// Whether it is to look up from its inbox: it is to stop, or was killed.
-    is_in_a_hurry: AtomicBool,
-    /// How many messages of its own it has not come to.
-    own_waiting: AtomicUsize,
-}
-
-/// What an incarnation says about itself, read when nothing of it is left.
-#[derive(Default)]
-struct Note {
-    up: bool,
-    declined: bool,
-    inbox_taken: bool,
-    /// Whether its supervisor wants it to end.
-    is_unwanted: bool,
-    is_lost: bool,
-    is_stopping: bool,
-    leash: Option<Leash>,
-    /// Once somebody has asked for it.
-    stopping: Option<CancellationToken>,
-    extra: Option<Extra>,
-    start_failed: Option<StartFailure>,
-    exit: Option<Exit>,
-}
-
-impl Slot {
-    pub(crate) fn leashed(leash: Leash) -> Self {
-        let slot = Self::default();
-        slot.note(|note| note.leash = Some(leash));
-        slot
-    }
-
-    fn note<R>(&self, write: impl FnOnce(&mut Note) -> R) -> R {
-        write(&mut self.0.note.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(crate) fn attached(&self) -> &Attached {
-        &self.0.attached
-    }
-
-    fn unleash(&self) {
-        let leash = self.note(|note| note.leash.take());
-        drop(leash);
-    }
-
-    fn hurry(&self) {
-        self.0.is_in_a_hurry.store(true, Ordering::Release);
-    }
-
-    /// Its supervisor has asked it to stop.
-    fn stop(&self) {
-        let stopping = self.note(|note| {
-            (note.is_unwanted, note.is_stopping) = (true, true);
-            note.stopping.clone()
-        });
-        self.hurry();
-        stopping.inspect(CancellationToken::cancel);
-    }
-
-    pub(crate) fn stopping(&self) -> CancellationToken {
-        let (token, is_stopping) = self.note(|note| {
-            let token = note.stopping.get_or_insert_default();
-            (token.clone(), note.is_stopping)
-        });
-        if is_stopping {
-            token.cancel();
-        }
-        token
-    }
-
-    pub(crate) fn own_comes(&self) {
-        self.0.own_waiting.fetch_add(1, Ordering::AcqRel);
-    }
-
-    pub(crate) fn own_is_there(&self) {
-        self.0.own_waiting.fetch_sub(1, Ordering::AcqRel);
-    }
-
-    /// Whether one more message from the inbox is enough for now.
-    pub(crate) fn has_other_things_to_do(&self) -> bool {
-        self.0.own_waiting.load(Ordering::Acquire) > 0
-    }
-
-    pub(crate) fn is_in_a_hurry(&self) -> bool {
-        self.0.is_in_a_hurry.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn start_failed(&self, failure: StartFailure) {
-        self.note(|note| note.start_failed = Some(failure));
-    }
-
-    pub(crate) fn is_unwanted(&self) -> bool {
-        self.note(|note| note.is_unwanted)
-    }
-
-    /// Has it read from its inbox, unless it was given up before it came to that.
-    pub(crate) fn attach<M: Send + 'static>(
-        &self,
-        inbox: &Inbox<M>,
-        actor: Awake<M>,
-    ) -> Result<Ticket, Taken> {
-        self.note(|note| {
-            let attached = match note.is_lost {
-                true => Err(Taken),
-                false => inbox.attach(actor),
-            };
-            note.inbox_taken = attached.is_err();
-            attached
-        })
-    }
-
-    pub(crate) fn decline(&self) {
-        self.note(|note| note.declined = true);
-    }
-
-    pub(crate) fn hand_over(&self, extra: Extra) {
-        self.note(|note| note.extra = Some(extra));
-    }
-
-    pub(crate) fn up(&self) -> Option<Extra> {
-        self.note(|note| {
-            note.up = true;
-            note.extra.take()
-        })
-    }
-
-    pub(crate) fn exit(&self, exit: Exit) {
-        self.note(|note| note.exit = Some(exit));
-    }
-
-    fn fate(&self) -> Fate {
-        self.note(|note| match note.start_failed.take() {
-            Some(failure) if !note.up => Fate::StartFailed(failure),
-            _ if note.inbox_taken => Fate::InboxTaken,
-            _ if note.declined && !note.up => Fate::Declined,
-            _ => Fate::Exited(note.exit.take().unwrap_or(Exit::Killed)),
-        })
     }
 }
 

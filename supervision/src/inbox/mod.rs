@@ -7,14 +7,13 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ractor::ActorRef;
 use tokio::sync::Notify;
 
 use self::letters::DeadLetters;
 pub(crate) use self::letters::{Buried, Queued, Verdict};
 pub use self::letters::{DEAD_LETTERS_KEPT, DeadLetter};
-use crate::child::CellMessage;
 use crate::handle::Handle;
+use crate::incarnation::{Awake, Taken, Wake};
 use crate::report::DeadLetterReason;
 use crate::restart::Availability;
 
@@ -136,9 +135,6 @@ pub(crate) struct State<M> {
     dead: Option<Box<DeadLetters<M>>>,
 }
 
-/// The incarnation that reads.
-pub(crate) type Awake<M> = ActorRef<CellMessage<M>>;
-
 /// Which reader of its inbox an incarnation is: one that was given up and runs on reads nothing any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ticket(u64);
@@ -189,7 +185,7 @@ impl<M> State<M> {
             && !self.scheduled
         {
             self.scheduled = true;
-            let _ = actor.cast(CellMessage::Wake);
+            let _ = actor.cast(Wake::Inbox);
         }
     }
 
@@ -394,11 +390,6 @@ impl<M> Inbox<M> {
         Handle(self.0.clone())
     }
 }
-
-/// An inbox that already has a reader.
-#[derive(Debug, thiserror::Error)]
-#[error("another child reads from its inbox: give each child an inbox of its own")]
-pub(crate) struct Taken;
 
 /// What a supervisor does with the inbox of a child, whatever its messages are.
 pub(crate) trait InboxControl: Send + Sync {

@@ -12,14 +12,14 @@ use tokio::sync::{mpsc, watch};
 use super::estate::{Estate, Inboxes};
 use super::seat::{Desk, Message, Port, Seat};
 use super::{AnyCore, Shell};
-use crate::actor::{Failure, panic_message};
+use crate::actor::{Failure, Slot, panic_message};
 use crate::child::{
-    Fate, FateSink, Launch, Launcher, Leash, Life, Live, Misfortune, Over, Slot, Start,
-    StartFailure, spawn, suffer,
+    FateSink, Launch, Launcher, Life, Live, Misfortune, Over, Start, spawn, suffer,
 };
 use crate::exit::Exit;
 use crate::fault::Point;
 use crate::health::Pulse;
+use crate::incarnation::{Fate, Leash, StartFailure};
 use crate::report::Doing;
 use crate::restart::Event;
 use crate::watchdog::Sight;

@@ -17,10 +17,11 @@ pub(crate) use self::actor::{Made, SupervisorLauncher};
 use self::alarms::Alarms;
 pub(crate) use self::estate::Estate;
 pub(crate) use self::seat::{Answer, Desk, Message, Port, Row, Seat, ask, port};
-use crate::child::{Extra, Fate, FateSink, Launch, Live, Need, Path, Slot, Start, StartFailure};
+use crate::actor::Slot;
+use crate::child::{FateSink, Launch, Live, Need, Start};
 use crate::exit::Exit;
 use crate::health::Pulse;
-use crate::inbox::Taken;
+use crate::incarnation::{Extra, Fate, Path, StartFailure, Taken};
 use crate::report::{About, Decision};
 use crate::restart::{
     ChildKey, ChildRow, ChildState, Core, Effect, Event, Incarnation, Reply, Request, RequestId,

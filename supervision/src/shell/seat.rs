@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ractor::ActorCell;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::child::{Extra, Fate, Start};
+use crate::child::Start;
 use crate::exit::Exit;
+use crate::incarnation::{Extra, Fate};
 use crate::restart::{
     AdminError, ChildKey, ChildRow, Incarnation, Reply, Request, Target, TimerId,
 };
