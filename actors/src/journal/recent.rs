@@ -84,9 +84,8 @@ struct Lately {
 struct OfRun {
     /// The event with which it was queued.
     queued: Seq,
-    /// Its last own event, and how many it has.
+    /// Its last own event.
     own: Seq,
-    count: usize,
     /// Events of the runs it delegated.
     below: Vec<Seq>,
 }
@@ -132,27 +131,6 @@ impl Recent {
     #[must_use]
     pub fn beginning(&self, task: TaskId, run: RunId) -> Option<(Vec<Arc<Event>>, Seq)> {
         self.tasks().tasks.get(&task)?.beginning(run)
-    }
-}
-
-impl Recent {
-    /// What others did until a run was claimed for the first time, with these events; none where that is to be read from the store.
-    #[must_use]
-    pub fn since_claim(
-        &self,
-        task: TaskId,
-        look: Look<'_>,
-        claim: &[Event],
-    ) -> Option<(Vec<Arc<Event>>, Seq)> {
-        let tasks = self.tasks();
-        let lately = tasks.tasks.get(&task)?;
-        let is_first = lately.runs.get(&look.run)?.count == 1 + claim.len();
-        let News::Events(mut events, last) = lately.since(look).filter(|_| is_first)? else {
-            return None;
-        };
-        events.extend(claim.iter().cloned().map(Arc::new));
-        events.sort_by_key(|event| event.id);
-        Some((events, last))
     }
 }
 
@@ -222,8 +200,7 @@ impl Lately {
             self.parents.insert(run, parent);
             self.runs.entry(run).or_default().queued = seq;
         }
-        let of_run = self.runs.entry(run).or_default();
-        (of_run.own, of_run.count) = (seq, of_run.count + 1);
+        self.runs.entry(run).or_default().own = seq;
         let is_said = self.said(event);
         if is_of_its_own(&event.body) {
             return false;

@@ -283,7 +283,7 @@ pub enum EventBody {
     ModelCallStarted {
         /// The turn, from 0.
         turn: u32,
-        /// Up to which event the room was shown to the model.
+        /// Up to which event the room was shown to the model. What the run did itself is shown up to this event.
         seen: Seq,
         /// What is set aside for it.
         #[serde(default, skip_serializing_if = "Reservation::is_nothing")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use supervision::{Failure, Incarnation};
 
-use crate::journal::{JournalError, Look};
+use crate::journal::JournalError;
 use crate::model::event::Seq;
 use crate::model::task::Attention;
 use crate::model::{
@@ -15,7 +15,7 @@ use crate::store::{Append, Draft, Rejected, StoreError};
 
 use super::actor::{RunArguments, RunContext, RunReport};
 use super::cause::causes_of;
-use super::read::{blobs, end_of, fold_all, fold_from, inherited, read};
+use super::read::{blobs, end_of, fold_from, inherited, read};
 use super::recover::{self, Begin};
 use super::state::RunState;
 
@@ -26,6 +26,8 @@ pub(super) struct Loaded {
     pub(super) blobs: HashMap<String, String>,
     /// The last event that was read.
     pub(super) read_to: Seq,
+    /// The claim, where it is still to be written: nobody has had the run before.
+    pub(super) claim: Vec<EventBody>,
 }
 
 /// Reads a run, decides how its new incarnation begins, and claims it. `None` if there is nothing to do.
@@ -71,44 +73,22 @@ pub(super) async fn begin(
         _ => "its task was opened again",
     };
     let bodies = claim(&loaded.state, recovery, &definition.limits, reason);
+    if loaded.state.epoch == 0 {
+        // Nobody has had it before: whoever is first to write the claim has it.
+        loaded.claim = bodies;
+        return Ok(Some(loaded));
+    }
     let drafts = drafts(context, *run, agent, &loaded.state, bodies);
     let fence = Some((*run, loaded.state.epoch));
     let claimed = append(context, fence, drafts).await?;
     // Read and not assumed: whoever had the run may have written until the claim was durable.
     let read_to = loaded.read_to;
     let last = claimed.last().map_or(read_to, |event| event.id);
-    loaded.read_to = catch_up(context, &mut loaded.state, agent, read_to, &claimed).await?;
+    loaded.read_to = fold_from(context, &mut loaded.state, agent, read_to, last).await?;
     if last > read_to + claimed.len() as u64 {
         loaded.blobs = blobs(context, &loaded.state).await?;
     }
     Ok(Some(loaded))
-}
-
-/// Folds what happened until a claim was durable, and the claim.
-async fn catch_up(
-    context: &RunContext,
-    state: &mut RunState,
-    agent: &AgentName,
-    read_to: Seq,
-    claim: &[Event],
-) -> Result<Seq, StoreError> {
-    let last = claim.last().map_or(read_to, |event| event.id);
-    let look = Look {
-        run: state.id,
-        agent,
-        after: read_to,
-        wrote: last,
-        said: true,
-    };
-    let recent = context.journal.recent();
-    match recent.since_claim(context.task, look, claim) {
-        Some((events, to)) => {
-            fold_all(context, state, agent, &events);
-            state.head = state.head.max(to);
-            Ok(to)
-        }
-        None => fold_from(context, state, agent, read_to, last).await,
-    }
 }
 
 /// Why a run could not be read.
@@ -134,6 +114,7 @@ async fn load(context: &RunContext, run: RunId, agent: &AgentName) -> Result<Loa
         inherited,
         blobs,
         read_to,
+        claim: Vec::new(),
     })
 }
 

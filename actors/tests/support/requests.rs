@@ -90,7 +90,12 @@ impl<'a> Record<'a> {
 
     /// The request that a run that has seen the journal up to here makes.
     pub(crate) fn request(&self, run: RunId, seen: Seq) -> ModelRequest {
-        let state = self.state(run, seen);
+        self.request_at(run, seen, seen)
+    }
+
+    /// The request of a run that has come so far, and is shown the room up to `seen`.
+    fn request_at(&self, run: RunId, at: Seq, seen: Seq) -> ModelRequest {
+        let state = self.state(run, at);
         let inherited = self.inherited(&state);
         self.with_scene(self.agent(run), inherited.as_deref(), |scene| {
             context::request(&state, seen, scene)
@@ -104,15 +109,16 @@ impl<'a> Record<'a> {
             .iter()
             .filter(|event| event.run_id == Some(asked.run));
         let said = of_run.filter_map(|event| match event.body {
-            EventBody::ModelCallStarted { seen, .. } => Some(seen),
+            EventBody::ModelCallStarted { seen, .. } => Some((event.id, seen)),
             _ => None,
         });
+        let mut said = said.filter(|(at, _)| *at <= durable);
+        if said.any(|(at, seen)| is_the_same(asked, &self.request_at(asked.run, at - 1, seen))) {
+            return true;
+        }
         // A call that was begun and cut off need not have left a word.
-        let mut seen: Vec<_> = said.filter(|seen| *seen <= durable).collect();
-        seen.extend(durable.saturating_sub(FAR)..=durable);
-        seen.iter()
-            .rev()
-            .any(|seen| is_the_same(asked, &self.request(asked.run, *seen)))
+        let mut late = durable.saturating_sub(FAR)..=durable;
+        late.any(|seen| is_the_same(asked, &self.request(asked.run, seen)))
     }
 }
 
@@ -147,9 +153,12 @@ pub(crate) fn every_answer_was_to_the_right_request(record: &Record<'_>, asked: 
     for event in record.events {
         let Some(run) = event.run_id else { continue };
         match &event.body {
-            EventBody::ModelCallStarted { seen, .. } => drop(started.insert(run, *seen)),
+            EventBody::ModelCallStarted { seen, .. } => {
+                started.insert(run, (event.id - 1, *seen));
+            }
             EventBody::ModelCallCompleted { turn, .. } => {
-                let wanted = record.request(run, started[&run]);
+                let (at, seen) = started[&run];
+                let wanted = record.request_at(run, at, seen);
                 let mut of_run = asked.iter().filter(|asked| asked.run == run);
                 if !of_run.any(|asked| is_the_same(asked, &wanted)) {
                     let of_run = asked.iter().filter(|asked| asked.run == run);

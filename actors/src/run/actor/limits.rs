@@ -15,6 +15,7 @@ use crate::model::{
 use crate::provider::{estimate, tokens_of};
 use crate::run::context::{self, Scene};
 use crate::run::next::{MayGoOn, budget_exceeded, may_go_on};
+use crate::run::state::RunState;
 use crate::run::tools::CreateRun;
 use crate::store::StoreError;
 
@@ -79,10 +80,10 @@ impl RunActor {
         }
     }
 
-    pub(super) fn reserve(&self, seen: Seq) -> Reservation {
-        let request = context::request(&self.state, seen, self.scene());
+    pub(super) fn reserve(&self, state: &RunState, seen: Seq) -> Reservation {
+        let request = context::request(state, seen, self.scene());
         let input = estimate(&request, "", &[]).input_tokens;
-        reservation(&self.agent(), input, &self.state.usage)
+        reservation(self.agent(), input, &state.usage)
     }
 
     pub(super) fn priced(&self, usage: Usage) -> Usage {

@@ -6,6 +6,7 @@
 mod busy;
 mod came_of_it;
 mod cancel;
+mod foresight;
 mod hang;
 pub mod limits;
 mod pausing;
@@ -30,7 +31,7 @@ use crate::model::{
 };
 use crate::pool::{Permit, Pools, Refused};
 use crate::recipient::Recipient;
-use crate::store::StoreError;
+use crate::store::{Cause, StoreError};
 use crate::tool::{Probe, ToolError, Toolbox};
 use crate::topology::routing::Wiring;
 
@@ -250,13 +251,24 @@ enum Out {
     Own(EventBody),
     /// An event of this run that another led to than its own journal would say.
     After(Seq, EventBody),
+    /// An event that follows from those before it, and what leads to it.
+    Foreseen(EventBody, Option<Cause>),
     Child(RunId, AgentName, Box<RunSpec>),
 }
 
 impl Out {
-    fn cause(&self) -> Option<Seq> {
+    fn own(&self) -> Option<&EventBody> {
         match self {
-            Self::After(cause, _) => Some(*cause),
+            Self::Own(body) => Some(body),
+            Self::After(..) | Self::Foreseen(..) | Self::Child(..) => None,
+        }
+    }
+
+    /// What leads to it, where that is not for the run's journal to say.
+    fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::After(cause, _) => Some(Cause::Event(*cause)),
+            Self::Foreseen(_, cause) => *cause,
             Self::Own(_) | Self::Child(..) => None,
         }
     }
@@ -318,7 +330,7 @@ pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> 
                 state: loaded.state,
                 inherited: loaded.inherited,
                 blobs: loaded.blobs,
-                outbox: Vec::new(),
+                outbox: loaded.claim.into_iter().map(Out::Own).collect(),
                 is_recording: false,
                 reading: Reading::new(loaded.read_to),
                 permit: None,
@@ -411,7 +423,8 @@ impl RunActor {
 
     /// Writes what is to be written, or looks what is to be done.
     fn drive(&mut self, cx: &Context<RunMessage>) {
-        if !std::mem::replace(&mut self.is_telling_progress, true) {
+        let is_claimed = self.state.epoch > 0;
+        if is_claimed && !std::mem::replace(&mut self.is_telling_progress, true) {
             self.arm_progress(cx);
             self.watch_time(cx);
         }
@@ -429,7 +442,7 @@ impl RunActor {
         self.prepare_cancel();
         let may_begin = !self.gate.is_closed() && self.pausing.is_empty();
         if may_begin && self.outbox.is_empty() && self.is_up_to_date(cx) {
-            let effects = self.next();
+            let effects = self.next(&self.state, self.state.head);
             if !effects.iter().any(sets_aside) {
                 self.admission = None;
             }
@@ -441,6 +454,7 @@ impl RunActor {
             }
         }
         if !self.outbox.is_empty() {
+            self.foresee();
             self.record(cx);
         }
     }
@@ -448,7 +462,7 @@ impl RunActor {
     /// What is to be done once a permit, and what is to be set aside, is there, where nobody has to wait for it.
     fn at_once(&mut self, mut effects: Vec<Effect>) -> Vec<Effect> {
         while self.is_there(&effects) {
-            effects = self.next();
+            effects = self.next(&self.state, self.state.head);
         }
         effects
     }
@@ -462,7 +476,8 @@ impl RunActor {
         }
     }
 
-    fn next(&self) -> Vec<Effect> {
+    /// What a state calls for; `read` is the last event it knows of what others did.
+    fn next(&self, state: &RunState, read: Seq) -> Vec<Effect> {
         let agent = self.agent();
         let around = Surroundings {
             now: self.context.journal.clock().now(),
@@ -476,8 +491,9 @@ impl RunActor {
             is_permitted: self.permit.is_some() || self.doing.contains_key(&Doing::Think),
             standing: &self.standing,
             is_admitted: self.admission.is_some(),
-            reserve: &|seen| self.reserve(seen),
+            read,
+            reserve: &|seen| self.reserve(state, seen),
         };
-        next(&self.state, &around)
+        next(state, &around)
     }
 }

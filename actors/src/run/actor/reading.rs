@@ -72,12 +72,21 @@ impl RunActor {
 
     /// The same from what was written lately, without reading the store.
     fn is_up_to_date_at_once(&mut self) -> bool {
+        self.looks_at_once(self.state.phase() == Phase::Think)
+    }
+
+    /// Whether it knows all that others said and did, and how the budgets stand.
+    pub(super) fn knows_all(&mut self) -> bool {
+        !self.reading.is_under_way && !self.reading.is_in_doubt && self.looks_at_once(true)
+    }
+
+    fn looks_at_once(&mut self, said: bool) -> bool {
         let look = Look {
             run: self.run,
             agent: &self.name,
             after: self.reading.to,
             wrote: self.reading.wrote,
-            said: self.state.phase() == Phase::Think,
+            said,
         };
         let Some(news) = self.context.journal.recent().since(self.context.task, look) else {
             return false;
@@ -93,12 +102,12 @@ impl RunActor {
             }
             self.has_read(last);
         }
-        self.stands_at_once()
+        !said || self.stands_at_once()
     }
 
     /// Whether it is known how the budgets stand, where that matters.
     fn stands_at_once(&mut self) -> bool {
-        if !self.context.is_budgeted() || self.state.phase() != Phase::Think {
+        if !self.context.is_budgeted() {
             return true;
         }
         let caller = self.context.caller(self.run);

@@ -11,7 +11,7 @@ use crate::model::{CallId, Content, Event, EventBody, Question, Seq, Step, WaitR
 use crate::run::next::room_message;
 use crate::run::state::CallPhase;
 use crate::run::{read, snapshot};
-use crate::store::{Append, Blob, Cause, Draft, Rejected};
+use crate::store::{Append, Blob, Draft, Rejected};
 
 use super::{Out, RunActor, RunMessage, RunReport};
 
@@ -78,7 +78,7 @@ impl RunActor {
         for out in std::mem::take(&mut self.outbox) {
             let said = out.cause();
             let (run, agent, epoch, body) = match out {
-                Out::Own(body) | Out::After(_, body) => {
+                Out::Own(body) | Out::After(_, body) | Out::Foreseen(body, _) => {
                     own_epoch += u64::from(body.is_claim());
                     (
                         self.run,
@@ -95,7 +95,7 @@ impl RunActor {
                 agent: Some(agent),
                 at,
                 epoch,
-                cause: said.map(Cause::Event).or(cause),
+                cause: said.or(cause),
                 body,
             });
         }

@@ -55,6 +55,8 @@ pub struct Surroundings<'a> {
     pub standing: &'a Standing,
     /// Whether it is this run's turn to set something aside.
     pub is_admitted: bool,
+    /// Up to where it knows what others did.
+    pub read: Seq,
     /// What is set aside for a model call that shows what was said up to here.
     pub reserve: &'a dyn Fn(Seq) -> Reservation,
 }

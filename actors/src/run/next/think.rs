@@ -52,7 +52,7 @@ pub(super) fn think(state: &RunState, around: &Surroundings<'_>) -> Vec<Effect> 
     if let Some(first) = before_thinking(state, around) {
         return vec![Effect::Record(first)];
     }
-    let (turn, seen, is_limited) = (state.turn, state.head, around.standing.is_limited());
+    let (turn, seen, is_limited) = (state.turn, around.read, around.standing.is_limited());
     // What is said while it waits is shown to the model: the call begins when it can be made.
     if !is_limited && !around.is_permitted {
         return vec![Effect::Permit];
