@@ -87,7 +87,7 @@ impl RunActor {
     }
 
     pub(super) fn priced(&self, usage: Usage) -> Usage {
-        priced(&self.agent(), usage)
+        priced(self.agent(), usage)
     }
 
     /// Sets so much aside, if that needs no waiting.
@@ -129,7 +129,7 @@ impl RunActor {
         self.doing.remove(&Doing::Admit);
         match refused {
             Refused::Exceeded(exceeded) => {
-                let bodies = budget_exceeded(&self.state, &self.agent(), exceeded);
+                let bodies = budget_exceeded(&self.state, self.agent(), exceeded);
                 self.write(bodies);
                 Ok(())
             }

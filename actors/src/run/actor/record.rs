@@ -239,6 +239,10 @@ impl RunActor {
         rejected: &Rejected,
         cx: &mut Context<RunMessage>,
     ) -> Result<(), Failure> {
+        if self.state.epoch == 0 {
+            // Its own first claim came too late for that of somebody who is gone: the next incarnation claims after that one.
+            return Err(format!("the run was claimed meanwhile: {rejected}").into());
+        }
         tracing::info!(run = %self.run, "the run's actor stops: {rejected}");
         self.abort_all();
         self.outbox.clear();
