@@ -22,7 +22,7 @@ use crate::feed::Bus;
 use crate::journal::Journal;
 use crate::model::agent::RestartType;
 use crate::model::team::TeamStrategy;
-use crate::model::{AgentName, TaskDefinition, TaskId};
+use crate::model::{AgentName, AgentSpec, TaskDefinition, TaskId};
 use crate::pool::Pools;
 use crate::provider::Provider;
 use crate::recipient::Recipient;
@@ -137,6 +137,7 @@ fn supervise(world: &TaskWorld, arguments: &TaskArguments) -> InitResult {
         tools: world.tools.clone(),
         pools: world.pools.clone(),
         retries: Arc::new(retries(world, definition)),
+        nobody: AgentSpec::default(),
         purse,
         room: Recipient::new(arguments.seat.room.clone()),
         said: Recipient::new(arguments.seat.topology.clone()),

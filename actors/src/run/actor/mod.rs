@@ -17,7 +17,7 @@ mod reading;
 mod record;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use supervision::{Actor, CallError, Context, Exit, Failure, Handle, Init, Reply, Start};
 use tokio::task::AbortHandle;
@@ -65,6 +65,8 @@ pub struct RunContext {
     pub pools: Pools,
     /// How often each agent's provider is tried again.
     pub retries: Arc<BTreeMap<AgentName, RetryPolicy>>,
+    /// How an agent is that the definition does not have.
+    pub nobody: AgentSpec,
     /// What the task has used up and set aside.
     pub purse: Purse,
     /// Whom runs report to.
@@ -274,9 +276,6 @@ impl Out {
     }
 }
 
-/// An agent that is not in the definition any more.
-static NOBODY: LazyLock<AgentSpec> = LazyLock::new(AgentSpec::default);
-
 struct RunActor {
     run: RunId,
     name: AgentName,
@@ -410,7 +409,7 @@ impl Actor for RunActor {
 impl RunActor {
     fn agent(&self) -> &AgentSpec {
         let agents = &self.context.definition.agents;
-        agents.get(&self.name).unwrap_or(&NOBODY)
+        agents.get(&self.name).unwrap_or(&self.context.nobody)
     }
 
     fn retry(&self) -> RetryPolicy {
