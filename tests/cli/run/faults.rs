@@ -5,7 +5,7 @@ use regex::Regex;
 
 use super::{Place, example, files, output, text};
 
-/// The output without times and ids. What is told of faults comes first: when they are written is a race with what they cause.
+/// The output without times and ids. What is told of faults comes first, sorted: when they are written is a race with what they cause.
 fn told(stdout: &str) -> String {
     let times = Regex::new(r"(?m)^[0-9:.]{9}  ").expect("a regex");
     let ids = Regex::new("run_[0-9a-f]{32}").expect("a regex");
@@ -14,9 +14,10 @@ fn told(stdout: &str) -> String {
     let plain = ids.replace_all(&plain, "run_…");
     let plain = seconds.replace_all(&plain, "… s");
     let is_fault = |line: &&str| line.trim_start().starts_with("a fault on purpose: ");
-    let faults = plain.lines().filter(is_fault);
+    let mut faults: Vec<_> = plain.lines().filter(is_fault).collect();
+    faults.sort_unstable();
     let rest = plain.lines().filter(|line| !is_fault(line));
-    faults.chain(rest).collect::<Vec<_>>().join("\n")
+    faults.into_iter().chain(rest).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
