@@ -46,6 +46,9 @@ fn pace(count: u64, time: Duration) -> u64 {
 fn play(first: u64, count: u64) -> Vec<u64> {
     let (census, done, time) = (Census::default(), AtomicU64::new(0), begun());
     let last = first.saturating_add(count);
+    if count == 1 {
+        println!("{:#?}", Trial::of(first));
+    }
     let failed = each(first..last, |seed| {
         let verdict = examine(&Trial::of(seed));
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;

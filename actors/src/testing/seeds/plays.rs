@@ -109,6 +109,9 @@ struct Life<'a> {
 /// What came of a life that was not cut off: how the task stands, whether the tree is gone, and which task it is.
 type Lived = (Option<TaskStatus>, bool, TaskId);
 
+/// How long one life may last.
+const LONG: Duration = Duration::from_secs(6 * 3_600);
+
 /// How long a node may take to stop.
 const STOPPED: Duration = Duration::from_secs(600);
 
@@ -218,7 +221,8 @@ pub fn play(trial: &Trial) -> Played {
             trace: &trace,
             moments,
         };
-        let lived = virtual_time(life.live());
+        let lived = virtual_time(async { tokio::time::timeout(LONG, life.live()).await });
+        let lived = lived.unwrap_or_else(|_| panic!("it goes on for more than {LONG:?}"));
         moments_passed += life.moments.passed();
         census.add(&life.moments.census().all());
         if let Some((status, tree_is_gone, id)) = lived {

@@ -237,11 +237,13 @@ fn kind(random: &mut Rng, word: &str) -> Kind {
 }
 
 fn when(random: &mut Rng, target: &Target, kind: Kind) -> When {
+    // What strikes an actor again and again keeps a run from ever getting any further.
+    let is_actor = matches!(target, Target::Agent(_) | Target::Run(_));
     let is_passed = !matches!(target, Target::Supervisor(_) | Target::Node) && kind != Kind::Kill;
     match random.u8(0..4) {
         0 => When::At(Duration::from_millis(random.u64(0..2_000))),
         1 if is_passed => When::Chance(f64::from(random.u8(1..20)) / 100.0),
-        2 if is_passed => When::Every(Duration::from_millis(random.u64(300..5_000))),
+        2 if is_passed && !is_actor => When::Every(Duration::from_millis(random.u64(300..5_000))),
         _ => When::On {
             event: (*random.choice(&EVENTS).expect("an event")).to_owned(),
             nth: Some(random.u64(1..8)),
