@@ -51,7 +51,10 @@ fn whatever_happens_a_task_comes_to_its_end_and_the_journal_is_true() {
     };
     let trials = found();
     let verdicts = each(0..TROUPES, |seed| examine(&Trial::of(seed)));
-    (0..).map(Trial::of).zip(&verdicts).for_each(|(trial, it)| tell(&trial, it));
+    (0..)
+        .map(Trial::of)
+        .zip(&verdicts)
+        .for_each(|(trial, it)| tell(&trial, it));
     trials.iter().for_each(|trial| tell(trial, &examine(trial)));
     assert!(failed.all().is_empty(), "failed:\n{failed}\n{census}");
     nothing_is_missing(&census);

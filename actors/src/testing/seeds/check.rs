@@ -182,7 +182,10 @@ fn counted<'a>(bodies: impl Iterator<Item = &'a EventBody>) -> (Usage, u32, u32)
                 used += *usage;
             }
             EventBody::RunRetrying { lost, .. } => waste(&mut used, &mut open, *lost),
-            EventBody::BudgetExceeded { .. } => waste(&mut used, &mut open, false),
+            // What refuses a call stands before it; a time that is up cuts it off.
+            EventBody::BudgetExceeded {
+                exceeded: Some(_), ..
+            } => waste(&mut used, &mut open, false),
             EventBody::RunRestarted { recovery, .. } => {
                 waste(&mut used, &mut open, true);
                 if *recovery == Recovery::CleanSlate {

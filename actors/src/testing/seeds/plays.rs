@@ -23,13 +23,21 @@ const LIVES: u64 = 12;
 
 /// What came of a seed.
 pub struct Played {
+    /// Its seed.
     pub seed: u64,
+    /// How its task stands at the end.
     pub status: Option<TaskStatus>,
+    /// Its journal.
     pub events: Vec<Event>,
+    /// What was really done.
     pub facts: Vec<Fact>,
+    /// Where it was played.
     pub stage: Stage,
+    /// How many moments passed.
     pub moments: u64,
+    /// Whether nothing was left of the tree.
     pub tree_is_gone: bool,
+    /// What befell it, and how often.
     pub census: BTreeMap<String, u64>,
 }
 
@@ -44,10 +52,7 @@ pub fn examples() -> &'static [Played] {
 }
 
 /// Does something for each seed, on all processors; the results in the order of the seeds.
-pub fn each<R: Send>(
-    seeds: std::ops::Range<u64>,
-    work: impl Fn(u64) -> R + Send + Sync,
-) -> Vec<R> {
+pub fn each<R: Send>(seeds: std::ops::Range<u64>, work: impl Fn(u64) -> R + Send + Sync) -> Vec<R> {
     let (next, done) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
@@ -195,7 +200,10 @@ fn in_flight(trial: &Trial) -> (bool, bool) {
         faults.any(|fault| to(&fault.target) && matches!(fault.kind, Kind::Delay(_)))
     };
     let model = delays(|target| matches!(target, Target::Provider(_)));
-    (model, delays(|target| matches!(target, Target::Executor(_))))
+    (
+        model,
+        delays(|target| matches!(target, Target::Executor(_))),
+    )
 }
 
 /// Plays a trial to its end.
@@ -253,7 +261,9 @@ fn count(census: &Census, events: &[Event]) {
                 census.note(format!("fault: {kind} of {place}"));
             }
             EventBody::RunQueued { spec } => census.note(format!("run at depth {}", spec.depth)),
-            body if COUNTED.contains(&body.kind()) => census.note(format!("event: {}", body.kind())),
+            body if COUNTED.contains(&body.kind()) => {
+                census.note(format!("event: {}", body.kind()))
+            }
             _ => {}
         }
     }

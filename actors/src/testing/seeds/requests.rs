@@ -13,12 +13,16 @@ use crate::topology::Wiring;
 
 /// A journal with everything it refers to.
 pub struct Record<'a> {
+    /// All of it.
     pub events: &'a [Event],
+    /// What it is about.
     pub task: &'a TaskDefinition,
+    /// Large texts, by their hash.
     pub blobs: HashMap<String, String>,
 }
 
 impl<'a> Record<'a> {
+    /// Of these events of a store.
     pub async fn new(events: &'a [Event], store: &dyn Store) -> Self {
         let EventBody::TaskCreated { definition: task } = &events[0].body else {
             panic!("a journal begins with the task's creation");
@@ -36,6 +40,7 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// The agent of a run.
     pub fn agent(&self, run: RunId) -> &'a AgentName {
         let queued = self.events.iter().find_map(|event| match &event.body {
             EventBody::RunQueued { spec } if event.run_id == Some(run) => Some(&spec.agent),
@@ -53,6 +58,7 @@ impl<'a> Record<'a> {
         })
     }
 
+    /// A run as it stood at an event.
     pub fn state(&self, run: RunId, up_to: Seq) -> RunState {
         let agent = self.agent(run);
         let events = self.visible(agent).filter(|event| event.id <= up_to);

@@ -30,13 +30,16 @@ pub enum Did {
 /// Something a system did, and the newest event that was durable then.
 #[derive(Debug, Clone)]
 pub struct Fact {
+    /// The newest event that was durable.
     pub head: Seq,
+    /// What was done.
     pub did: Did,
 }
 
 /// What becomes of the snapshots that are read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Fate {
+    /// They are as they were written.
     #[default]
     Kept,
     /// There are none.
@@ -60,6 +63,7 @@ pub struct Trace {
 }
 
 impl Trace {
+    /// Notes what happens on this stage.
     pub fn of(stage: &Stage) -> Self {
         let trace = Self {
             store: stage.store.clone(),
@@ -73,6 +77,7 @@ impl Trace {
         trace
     }
 
+    /// With another fate of the snapshots.
     pub fn snapshots(self, fate: Fate) -> Self {
         Self { fate, ..self }
     }
@@ -96,6 +101,7 @@ impl Trace {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Everything so far.
     pub fn all(&self) -> Vec<Fact> {
         self.facts().clone()
     }

@@ -8,6 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::garbage::Garbage;
 use crate::model::agent::RestartType;
 use crate::model::team::{TeamBackoff, TeamStrategy};
 use crate::model::{
@@ -17,7 +18,6 @@ use crate::model::{
 use crate::provider::{
     Delta, DeltaSink, Provider, ProviderError, ProviderErrorKind as Kind, minted_call_id, turn,
 };
-use super::garbage::Garbage;
 use crate::testing::census::Census;
 use crate::testing::sim::Stage;
 use fastrand::Rng;
@@ -58,6 +58,7 @@ impl Habits {
     }
 }
 
+/// A provider that plays all the models of a seed.
 pub struct Troupe {
     seed: u64,
     habits: Habits,
@@ -66,6 +67,7 @@ pub struct Troupe {
 }
 
 impl Troupe {
+    /// With these habits; what it does on purpose is counted.
     pub fn new(seed: u64, habits: Habits, census: Census) -> Self {
         Self {
             seed,
@@ -233,7 +235,6 @@ const WILD: [Failure; 14] = [
     Failure::Garbage(Garbage::Usage),
     Failure::Garbage(Garbage::Text),
 ];
-
 
 impl Failure {
     fn word(self) -> String {
