@@ -42,8 +42,8 @@ impl Wish {
             1 => Self::PauseAgent(agent, time),
             2 => Self::PauseRun(random.usize(0..6), random.bool(), time),
             3..5 => Self::CancelRun(random.usize(0..8)),
-            5 if random.bool() => Self::Cancel,
-            5..7 => Self::Say(random.bool().then_some(agent)),
+            5 => Self::Cancel,
+            6 => Self::Say(random.bool().then_some(agent)),
             7 => Self::Raise,
             _ => Self::Rewire(topology(random)),
         }
@@ -149,13 +149,18 @@ impl Person<'_> {
         }
     }
 
-    /// When it returns nothing is under way and nothing begins.
+    /// When it returns nothing begins any more: the play may end right then, so it is counted before.
     async fn cancel(&self) -> Option<()> {
-        self.system.cancel(self.task, "enough").await.ok()?;
+        self.census.note(Wish::Cancel.word());
+        let _ = self.system.cancel(self.task, "enough").await;
+        None
+    }
+
+    /// Once it has ended nothing begins.
+    pub(super) async fn nothing_begins(&self) {
         let before = self.trace.begun();
         tokio::time::sleep(Duration::from_secs(60)).await;
-        self.nothing_began_since(before, "after it was cancelled");
-        Some(())
+        self.nothing_began_since(before, "after the end");
     }
 
     /// Lives with a task as a person would who answers what is asked, until it has ended.

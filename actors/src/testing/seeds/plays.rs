@@ -183,6 +183,9 @@ impl Life<'_> {
             if status.is_none() && self.moments.is_store_dead() {
                 std::future::pending::<()>().await;
             }
+            if status.is_some_and(TaskStatus::is_terminal) {
+                person.nothing_begins().await;
+            }
             status
         };
         tokio::select! {
