@@ -183,7 +183,10 @@ impl Life<'_> {
             if status.is_none() && self.moments.is_store_dead() {
                 std::future::pending::<()>().await;
             }
-            if status.is_some_and(TaskStatus::is_terminal) {
+            // A node without a task would be ended anew in each of its lives.
+            let mut faults = self.trial.faults.0.iter();
+            let is_quiet = faults.all(|fault| fault.target != Target::Node);
+            if is_quiet && status.is_some_and(TaskStatus::is_terminal) {
                 person.nothing_begins().await;
             }
             status
