@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use supervision::{Actor, Context, DynamicHandle, Failure, Inbox, Reply, Start};
+use supervision::{Actor, AdminError, Context, DynamicHandle, Failure, Inbox, Reply, Start};
 
 use crate::journal::{Journal, JournalError};
 use crate::model::{Attention, Event, EventBody, TaskDefinition, TaskId, TaskStatus};
@@ -205,10 +205,14 @@ async fn open(
             seat,
         })
         .await;
-    started.map(drop).map_err(|error| {
-        seats.leave(id);
-        error.to_string()
-    })
+    match started {
+        // Whoever stops or restarts the tasks' supervisor has the opener open all of them again.
+        Ok(_) | Err(AdminError::Stopping) => Ok(()),
+        Err(error) => {
+            seats.leave(id);
+            Err(error.to_string())
+        }
+    }
 }
 
 /// The definition a task was created with.

@@ -1,9 +1,10 @@
 //! A machine with an executor on it, which keeps a ledger, as the program's own executor does.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::future::{AbortHandle, Abortable, BoxFuture, FutureExt};
+use futures_util::future::{AbortHandle, Abortable, BoxFuture, FutureExt, pending};
 use futures_util::stream::FuturesUnordered;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -31,31 +32,55 @@ pub struct Machine {
 
 type Running = FuturesUnordered<BoxFuture<'static, (CallId, Option<CallOutcome>)>>;
 
-struct Life {
+/// A machine that is up: it works whether or not it has a connection.
+pub struct Life {
     machine: Machine,
     says: mpsc::Sender<FromExecutor>,
     running: Running,
     stops: BTreeMap<CallId, AbortHandle>,
 }
 
+impl std::fmt::Debug for Life {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Life")
+            .field("machine", &self.machine.name)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Machine {
+    /// Starts it, without a connection.
+    #[must_use]
+    pub fn start(&self) -> Life {
+        Life {
+            machine: self.clone(),
+            says: mpsc::channel(1).0,
+            running: Running::new(),
+            stops: BTreeMap::new(),
+        }
+    }
+
     /// A link to it; the future is its life, which ends with the link.
     #[must_use]
     pub fn connect(&self) -> (Link, BoxFuture<'static, ()>) {
-        let (to, hears) = mpsc::channel::<ToExecutor>(64);
-        let (says, from) = mpsc::channel(64);
-        let life = Life {
-            machine: self.clone(),
-            says,
-            running: Running::new(),
-            stops: BTreeMap::new(),
-        };
-        (Link { to, from }, life.live(hears).boxed())
+        let mut life = self.start();
+        let (link, hears) = life.plug();
+        (link, async move { life.live(hears).await }.boxed())
     }
 }
 
 impl Life {
-    async fn live(mut self, mut hears: mpsc::Receiver<ToExecutor>) {
+    /// A new connection to it, and what it hears there.
+    #[must_use]
+    pub fn plug(&mut self) -> (Link, mpsc::Receiver<ToExecutor>) {
+        let (to, hears) = mpsc::channel::<ToExecutor>(64);
+        let (says, from) = mpsc::channel(64);
+        self.says = says;
+        (Link { to, from }, hears)
+    }
+
+    /// Works until its connection ends.
+    pub async fn live(&mut self, mut hears: mpsc::Receiver<ToExecutor>) {
         self.introduce().await;
         loop {
             tokio::select! {
@@ -64,6 +89,25 @@ impl Life {
                     Some(frame) => self.take(frame).await,
                     None => return,
                 },
+                Some((call_id, outcome)) = self.running.next() => self.ended(call_id, outcome).await,
+            }
+        }
+    }
+
+    /// Works on without a connection, for so long or for ever.
+    pub async fn alone(&mut self, time: Option<Duration>) {
+        self.says = mpsc::channel(1).0;
+        let enough = async {
+            match time {
+                Some(time) => tokio::time::sleep(time).await,
+                None => pending().await,
+            }
+        };
+        tokio::pin!(enough);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut enough => return,
                 Some((call_id, outcome)) = self.running.next() => self.ended(call_id, outcome).await,
             }
         }

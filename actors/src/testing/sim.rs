@@ -20,7 +20,7 @@ use crate::run::next::RetryPolicy;
 use crate::store::{EventQuery, Memory, Store};
 use crate::system::{Deps, System};
 
-use super::machine::Machine;
+use super::machine::{Life, Machine};
 use super::outside::Outside;
 use super::watched::{Manners, Watched};
 
@@ -150,7 +150,8 @@ impl Stage {
         deps
     }
 
-    /// Connects the executor of a machine to the project `default`; it is started again when it dies, as its operator would.
+    /// Connects the executor of a machine to the project `default`; it is started again when it dies, and replaced when it is lost,
+    /// as its operator would.
     pub fn connect(&self, system: &System, name: &str, moments: &Moments) {
         let machine = Machine {
             name: name.to_owned(),
@@ -158,17 +159,7 @@ impl Stage {
             outside: self.outside.clone(),
             moments: moments.clone(),
         };
-        let system = system.clone();
-        aside(async move {
-            loop {
-                let (link, life) = machine.connect();
-                if system.attach_executor("default", link).await.is_err() {
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-                let _ = AssertUnwindSafe(life).catch_unwind().await;
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        });
+        aside(keep_up(machine, system.clone(), moments.clone()));
     }
 
     /// A task for `agents`, the first of which gets it. All of them have all tools.
@@ -233,6 +224,56 @@ fn aside(life: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(life);
 }
 
+/// How long it takes to set up a machine in the place of one that is lost.
+const REPLACED: Duration = Duration::from_secs(20);
+
+/// Starts a machine, again and again, and others when it is lost.
+async fn keep_up(mut machine: Machine, system: System, moments: Moments) {
+    loop {
+        let mut life = machine.start();
+        let lost = AssertUnwindSafe(connected(&mut life, &system, &moments))
+            .catch_unwind()
+            .await;
+        if lost.is_ok() {
+            aside(async move { life.alone(None).await });
+            tokio::time::sleep(REPLACED).await;
+            machine.name.push('+');
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Connects a machine as often as its connection ends, until it is lost for ever.
+async fn connected(life: &mut Life, system: &System, moments: &Moments) {
+    loop {
+        let (link, hears) = life.plug();
+        if system.attach_executor("default", link).await.is_err() {
+            life.alone(Some(Duration::from_millis(100))).await;
+        }
+        let lost = tokio::select! {
+            biased;
+            lost = moments.unplugged() => Some(lost),
+            () = life.live(hears) => None,
+        };
+        match lost {
+            Some(None) => return,
+            Some(time) => life.alone(time).await,
+            None => life.alone(Some(Duration::from_millis(10))).await,
+        }
+    }
+}
+
+/// What somebody in the tree is, whatever it is called.
+fn word(path: &str) -> &str {
+    match path.split('/').collect::<Vec<_>>().as_slice() {
+        ["tasks", _, "runs", _] => "a run",
+        ["tasks", _, "agents", _] => "an agent",
+        ["tasks", _] => "the supervisor of a task",
+        ["executors", _] => "the actor of an executor",
+        parts => parts.last().unwrap_or(&""),
+    }
+}
+
 /// Kills what the accidents choose, with its supervisors as they are at that moment.
 async fn killer(system: System, moments: Moments) {
     loop {
@@ -242,6 +283,7 @@ async fn killer(system: System, moments: Moments) {
         if let Some(node) = nodes.get(usize::try_from(whom).unwrap_or(0) % nodes.len().max(1)) {
             let path = node.path.split_once('/').map_or("", |(_, below)| below);
             tracing::info!("killing {path}");
+            moments.census().note(format!("kill {}", word(path)));
             let _ = system.root().kill_at(path).await;
         }
         let _ = done.send(());

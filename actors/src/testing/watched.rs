@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::{BoxFuture, FutureExt, pending};
+use tokio::time::Instant;
 
-use super::moments::Moments;
+use super::moments::{Accident, Moments};
 use crate::model::{Event, RunId, TaskId};
 use crate::store::{
     Append, Appended, EventQuery, Page, RunRow, Snapshot, Store, StoreError, TaskRow,
@@ -73,6 +74,14 @@ pub struct Watched<S> {
     manners: Manners,
     /// A disk writes in order, whoever still waits for it.
     head: Arc<tokio::sync::Mutex<()>>,
+    state: Mutex<State>,
+}
+
+/// How it is.
+#[derive(Debug, Default)]
+struct State {
+    full_until: Option<Instant>,
+    is_dead: bool,
 }
 
 impl<S: Store> Watched<S> {
@@ -84,7 +93,58 @@ impl<S: Store> Watched<S> {
             moments,
             manners,
             head: Arc::default(),
+            state: Mutex::default(),
         }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One thing that was asked of it for reading.
+    fn read<T>(
+        &self,
+        what: impl FnOnce(&S) -> BoxFuture<'_, Result<T, StoreError>>,
+    ) -> BoxFuture<'_, Result<T, StoreError>>
+    where
+        T: Send + 'static,
+    {
+        self.manners.rules().reads += 1;
+        match self.state().is_dead {
+            true => Box::pin(async { Err(StoreError::Closed) }),
+            false => what(&self.inner),
+        }
+    }
+
+    /// Why the next append cannot be written, if it cannot.
+    async fn refusal(&self, batch: &[Append]) -> Option<StoreError> {
+        match self.moments.trouble() {
+            Some(Accident::Full(time)) => self.state().full_until = Some(Instant::now() + time),
+            Some(Accident::FailedSync) => {
+                return Some(StoreError::Io {
+                    place: "the simulated disk".to_owned(),
+                    detail: "it cannot be synced".to_owned(),
+                });
+            }
+            Some(Accident::StoreDies { written }) => {
+                self.state().is_dead = true;
+                self.moments.store_dies();
+                if written {
+                    let _ = self.inner.append(batch.to_vec()).await;
+                    pending::<()>().await;
+                }
+            }
+            _ => {}
+        }
+        let state = self.state();
+        if state.is_dead {
+            return Some(StoreError::Closed);
+        }
+        let is_full = state.full_until.is_some_and(|until| Instant::now() < until);
+        is_full.then(|| StoreError::Full {
+            place: "the simulated disk".to_owned(),
+            detail: "on purpose".to_owned(),
+        })
     }
 
     async fn write(&self, batch: Vec<Append>) -> Result<Appended, StoreError> {
@@ -108,7 +168,6 @@ impl<S: Store> Watched<S> {
 
 impl<S: Store> Watched<S> {
     fn damage(&self, query: EventQuery) -> Option<StoreError> {
-        self.manners.rules().reads += 1;
         let place = format!("event {} of {}", query.after + 1, query.task);
         let detail = "it was damaged on purpose".to_owned();
         let is_unreadable = self.manners.rules().unreadable;
@@ -124,6 +183,9 @@ impl<S: Store> Store for Watched<S> {
             if let Some(error) = trouble {
                 return Err(error);
             }
+            if let Some(error) = self.refusal(&batch).await {
+                return Err(error);
+            }
             self.manners.rules().batches.push(batch.len());
             let appended = self.write(batch).await;
             self.moments.pass().await;
@@ -134,42 +196,42 @@ impl<S: Store> Store for Watched<S> {
 
     fn events(&self, query: EventQuery) -> BoxFuture<'_, Result<Vec<Event>, StoreError>> {
         match self.damage(query) {
-            Some(error) => Box::pin(async { Err(error) }),
-            None => self.inner.events(query),
+            Some(error) => self.read(|_| Box::pin(async { Err(error) })),
+            None => self.read(|inner| inner.events(query)),
         }
     }
 
     fn events_for(&self, query: EventQuery, run: RunId) -> BoxFuture<'_, Result<Page, StoreError>> {
         match self.damage(query) {
-            Some(error) => Box::pin(async { Err(error) }),
-            None => self.inner.events_for(query, run),
+            Some(error) => self.read(|_| Box::pin(async { Err(error) })),
+            None => self.read(|inner| inner.events_for(query, run)),
         }
     }
 
     fn tasks(&self, unfinished: bool) -> BoxFuture<'_, Result<Vec<TaskRow>, StoreError>> {
-        self.manners.rules().reads += 1;
-        self.inner.tasks(unfinished)
+        self.read(|inner| inner.tasks(unfinished))
     }
 
     fn task(&self, id: TaskId) -> BoxFuture<'_, Result<Option<TaskRow>, StoreError>> {
-        self.manners.rules().reads += 1;
-        self.inner.task(id)
+        self.read(|inner| inner.task(id))
     }
 
     fn runs(&self, task: TaskId) -> BoxFuture<'_, Result<Vec<RunRow>, StoreError>> {
-        self.manners.rules().reads += 1;
-        self.inner.runs(task)
+        self.read(|inner| inner.runs(task))
     }
 
     fn blob(&self, hash: String) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
-        self.inner.blob(hash)
+        self.read(|inner| inner.blob(hash))
     }
 
     fn put_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.inner.put_snapshot(snapshot)
+        match self.state().is_dead {
+            true => Box::pin(async { Err(StoreError::Closed) }),
+            false => self.inner.put_snapshot(snapshot),
+        }
     }
 
     fn snapshot(&self, run: RunId) -> BoxFuture<'_, Result<Option<Snapshot>, StoreError>> {
-        self.inner.snapshot(run)
+        self.read(|inner| inner.snapshot(run))
     }
 }

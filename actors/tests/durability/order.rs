@@ -5,6 +5,8 @@ use std::time::Duration;
 use actors::model::{Delegation, Event, EventBody, RunId, Seq, Step};
 use actors::run::tools::POST_MESSAGE;
 use actors::store::Append;
+use actors::testing::census::Census;
+use actors::testing::seeds::trial::Trial;
 use actors::testing::sim::{Accident, Moments};
 
 use crate::support::causes;
@@ -188,7 +190,7 @@ fn a_task_is_durable_before_its_creation_returns() {
     let mut created = 0;
     for moment in 0..12 {
         for accident in [Accident::Crash, Accident::PowerOff] {
-            let stage = stage(1);
+            let stage = stage(&Trial::plain(1), &Census::default());
             stage.manners.slow(moment, Duration::from_millis(40));
             let (trace, moments) = (Trace::of(&stage), Moments::with([(moment, accident)]));
             let head = virtual_time(async {

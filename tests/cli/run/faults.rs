@@ -17,7 +17,11 @@ fn told(stdout: &str) -> String {
     let mut faults: Vec<_> = plain.lines().filter(is_fault).collect();
     faults.sort_unstable();
     let rest = plain.lines().filter(|line| !is_fault(line));
-    faults.into_iter().chain(rest).collect::<Vec<_>>().join("\n")
+    faults
+        .into_iter()
+        .chain(rest)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]

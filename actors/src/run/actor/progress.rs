@@ -16,7 +16,10 @@ impl RunActor {
         );
         let asks = matches!(self.state.waiting, Some(WaitReason::Human { .. }));
         let for_a_person = asks || self.is_held();
-        if self.state.status == RunStatus::Running && self.cancel.is_none() && !for_a_person {
+        // While nothing can be written, once is enough.
+        let is_told = self.is_recording || !self.outbox.is_empty();
+        let is_at_it = self.state.status == RunStatus::Running && self.cancel.is_none();
+        if is_at_it && !is_told && !for_a_person {
             self.write([EventBody::RunProgress {
                 turn,
                 doing,

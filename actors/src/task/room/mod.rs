@@ -103,6 +103,8 @@ struct Room {
     closing: BTreeSet<RunId>,
     is_settling: bool,
     settles_again: bool,
+    /// Who pauses or resumes runs at the moment.
+    one_pause: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// How a room's actor is started.
@@ -132,6 +134,7 @@ pub fn start(reads: Inbox<RoomMessage>, arguments: RoomArguments) -> Start {
                 closing: BTreeSet::new(),
                 is_settling: false,
                 settles_again: false,
+                one_pause: Arc::default(),
             })
         }
     })

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use supervision::{Context, Reply};
+use tokio::sync::Mutex;
 
 use crate::journal::JournalError;
 use crate::model::event::AgentState;
@@ -101,6 +102,7 @@ struct Hands {
     registry: Registry,
     by: Sender,
     wish: Wish,
+    one_at_a_time: Arc<Mutex<()>>,
 }
 
 impl Hands {
@@ -110,10 +112,13 @@ impl Hands {
             registry: room.arguments.registry.clone(),
             by,
             wish,
+            one_at_a_time: room.one_pause.clone(),
         }
     }
 
     async fn see_to(&self, agents: &[AgentName], runs: Scopes) -> Result<(), JournalError> {
+        // What is written about a run follows from how it stands: nobody writes beside.
+        let _alone = self.one_at_a_time.lock().await;
         let state = match self.wish {
             Wish::Pause => AgentState::Paused,
             Wish::Resume => AgentState::Resumed,

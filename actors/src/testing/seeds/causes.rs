@@ -1,7 +1,7 @@
 //! What holds of the causes in every journal.
 
-use actors::model::{Event, EventBody, Sender, Step, TaskId};
-use actors::testing::sim::Stage;
+use crate::model::{Event, EventBody, Sender, Step, TaskId};
+use crate::testing::sim::Stage;
 
 /// What may lead to an event of each kind; `-` is what is outside of the journal.
 const TABLE: &[(&str, &[&str])] = &[
@@ -80,6 +80,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "budget_exceeded",
             "budget_raised",
             "alert",
+            "run_quarantined",
         ],
     ),
     ("run_resumed", &["run_waiting"]),
@@ -100,6 +101,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "tool_call_in_doubt",
             "tool_call_resolved",
             "message",
+            "budget_exceeded",
             "budget_raised",
             "alert",
         ],
@@ -236,7 +238,7 @@ const TABLE: &[(&str, &[&str])] = &[
 ];
 
 /// A task's journal, once its causes are checked.
-pub(crate) async fn journal(stage: &Stage, task: TaskId) -> Vec<Event> {
+pub async fn journal(stage: &Stage, task: TaskId) -> Vec<Event> {
     let events = stage.journal(task).await;
     check(&events);
     events
@@ -244,7 +246,7 @@ pub(crate) async fn journal(stage: &Stage, task: TaskId) -> Vec<Event> {
 
 /// Every event names one that stands before it, of a kind that leads to such an event, and a tool call goes back to what a person
 /// said or did.
-pub(crate) fn check(events: &[Event]) {
+pub fn check(events: &[Event]) {
     for event in events {
         let cause = event.cause.map(|seq| {
             assert!((1..event.id).contains(&seq), "not before it: {event:#?}");
@@ -270,7 +272,7 @@ pub(crate) fn check(events: &[Event]) {
 }
 
 /// The event, and what led to it, back to what is outside.
-pub(crate) fn chain<'a>(events: &'a [Event], event: &'a Event) -> Vec<&'a Event> {
+pub fn chain<'a>(events: &'a [Event], event: &'a Event) -> Vec<&'a Event> {
     let before = |event: &&'a Event| event.cause.map(|seq| &events[seq as usize - 1]);
     std::iter::successors(Some(event), before).collect()
 }

@@ -8,63 +8,72 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use actors::model::agent::RestartType;
-use actors::model::team::{TeamBackoff, TeamStrategy};
-use actors::model::{
+use super::garbage::Garbage;
+use crate::model::agent::RestartType;
+use crate::model::team::{TeamBackoff, TeamStrategy};
+use crate::model::{
     AgentName, AgentSpec, InDoubtPolicy, Limits, ModelRequest, Recovery, Reply, RunId, StopReason,
     TaskDefinition, TeamSpec, ToolCall, Topology, Usage,
 };
-use actors::provider::{
+use crate::provider::{
     Delta, DeltaSink, Provider, ProviderError, ProviderErrorKind as Kind, minted_call_id, turn,
 };
-use actors::testing::sim::Stage;
+use crate::testing::census::Census;
+use crate::testing::sim::Stage;
 use fastrand::Rng;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 /// The agents of every troupe, the lead first.
-pub(crate) const AGENTS: [&str; 4] = ["lead", "ada", "ben", "cyd"];
+pub const AGENTS: [&str; 4] = ["lead", "ada", "ben", "cyd"];
 
 /// What can be set about the scripts.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Habits {
+pub struct Habits {
     /// Whether model calls fail, hang and panic.
-    pub(crate) failures: bool,
+    pub failures: bool,
     /// Whether tools fail, panic and leave their outcome open.
-    pub(crate) trouble: bool,
+    pub trouble: bool,
     /// Whether agents begin again with a clean slate, and whether little is allowed.
-    pub(crate) tightness: bool,
+    pub tightness: bool,
+    /// Whether models say nothing for long, answer garbage and refuse.
+    pub wild: bool,
 }
 
 impl Habits {
     /// Those of a seed.
-    pub(crate) fn of(seed: u64) -> Self {
+    pub fn of(seed: u64) -> Self {
         let is_even = seed % 5 == 3;
         Self {
             failures: !is_even && !seed.is_multiple_of(3),
             trouble: !is_even && seed.is_multiple_of(2),
             tightness: !is_even,
+            wild: false,
         }
     }
 
     /// Whether what is done depends on nothing but the briefs.
-    pub(crate) fn is_even(self) -> bool {
+    pub fn is_even(self) -> bool {
         !self.failures && !self.trouble && !self.tightness
     }
 }
 
-pub(crate) struct Troupe {
+/// A provider that plays all the models of a seed.
+pub struct Troupe {
     seed: u64,
     habits: Habits,
     attempts: Mutex<BTreeMap<(RunId, usize), usize>>,
+    census: Census,
 }
 
 impl Troupe {
-    pub(crate) fn new(seed: u64, habits: Habits) -> Self {
+    /// With these habits; what it does on purpose is counted.
+    pub fn new(seed: u64, habits: Habits, census: Census) -> Self {
         Self {
             seed,
             habits,
             attempts: Mutex::default(),
+            census,
         }
     }
 
@@ -82,12 +91,19 @@ impl Troupe {
         *attempt += 1;
         let mut random = self.random((&request.brief, turn, "failures"));
         if !self.habits.failures || random.u8(..) > 48 {
-            return None;
+            return self.wildness(request, *attempt);
         }
         let kinds: Vec<_> = (0..random.usize(1..4))
             .map(|_| random.choice(FAILURES).expect("a kind"))
             .collect();
         kinds.get(*attempt - 1).copied()
+    }
+
+    /// What a wild one does at its first attempt instead of failing.
+    fn wildness(&self, request: &ModelRequest, attempt: usize) -> Option<Failure> {
+        let mut random = self.random((&request.brief, turn(&request.messages), "wild"));
+        let is_wild = self.habits.wild && attempt == 1 && random.u8(..) < 40;
+        is_wild.then(|| random.choice(WILD).expect("a kind"))
     }
 
     fn reply(&self, request: &ModelRequest) -> Reply {
@@ -198,6 +214,38 @@ enum Failure {
     Kind(Kind),
     Hang,
     Panic,
+    /// It says nothing for so long, and then answers.
+    Stall(u64),
+    Garbage(Garbage),
+}
+
+const WILD: [Failure; 14] = [
+    Failure::Stall(4_000),
+    Failure::Stall(6_000),
+    Failure::Stall(20_000),
+    Failure::Kind(Kind::BadCredentials),
+    Failure::Kind(Kind::ContentFilter),
+    Failure::Kind(Kind::ContextTooLong),
+    Failure::Garbage(Garbage::SameIds),
+    Failure::Garbage(Garbage::NoIds),
+    Failure::Garbage(Garbage::Stop),
+    Failure::Garbage(Garbage::Empty),
+    Failure::Garbage(Garbage::Args),
+    Failure::Garbage(Garbage::Name),
+    Failure::Garbage(Garbage::Usage),
+    Failure::Garbage(Garbage::Text),
+];
+
+impl Failure {
+    fn word(self) -> String {
+        match self {
+            Self::Kind(kind) => format!("model: {kind:?}"),
+            Self::Hang => "model: hangs".to_owned(),
+            Self::Panic => "model: panics".to_owned(),
+            Self::Stall(_) => "model: stalls".to_owned(),
+            Self::Garbage(garbage) => format!("model: garbage, {garbage:?}"),
+        }
+    }
 }
 
 const FAILURES: [Failure; 13] = [
@@ -231,8 +279,16 @@ impl Provider for Troupe {
             let mut random = self.random((&request.brief, turn(&request.messages), "latency"));
             tokio::time::sleep(Duration::from_millis(random.u64(0..60))).await;
             deltas(Delta::Text("…".to_owned()));
+            if let Some(failure) = failure {
+                self.census.note(failure.word());
+            }
             match failure {
                 None => Ok(self.reply(request)),
+                Some(Failure::Stall(ms)) => {
+                    tokio::time::sleep(Duration::from_millis(ms)).await;
+                    Ok(self.reply(request))
+                }
+                Some(Failure::Garbage(garbage)) => Ok(garbage.in_reply(self.reply(request))),
                 Some(Failure::Hang) => std::future::pending().await,
                 Some(Failure::Panic) => panic!("the provider panics on purpose"),
                 Some(Failure::Kind(kind)) => {
@@ -245,7 +301,7 @@ impl Provider for Troupe {
 }
 
 /// A task for the troupe of a seed.
-pub(crate) fn task(stage: &Stage, seed: u64) -> TaskDefinition {
+pub fn task(stage: &Stage, seed: u64) -> TaskDefinition {
     let mut random = Rng::with_seed(seed ^ 0x7a5c);
     let mut task = stage.task(&AGENTS);
     "job".clone_into(&mut task.description);
@@ -318,7 +374,7 @@ fn limits(random: &mut Rng) -> Limits {
     limits
 }
 
-fn topology(random: &mut Rng) -> Topology {
+pub(super) fn topology(random: &mut Rng) -> Topology {
     let rules = json!({ "rules": [
         { "from": "@members", "to": "@members", "when": "[13579]>", "decide": "deny" },
         { "from": "*", "to": "*" },

@@ -3,23 +3,27 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use actors::model::{
+use crate::model::{
     AgentName, Content, ContextMode, Event, EventBody, ModelRequest, RunId, Seq, TaskDefinition,
 };
-use actors::run::context::{self, Scene};
-use actors::run::state::RunState;
-use actors::store::Store;
-use actors::topology::Wiring;
+use crate::run::context::{self, Scene};
+use crate::run::state::RunState;
+use crate::store::Store;
+use crate::topology::Wiring;
 
 /// A journal with everything it refers to.
-pub(crate) struct Record<'a> {
-    pub(crate) events: &'a [Event],
-    pub(crate) task: &'a TaskDefinition,
-    pub(crate) blobs: HashMap<String, String>,
+pub struct Record<'a> {
+    /// All of it.
+    pub events: &'a [Event],
+    /// What it is about.
+    pub task: &'a TaskDefinition,
+    /// Large texts, by their hash.
+    pub blobs: HashMap<String, String>,
 }
 
 impl<'a> Record<'a> {
-    pub(crate) async fn new(events: &'a [Event], store: &dyn Store) -> Self {
+    /// Of these events of a store.
+    pub async fn new(events: &'a [Event], store: &dyn Store) -> Self {
         let EventBody::TaskCreated { definition: task } = &events[0].body else {
             panic!("a journal begins with the task's creation");
         };
@@ -36,7 +40,8 @@ impl<'a> Record<'a> {
         }
     }
 
-    pub(crate) fn agent(&self, run: RunId) -> &'a AgentName {
+    /// The agent of a run.
+    pub fn agent(&self, run: RunId) -> &'a AgentName {
         let queued = self.events.iter().find_map(|event| match &event.body {
             EventBody::RunQueued { spec } if event.run_id == Some(run) => Some(&spec.agent),
             _ => None,
@@ -45,7 +50,7 @@ impl<'a> Record<'a> {
     }
 
     /// Whether the journal says that an agent may see it.
-    pub(crate) fn visible(&self, agent: &AgentName) -> impl Iterator<Item = &'a Event> {
+    pub fn visible(&self, agent: &AgentName) -> impl Iterator<Item = &'a Event> {
         let mut wiring = Wiring::of(self.task, &Default::default());
         self.events.iter().filter(move |event| {
             wiring.fold(event);
@@ -53,7 +58,8 @@ impl<'a> Record<'a> {
         })
     }
 
-    pub(crate) fn state(&self, run: RunId, up_to: Seq) -> RunState {
+    /// A run as it stood at an event.
+    pub fn state(&self, run: RunId, up_to: Seq) -> RunState {
         let agent = self.agent(run);
         let events = self.visible(agent).filter(|event| event.id <= up_to);
         RunState::from_events(run, events)
@@ -89,7 +95,8 @@ impl<'a> Record<'a> {
     }
 
     /// The request that a run that has seen the journal up to here makes.
-    pub(crate) fn request(&self, run: RunId, seen: Seq) -> ModelRequest {
+    #[must_use]
+    pub fn request(&self, run: RunId, seen: Seq) -> ModelRequest {
         self.request_at(run, seen, seen)
     }
 
@@ -103,7 +110,7 @@ impl<'a> Record<'a> {
     }
 
     /// Whether a request is the one that a run makes that has seen the journal up to some event that was durable then.
-    pub(crate) fn follows_from(&self, asked: &ModelRequest, durable: Seq) -> bool {
+    pub fn follows_from(&self, asked: &ModelRequest, durable: Seq) -> bool {
         let of_run = self
             .events
             .iter()
@@ -148,7 +155,7 @@ fn blob(body: &EventBody) -> Option<&String> {
 }
 
 /// Every answer in the journal is the answer to the request that follows from the journal.
-pub(crate) fn every_answer_was_to_the_right_request(record: &Record<'_>, asked: &[&ModelRequest]) {
+pub fn every_answer_was_to_the_right_request(record: &Record<'_>, asked: &[&ModelRequest]) {
     let mut started = BTreeMap::new();
     for event in record.events {
         let Some(run) = event.run_id else { continue };

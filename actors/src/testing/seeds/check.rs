@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::causes;
 
-use actors::budget::Ledger;
-use actors::model::event::{Outcome, Resolution};
-use actors::model::{
+use crate::budget::Ledger;
+use crate::model::event::{Outcome, Resolution};
+use crate::model::{
     BudgetScope, CallId, Delegation, EffectClass, Event, EventBody, Recovery, Reservation, RunId,
     RunStatus, Step, TaskStatus, Usage,
 };
-use actors::run::state::RunState;
-use actors::store::project::Projection;
-use actors::store::{Append, Cause, Draft, Memory, RunRow, Store, TaskRow};
-use actors::testing::outside::Outside;
+use crate::run::state::RunState;
+use crate::store::project::Projection;
+use crate::store::{Append, Cause, Draft, Memory, RunRow, Store, TaskRow};
+use crate::testing::outside::Outside;
 
 /// One tool call, from everything the journal says of it.
 #[derive(Debug, Default)]
@@ -32,7 +32,7 @@ struct Call {
 type Calls = BTreeMap<(RunId, Step), Call>;
 
 /// Checks everything that can be said of a journal without knowing what it is about.
-pub(crate) async fn journal(store: &Memory, events: &[Event]) {
+pub async fn journal(store: &Memory, events: &[Event]) {
     let task = events[0].task_id;
     let rows = store.runs(task).await.expect("memory can be read");
     let row = store.task(task).await.expect("memory can be read");
@@ -182,7 +182,10 @@ fn counted<'a>(bodies: impl Iterator<Item = &'a EventBody>) -> (Usage, u32, u32)
                 used += *usage;
             }
             EventBody::RunRetrying { lost, .. } => waste(&mut used, &mut open, *lost),
-            EventBody::BudgetExceeded { .. } => waste(&mut used, &mut open, false),
+            // What refuses a call stands before it; a time that is up cuts it off.
+            EventBody::BudgetExceeded {
+                exceeded: Some(_), ..
+            } => waste(&mut used, &mut open, false),
             EventBody::RunRestarted { recovery, .. } => {
                 waste(&mut used, &mut open, true);
                 if *recovery == Recovery::CleanSlate {
@@ -286,7 +289,7 @@ fn calls_are_in_order(events: &[Event]) {
 
 /// The first turn after each run's last clean slate.
 fn slates(events: &[Event]) -> BTreeMap<RunId, u32> {
-    use actors::model::Recovery;
+    use crate::model::Recovery;
     let (mut turns, mut slates) = (BTreeMap::new(), BTreeMap::new());
     for event in events {
         let Some(run) = event.run_id else { continue };
@@ -324,7 +327,7 @@ fn every_child_is_told_of_once(events: &[Event], rows: &[RunRow]) {
 }
 
 /// What was paid outside is what the journal says, or what it says it does not know.
-pub(crate) fn payments(events: &[Event], outside: &Outside) {
+pub fn payments(events: &[Event], outside: &Outside) {
     let calls = calls(events);
     let mut paid = BTreeMap::<CallId, u32>::new();
     for payment in outside.all_payments() {

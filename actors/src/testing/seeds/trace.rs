@@ -6,19 +6,19 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use actors::model::{CallId, Event, ModelRequest, Reply, RunId, Seq, TaskId};
-use actors::provider::{DeltaSink, Provider, ProviderError};
-use actors::store::{
+use crate::model::{CallId, Event, ModelRequest, Reply, RunId, Seq, TaskId};
+use crate::provider::{DeltaSink, Provider, ProviderError};
+use crate::store::{
     Append, Appended, EventQuery, Memory, RunRow, Snapshot, Store, StoreError, TaskRow,
 };
-use actors::system::Deps;
-use actors::testing::outside::Witness;
-use actors::testing::sim::Stage;
+use crate::system::Deps;
+use crate::testing::outside::Witness;
+use crate::testing::sim::Stage;
 use futures_util::future::{BoxFuture, FutureExt};
 
 /// Something a system did.
 #[derive(Debug, Clone)]
-pub(crate) enum Did {
+pub enum Did {
     /// A model was asked this.
     Asked(Box<ModelRequest>),
     /// A tool was called, in the node or on an executor, by a run of this epoch.
@@ -29,14 +29,17 @@ pub(crate) enum Did {
 
 /// Something a system did, and the newest event that was durable then.
 #[derive(Debug, Clone)]
-pub(crate) struct Fact {
-    pub(crate) head: Seq,
-    pub(crate) did: Did,
+pub struct Fact {
+    /// The newest event that was durable.
+    pub head: Seq,
+    /// What was done.
+    pub did: Did,
 }
 
 /// What becomes of the snapshots that are read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub enum Fate {
+    /// They are as they were written.
     #[default]
     Kept,
     /// There are none.
@@ -51,7 +54,7 @@ pub(crate) enum Fate {
 
 /// Notes what the systems on one stage do.
 #[derive(Clone)]
-pub(crate) struct Trace {
+pub struct Trace {
     store: Arc<Memory>,
     facts: Arc<Mutex<Vec<Fact>>>,
     fate: Fate,
@@ -60,7 +63,8 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    pub(crate) fn of(stage: &Stage) -> Self {
+    /// Notes what happens on this stage.
+    pub fn of(stage: &Stage) -> Self {
         let trace = Self {
             store: stage.store.clone(),
             facts: Arc::default(),
@@ -73,17 +77,18 @@ impl Trace {
         trace
     }
 
-    pub(crate) fn snapshots(self, fate: Fate) -> Self {
+    /// With another fate of the snapshots.
+    pub fn snapshots(self, fate: Fate) -> Self {
         Self { fate, ..self }
     }
 
     /// How many snapshots were asked for and were there.
-    pub(crate) fn served(&self) -> usize {
+    pub fn served(&self) -> usize {
         self.served.load(Ordering::SeqCst)
     }
 
     /// Stands between a system and what it is given.
-    pub(crate) fn watch(&self, deps: &mut Deps) {
+    pub fn watch(&self, deps: &mut Deps) {
         let (inner, trace) = (deps.store.clone(), self.clone());
         deps.store = Arc::new(Noted { inner, trace });
         for (provider, _) in deps.providers.values_mut() {
@@ -96,12 +101,22 @@ impl Trace {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn all(&self) -> Vec<Fact> {
+    /// Everything so far.
+    pub fn all(&self) -> Vec<Fact> {
         self.facts().clone()
     }
 
+    /// How often a model was asked and a tool was called.
+    #[must_use]
+    pub fn begun(&self) -> (usize, usize) {
+        let facts = self.facts();
+        let asked = facts.iter().filter(|it| matches!(it.did, Did::Asked(_)));
+        let called = facts.iter().filter(|it| matches!(it.did, Did::Called(..)));
+        (asked.count(), called.count())
+    }
+
     /// The newest event that is durable now.
-    pub(crate) fn head(&self) -> Seq {
+    pub fn head(&self) -> Seq {
         let tasks = self.store.tasks(false).now_or_never();
         let tasks = tasks
             .expect("memory answers at once")
@@ -116,7 +131,7 @@ impl Trace {
 }
 
 /// What models were asked, in order.
-pub(crate) fn requests(facts: &[Fact]) -> impl Iterator<Item = (Seq, &ModelRequest)> {
+pub fn requests(facts: &[Fact]) -> impl Iterator<Item = (Seq, &ModelRequest)> {
     facts.iter().filter_map(|fact| match &fact.did {
         Did::Asked(request) => Some((fact.head, &**request)),
         _ => None,
