@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     let time = Duration::from_secs(seconds);
     let verdict = hundred::play(hundred::Plan {
         time,
-        limit: time / 30,
+        limit: time / 60,
         seed,
     });
     println!("{verdict}");

@@ -137,7 +137,7 @@ impl Call<'_, '_> {
     fn goes_on(&self) -> bool {
         match self.manner {
             Manner::Loops => true,
-            Manner::SlowTool => self.turn < 2,
+            Manner::Steady | Manner::SlowTool => self.turn < 2,
             _ => false,
         }
     }
@@ -146,6 +146,10 @@ impl Call<'_, '_> {
         use Manner as M;
         let ms = |time: Duration| json!({ "ms": u64::try_from(time.as_millis()).unwrap_or(0) });
         Some(match self.manner {
+            // Whoever hangs hears of it, which is no progress.
+            M::Steady if self.turn == 0 => {
+                self.says("post_message", json!({ "content": "I am getting on" }))
+            }
             M::Steady => self.says("work", ms(self.part(0.1))),
             M::SlowTool => self.says("work", ms(self.part(self.drawn(0.8, 0.9)))),
             M::Loops => self.says("work", json!({ "ms": 1 })),

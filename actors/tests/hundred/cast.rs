@@ -31,7 +31,12 @@ pub(crate) enum Manner {
 /// Each manner, the word for it in the names of agents, how many there are, and what it does.
 pub(crate) const CAST: &[(Manner, &str, usize, &str)] = &[
     (Manner::Lead, "lead", 1, "delegates to all, in rounds"),
-    (Manner::Steady, "steady", 38, "streams at an even pace"),
+    (
+        Manner::Steady,
+        "steady",
+        38,
+        "streams at an even pace, talks in the room",
+    ),
     (
         Manner::SlowModel,
         "slow",
@@ -185,8 +190,8 @@ impl Manner {
     /// How long it blocks a thread when it does, as a part of the limit, and in which of two rounds.
     pub(crate) fn blocks(self) -> Option<(f64, usize)> {
         match self {
-            Self::BlocksBriefly => Some((1.15, 0)),
             Self::ToolBlocksLong => Some((2.2, 0)),
+            Self::BlocksBriefly => Some((1.15, 1)),
             Self::BlocksLong => Some((2.2, 1)),
             Self::ToolBlocksBriefly => Some((1.15, 1)),
             _ => None,
@@ -209,7 +214,7 @@ pub(crate) fn names() -> Vec<String> {
 /// Everybody but the lead, the tools they have, and for how long they may be silent.
 pub(crate) fn prepare(definition: &mut TaskDefinition, limit: Duration, tools: &[&str]) {
     let mut tools: Vec<_> = tools.iter().map(|tool| (*tool).to_owned()).collect();
-    tools.push("create_run".to_owned());
+    tools.extend(["create_run", "post_message"].map(str::to_owned));
     for agent in definition.agents.values_mut() {
         *agent = AgentSpec {
             provider: agent.provider.clone(),

@@ -326,3 +326,19 @@ fn instances_have_limits_of_their_own() {
         workers.supervisor().stop().await;
     });
 }
+
+#[test]
+fn messages_that_it_handles_meanwhile_are_no_progress_of_what_it_has_under_way() {
+    virtual_time(|bed| async move {
+        let (root, worker, _) = worker(&bed, minute()).await;
+        worker
+            .try_send(Work::Beside(3_600 * SECOND, None))
+            .expect("room");
+        for _ in 0..7 {
+            sleep(9 * SECOND).await;
+            worker.try_send(Work::Done("heard")).expect("room");
+        }
+        insta::assert_snapshot!(said(&bed), @"60000ms root worker #1 Permanent: hangs, no progress for 60s (limit 60s): Nudged; under way: a model call !");
+        root.stop().await;
+    });
+}
