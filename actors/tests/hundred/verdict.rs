@@ -205,13 +205,11 @@ impl Verdict {
                 "more than a nudge against those who were well: {worse:?}"
             ));
         }
+        let longest = nudges.iter().map(|(_, _, seen)| *seen).max();
         self.notes.push(format!(
-            "{} nudges of agents that were well, without consequences: {:?}",
+            "{} nudges of agents that were well, after {:.2?} of silence at the most: threads were blocked; nothing followed from them",
             nudges.len(),
-            nudges
-                .iter()
-                .map(|(manner, _, seen)| (*manner, *seen))
-                .collect::<Vec<_>>()
+            longest.unwrap_or_default()
         ));
     }
 
