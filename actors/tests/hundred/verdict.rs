@@ -159,7 +159,7 @@ impl Verdict {
     }
 
     fn detections(&mut self, notes: &Notes) {
-        let mut amid_blocks = 0;
+        let (mut amid_blocks, mut free) = (0, Vec::new());
         for hang in &notes.hangs {
             let Some((clock, fair)) = self.noticed(hang, notes) else {
                 self.broken
@@ -167,6 +167,8 @@ impl Verdict {
                 continue;
             };
             amid_blocks += usize::from(clock > LATE);
+            let due = hang.since + self.plan.limit;
+            free.extend((!notes.is_blocked(due, hang.noticed.unwrap_or(due))).then_some(clock));
             if fair > LATE {
                 self.broken.push(format!("noticed after {clock:.3} of the limit ({fair:.3} without the machine's own stalls): {hang:?}"));
             }
@@ -180,9 +182,13 @@ impl Verdict {
                 notes.early
             ));
         }
+        let (all, count) = (notes.hangs.len(), free.len());
         self.notes.push(format!(
-            "{} hangs, {amid_blocks} of them noticed later than {LATE} of the limit by the clock, while threads were blocked",
-            notes.hangs.len()
+            "{all} hangs; with no thread blocked when they were due, {count} were noticed after {} of the limit by the clock",
+            spread(free)
+        ));
+        self.notes.push(format!(
+            "{amid_blocks} were noticed later than {LATE} of the limit by the clock"
         ));
     }
 

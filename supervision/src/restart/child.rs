@@ -292,8 +292,8 @@ impl<P> Child<P> {
                 self.look_after(key, Some(again), ledger);
             }
             Judgement::Hung(symptom) => {
-                let is_another = |ill: &Box<Ill>| ill.is_other_than(&symptom, ledger.now);
-                if self.ill.as_ref().is_some_and(is_another) {
+                let is_another = |ill: &Ill| ill.is_other_than(&symptom, ledger.now);
+                if self.ill.as_deref().is_some_and(is_another) {
                     self.recovers(ledger);
                 }
                 if let Some((step, wait)) = next_step(&limits, self.step()) {
