@@ -152,7 +152,7 @@ mod tests {
         crate::support::expect_panics();
         let verdict = play(Plan {
             time: Duration::from_secs(3),
-            limit: Duration::from_millis(400),
+            limit: Duration::from_millis(300),
             seed: 1,
         });
         assert!(verdict.broken.is_empty(), "{verdict}");

@@ -220,23 +220,24 @@ impl Verdict {
     }
 
     fn blocks(&mut self, notes: &Notes) {
-        let is_named = |block: &&Block| {
+        let is_unnamed = |block: &&Block| {
             let named = notes.named.iter();
             let mut of_it = named.filter(|(child, at)| {
                 *child == block.child && (block.from..=block.to).contains(at)
             });
             of_it.next().is_none()
         };
-        let unnamed: Vec<_> = notes.blocks.iter().filter(is_named).collect();
+        let unnamed: Vec<_> = notes.blocks.iter().filter(is_unnamed).collect();
         if notes.blocks.is_empty() || !unnamed.is_empty() {
             self.broken
                 .push(format!("the watchdog did not name: {unnamed:?}"));
         }
         let times = notes.blocks.iter().map(|block| block.to - block.from);
         self.notes.push(format!(
-            "{} times a thread was blocked, {:.1?} in all; the watchdog named each; {} incarnations were declared lost",
+            "{} times a thread was blocked, {:.1?} in all; the watchdog named {} of them; {} incarnations were declared lost",
             notes.blocks.len(),
             times.sum::<Duration>(),
+            notes.blocks.len() - unnamed.len(),
             notes.lost
         ));
     }
