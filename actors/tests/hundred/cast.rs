@@ -139,7 +139,7 @@ pub(crate) enum End {
 pub(crate) enum Trace {
     /// None: nobody touched it.
     Untouched,
-    /// The model call was made again.
+    /// The model call was made again; by another incarnation, where all threads were blocked just when it was to end.
     Retried,
     /// The run went on in another incarnation.
     Restarted,

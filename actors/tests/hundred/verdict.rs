@@ -61,7 +61,7 @@ impl Played {
         let shows = manner == Manner::Lead
             || match manner.trace() {
                 Trace::Untouched => self.is_untouched(),
-                Trace::Retried => self.retries > 0 && !restarts,
+                Trace::Retried => self.retries > 0 || restarts,
                 Trace::Restarted => restarts,
                 Trace::ToolSaid(word) => self.tools.iter().any(|said| said.contains(word)),
                 Trace::Alert => self.alerts > 0 && !restarts,
