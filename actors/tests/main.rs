@@ -1,4 +1,4 @@
-//! The domain through its public boundary, in virtual time.
+//! The domain through its public boundary, in virtual time; `hundred` alone takes real time and real threads.
 
 mod budget;
 mod busy;
@@ -6,6 +6,7 @@ mod cancel;
 mod crash;
 mod doubt;
 mod durability;
+mod hundred;
 mod pause;
 mod pool;
 mod privacy;

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+use supervision::Listener;
 
 use crate::clock::{Clock, Ids};
 use crate::executor::Executors;
@@ -40,6 +43,10 @@ pub struct Deps {
     pub faults: FaultPlan,
     /// How faults end the process.
     pub end_node: Option<EndNode>,
+    /// Who hears what supervisors decide.
+    pub listener: Option<Listener>,
+    /// For how long anything may block a thread before it is reported; none for not looking.
+    pub watchdog: Option<Duration>,
 }
 
 impl std::fmt::Debug for Deps {
@@ -67,6 +74,8 @@ impl Deps {
             settings: Settings::default(),
             faults: FaultPlan::default(),
             end_node: None,
+            listener: None,
+            watchdog: None,
         }
     }
 
@@ -103,6 +112,21 @@ impl Deps {
     #[must_use]
     pub fn end_node(mut self, end: impl Fn(fault::Kind) + Send + Sync + 'static) -> Self {
         self.end_node = Some(Arc::new(end));
+        self
+    }
+
+    /// With a listener to every decision of every supervisor, of the watchdog too. It is called in the middle of the decision and must
+    /// not block.
+    #[must_use]
+    pub fn listener(mut self, listener: Listener) -> Self {
+        self.listener = Some(listener);
+        self
+    }
+
+    /// With a [watchdog](supervision::Root::watchdog), which names whoever blocks a thread for longer than `limit`.
+    #[must_use]
+    pub fn watchdog(mut self, limit: Duration) -> Self {
+        self.watchdog = Some(limit);
         self
     }
 

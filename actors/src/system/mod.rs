@@ -191,8 +191,15 @@ impl System {
         let (told, desk, scribe) = (reports.clone(), journal.clone(), chronicle.clone());
         let note = Arc::new(move |task, body| told.tell(task, body, &desk, &scribe));
         faults.listen(note, bus.listen());
-        let listener = Arc::new(move |report: &Report| reports.hear(report, &hears, &chronicle));
-        let root = Root::new("system").listener(listener);
+        let outside = deps.listener.clone();
+        let listener = Arc::new(move |report: &Report| {
+            reports.hear(report, &hears, &chronicle);
+            outside.iter().for_each(|outside| outside(report));
+        });
+        let mut root = Root::new("system").listener(listener);
+        if let Some(limit) = deps.watchdog {
+            root = root.watchdog(limit);
+        }
         let root = faults.in_tree(root).start(spec).await?;
         faults.up(&root);
         Ok(Self {

@@ -57,7 +57,8 @@ impl Pulse {
         })))
     }
 
-    /// Declares progress: a token came, a tool began or ended, a file changed. Not that something merely still turns.
+    /// Declares progress: a token came, a tool began or ended, a file changed. Not that something merely still turns, or that a message
+    /// was heard.
     pub fn beat(&self) {
         if let Some(shared) = &self.0 {
             shared.progress.store(shared.now(), Ordering::Relaxed);
@@ -112,9 +113,7 @@ impl Pulse {
 
     pub(crate) fn handling(&self, is_handling: bool) {
         if let Some(shared) = &self.0 {
-            let now = shared.now();
-            shared.progress.store(now, Ordering::Relaxed);
-            let since = if is_handling { now + 1 } else { 0 };
+            let since = if is_handling { shared.now() + 1 } else { 0 };
             shared.handling.store(since, Ordering::Relaxed);
         }
     }
@@ -158,8 +157,10 @@ impl Pulse {
             .values()
             .map(|(_, since, _)| *since)
             .min();
-        let is_busy = handling.is_some() || working.is_some();
-        let silent = is_busy.then(|| age(shared.progress.load(Ordering::Relaxed)));
+        let progress = shared.progress.load(Ordering::Relaxed);
+        // A message is a beginning for its handler alone: what is under way beside it gets no further by what the child hears.
+        let begun = working.map_or(handling, |_| Some(progress));
+        let silent = begun.map(|begun| age(begun.max(progress)));
         let protected = under_way.zone.as_ref();
         let protected =
             protected.map(|(_, until, _)| Duration::from_micros(until.saturating_sub(now)));

@@ -28,7 +28,7 @@ pub(super) struct Child<P> {
     /// When it is looked at again.
     pub(super) look: Option<TimerId>,
     /// What was done against it because it hangs, and why.
-    ill: Option<Box<(Step, Symptom)>>,
+    ill: Option<Box<Ill>>,
     is_late: bool,
     own: Option<Box<Window>>,
     up_since: Option<Duration>,
@@ -230,6 +230,22 @@ impl<P> Child<P> {
     }
 }
 
+/// What was done last against a child that hangs, and why and when.
+#[derive(Debug, Clone)]
+struct Ill {
+    step: Step,
+    symptom: Symptom,
+    at: Duration,
+}
+
+impl Ill {
+    /// Whether what is seen now began after the last step: the child made progress in between, which nobody saw because the look at it
+    /// came late. It is not to be cancelled or killed for two short silences.
+    fn is_other_than(&self, symptom: &Symptom, now: Duration) -> bool {
+        symptom.seen < now.saturating_sub(self.at)
+    }
+}
+
 /// What is done about a child that hangs, or does not come up or end in time.
 impl<P> Child<P> {
     fn look_after(&mut self, key: ChildKey, wait: Option<Duration>, ledger: &mut Ledger<P>) {
@@ -252,7 +268,7 @@ impl<P> Child<P> {
 
     /// The last step against it.
     fn step(&self) -> Option<Step> {
-        self.ill.as_ref().map(|ill| ill.0)
+        self.ill.as_ref().map(|ill| ill.step)
     }
 
     fn is_killed(&self) -> bool {
@@ -272,15 +288,17 @@ impl<P> Child<P> {
         };
         match judge(&limits, vitals) {
             Judgement::Well(again) => {
-                if self.ill.take().is_some() {
-                    ledger.report(Decision::Recovered(self.about()));
-                }
+                self.recovers(ledger);
                 self.look_after(key, Some(again), ledger);
             }
             Judgement::Hung(symptom) => {
-                let last = self.step();
-                if let Some((step, wait)) = next_step(&limits, last) {
-                    self.ill = Some(Box::new((step, symptom)));
+                let is_another = |ill: &Ill| ill.is_other_than(&symptom, ledger.now);
+                if self.ill.as_deref().is_some_and(is_another) {
+                    self.recovers(ledger);
+                }
+                if let Some((step, wait)) = next_step(&limits, self.step()) {
+                    let at = ledger.now;
+                    self.ill = Some(Box::new(Ill { step, symptom, at }));
                     let about = self.about();
                     let under_way = vitals.under_way.clone();
                     ledger.report(Decision::Hung {
@@ -292,6 +310,12 @@ impl<P> Child<P> {
                     self.act(key, step, wait, ledger);
                 }
             }
+        }
+    }
+
+    fn recovers(&mut self, ledger: &mut Ledger<P>) {
+        if self.ill.take().is_some() {
+            ledger.report(Decision::Recovered(self.about()));
         }
     }
 
@@ -315,7 +339,11 @@ impl<P> Child<P> {
     pub(super) fn taken(&mut self, exit: Exit, ledger: &mut Ledger<P>) -> Exit {
         ledger.disarm(self.look.take());
         match self.ill.as_deref() {
-            Some((Step::Killed | Step::Lost, symptom)) if self.state == ChildState::Running => {
+            Some(Ill {
+                step: Step::Killed | Step::Lost,
+                symptom,
+                ..
+            }) if self.state == ChildState::Running => {
                 Exit::Failed(format!("hung: {symptom}").into())
             }
             _ => exit,

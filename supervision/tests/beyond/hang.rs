@@ -326,3 +326,40 @@ fn instances_have_limits_of_their_own() {
         workers.supervisor().stop().await;
     });
 }
+
+#[test]
+fn messages_that_it_handles_meanwhile_are_no_progress_of_what_it_has_under_way() {
+    virtual_time(|bed| async move {
+        let (root, worker, _) = worker(&bed, minute()).await;
+        worker
+            .try_send(Work::Beside(3_600 * SECOND, None))
+            .expect("room");
+        for _ in 0..7 {
+            sleep(9 * SECOND).await;
+            worker.try_send(Work::Done("heard")).expect("room");
+        }
+        insta::assert_snapshot!(said(&bed), @"60000ms root worker #1 Permanent: hangs, no progress for 60s (limit 60s): Nudged; under way: a model call !");
+        root.stop().await;
+    });
+}
+
+#[test]
+fn who_made_progress_after_a_nudge_is_nudged_anew_however_late_it_is_looked_at() {
+    virtual_time(|bed| async move {
+        let (root, worker, _) = worker(&bed, minute()).await;
+        for (time, after) in [(61, 62), (3_600, 1)] {
+            let work = Work::Beside(time * SECOND, None);
+            worker.try_send(work).expect("room");
+            sleep(after * SECOND).await;
+        }
+        // Nothing runs for two minutes, as if all threads were blocked.
+        tokio::time::advance(120 * SECOND).await;
+        sleep(ms(1)).await;
+        insta::assert_snapshot!(said(&bed), @r"
+        60000ms root worker #1 Permanent: hangs, no progress for 60s (limit 60s): Nudged; under way: a model call !
+        183000ms root worker #1 Permanent: makes progress again
+        183000ms root worker #1 Permanent: hangs, no progress for 121s (limit 60s): Nudged; under way: a model call !
+        ");
+        root.stop().await;
+    });
+}
