@@ -9,11 +9,8 @@ use std::time::Duration;
 #[path = "../tests/hundred/mod.rs"]
 mod hundred;
 
-#[path = "../tests/support"]
-#[expect(dead_code, reason = "it is shared with the tests")]
 mod support {
-    pub(crate) mod causes;
-    pub(crate) mod check;
+    pub(crate) use actors::testing::seeds::{check, expect_panics};
 }
 
 fn main() -> ExitCode {
