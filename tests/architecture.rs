@@ -193,7 +193,7 @@ fn arrows_inside_actors() {
             ),
             (
                 "testing",
-                "model clock run executor feed journal pool provider recipient store system task tool topology",
+                "model clock budget fault run executor feed journal pool provider recipient store system task tool topology",
             ),
         ],
     );

@@ -10,7 +10,7 @@ use std::time::Duration;
 mod hundred;
 
 mod support {
-    pub(crate) use actors::testing::seeds::{check, expect_panics};
+    pub(crate) use actors::testing::seeds::check;
 }
 
 fn main() -> ExitCode {

@@ -15,7 +15,8 @@ use actors::testing::sim::{Moments, Stage, settle};
 use regex::Regex;
 use serde_json::json;
 
-use crate::support::plays::{Played, examples, text};
+use crate::support::examples;
+use crate::support::plays::{Played, text};
 use crate::support::requests::Record;
 use crate::support::trace::{Trace, requests};
 use crate::support::virtual_time;

@@ -7,7 +7,8 @@ use actors::store::Draft;
 use actors::testing::sim::{Moments, Stage};
 use serde_json::json;
 
-use crate::support::plays::{examples, text};
+use crate::support::examples;
+use crate::support::plays::text;
 use crate::support::trace::Did;
 use crate::support::{check, virtual_time};
 

@@ -10,7 +10,8 @@ use actors::testing::seeds::trial::Trial;
 use actors::testing::sim::{Accident, Moments};
 
 use crate::support::causes;
-use crate::support::plays::{Played, examples, stage};
+use crate::support::examples;
+use crate::support::plays::{Played, stage};
 use crate::support::requests::Record;
 use crate::support::trace::{Did, Trace, requests};
 use crate::support::{troupe, virtual_time};

@@ -9,7 +9,8 @@ use actors::testing::sim::{Accident, Stage};
 use serde_json::json;
 
 use super::resume::{Asked, asked};
-use crate::support::plays::{Played, examples};
+use crate::support::examples;
+use crate::support::plays::Played;
 use crate::support::requests::Record;
 use crate::support::trace::Fate;
 use crate::support::virtual_time;

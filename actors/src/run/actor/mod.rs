@@ -152,6 +152,8 @@ pub enum RunReport {
     Over(Arc<Event>),
     /// This run is left alone until somebody decides.
     Quarantined(RunId),
+    /// This run is in the hands of somebody else, who says nothing here: another node that was taken for dead, and is not.
+    Elsewhere(RunId),
     /// This run is still at it.
     Progress(Arc<Event>),
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use supervision::{Context, Exit, Failure};
+use supervision::{Context, Failure};
 
 use crate::budget::Admission;
 use crate::journal::{Journal, JournalError};
@@ -247,7 +247,11 @@ impl RunActor {
         self.abort_all();
         self.outbox.clear();
         self.is_recording = true;
-        cx.exit(Exit::Normal);
+        let (room, run) = (self.context.room.clone(), self.run);
+        let _ = cx.attach(async move {
+            room.tell(RunReport::Elsewhere(run)).await;
+            RunMessage::OverTold
+        });
         Ok(())
     }
 

@@ -18,6 +18,7 @@ use crate::clock::Ids;
 use crate::journal::JournalError;
 use crate::model::event::Seq;
 use crate::model::{Event, RunId, Sender, Step, Whom};
+use crate::run::read::end_of;
 use crate::run::{Queued, RunArguments, RunMessage, RunReport, actor::RunContext};
 use crate::store::{StoreError, each_event};
 
@@ -229,6 +230,7 @@ impl Room {
             RunReport::Queued(queued) => self.queued(queued, cx),
             RunReport::Over(end) => self.over(&end, cx),
             RunReport::Quarantined(run) => self.roster.quarantined(run),
+            RunReport::Elsewhere(run) => self.watch_elsewhere(run, cx),
             RunReport::Progress(event) => {
                 let parent = event.run_id.and_then(|run| self.roster.parent(run));
                 self.tell_run(parent, RunMessage::Heard(event), cx);
@@ -354,6 +356,20 @@ impl Room {
         self.settle_attention(cx);
     }
 
+    /// Looks now and then whether a run has ended that somebody else has.
+    fn watch_elsewhere(&self, run: RunId, cx: &Context<RoomMessage>) {
+        let context = self.arguments.context.clone();
+        let _ = cx.attach_maybe(async move {
+            loop {
+                tokio::time::sleep(LOOK_ELSEWHERE).await;
+                let end = end_of(context.journal.store().as_ref(), context.task, run).await;
+                if let Ok(Some(end)) = end {
+                    return Some(RoomMessage::Report(RunReport::Over(Arc::new(end))));
+                }
+            }
+        });
+    }
+
     /// One after the other, so that it is said once.
     fn settle_attention(&mut self, cx: &Context<RoomMessage>) {
         self.settles_again = self.is_settling;
@@ -367,6 +383,9 @@ impl Room {
         });
     }
 }
+
+/// How often is looked how a run stands that somebody else has.
+const LOOK_ELSEWHERE: Duration = Duration::from_secs(1);
 
 /// How long one run is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::person::Person;
@@ -39,16 +39,6 @@ pub struct Played {
     pub tree_is_gone: bool,
     /// What befell it, and how often.
     pub census: BTreeMap<String, u64>,
-}
-
-/// The seeds that the tests of single promises look at.
-const EXAMPLES: std::ops::Range<u64> = 10_000..10_120;
-
-/// Some troupes, with accidents, played once.
-pub fn examples() -> &'static [Played] {
-    static PLAYED: LazyLock<Vec<Played>> =
-        LazyLock::new(|| each(EXAMPLES, |seed| play(&Trial::plain(seed))));
-    &PLAYED
 }
 
 /// Does something for each seed, on all processors; the results in the order of the seeds.
