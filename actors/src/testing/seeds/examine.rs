@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::person::Wish;
 use super::plays::{Played, play, text};
 use super::requests::{Record, every_answer_was_to_the_right_request};
 use super::trace::{Did, requests};
@@ -44,7 +45,7 @@ fn examined(trial: &Trial) -> BTreeMap<String, u64> {
     });
     check::payments(&played.events, &played.stage.outside);
     nothing_is_asked_after_the_end(&played);
-    if trial.habits.is_even() {
+    if trial.habits.is_even() && !is_cancelled(trial, &played) {
         outside_it_is_as_without_accidents(&played);
     }
     let again = play(trial);
@@ -54,6 +55,13 @@ fn examined(trial: &Trial) -> BTreeMap<String, u64> {
     census.add(&played.census);
     census.note("seeds");
     census.all()
+}
+
+/// Whether a person's cancel came before its end, which accidents may have put off.
+fn is_cancelled(trial: &Trial, played: &Played) -> bool {
+    let cancels = |wish: &Wish| matches!(wish, Wish::Cancel);
+    let is_wanted = trial.wishes.iter().any(|(_, wish)| cancels(wish));
+    is_wanted && played.status == Some(TaskStatus::Cancelled)
 }
 
 /// Of a run that has ended no model is asked any more, unless it was continued.
