@@ -7,11 +7,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::model::event::Seq;
-use crate::model::{AgentName, Event, EventBody, RunId, TaskId};
+use crate::model::{AgentName, Content, Event, EventBody, RunId, TaskId};
 
-/// How many events are kept of one task, and of all together; beyond that all of it is forgotten.
-const OF_ONE: usize = 16_384;
-const OF_ALL: usize = 262_144;
+/// How many bytes are kept of one task, and of all together; beyond that all of it is forgotten.
+const OF_ONE: usize = 32 * 1024 * 1024;
+const OF_ALL: usize = 128 * 1024 * 1024;
+
+/// What an event takes besides its texts.
+const FRAME: usize = 512;
 
 /// Somebody who is told what is durable about one task, in order and before whoever wrote it; who missed something reads it.
 pub trait Follower: Send + Sync {
@@ -69,6 +72,8 @@ struct Lately {
     last: Seq,
     /// Those that may concern another run than their own.
     kept: BTreeMap<Seq, Arc<Event>>,
+    /// About how many bytes they are.
+    bytes: usize,
     /// Who delegated a run.
     parents: HashMap<RunId, Option<RunId>>,
     /// What all of the task's runs are shown: of the task itself, and what was said.
@@ -147,11 +152,13 @@ impl Tasks {
             .entry(task)
             .or_insert_with(|| Lately::from(event));
         if lately.last + 1 != event.id {
-            self.kept = self.kept.saturating_sub(lately.kept.len());
+            self.kept = self.kept.saturating_sub(lately.bytes);
             *lately = Lately::from(event);
         }
-        self.kept += usize::from(lately.note(event));
-        if lately.kept.len() > OF_ONE {
+        let before = lately.bytes;
+        lately.note(event);
+        self.kept += lately.bytes - before;
+        if lately.bytes > OF_ONE {
             self.drop_task(task);
         } else if self.kept > OF_ALL {
             self.forget();
@@ -166,7 +173,7 @@ impl Tasks {
 
     fn drop_task(&mut self, task: TaskId) {
         if let Some(lately) = self.tasks.remove(&task) {
-            self.kept = self.kept.saturating_sub(lately.kept.len());
+            self.kept = self.kept.saturating_sub(lately.bytes);
         }
     }
 }
@@ -178,6 +185,7 @@ impl Lately {
             from,
             last: from,
             kept: BTreeMap::new(),
+            bytes: 0,
             parents: HashMap::new(),
             shared: Vec::new(),
             whole: 0,
@@ -186,8 +194,7 @@ impl Lately {
         }
     }
 
-    /// Whether it is kept.
-    fn note(&mut self, event: &Arc<Event>) -> bool {
+    fn note(&mut self, event: &Arc<Event>) {
         let seq = event.id;
         self.last = seq;
         let Some(run) = event.run_id else {
@@ -203,7 +210,7 @@ impl Lately {
         self.runs.entry(run).or_default().own = seq;
         let is_said = self.said(event);
         if is_of_its_own(&event.body) {
-            return false;
+            return;
         }
         match self.parents.get(&run) {
             Some(Some(parent)) => self.runs.entry(*parent).or_default().below.push(seq),
@@ -215,11 +222,12 @@ impl Lately {
             }
             None => self.whole = seq,
         }
-        self.keep(event)
+        self.keep(event);
     }
 
-    fn keep(&mut self, event: &Arc<Event>) -> bool {
-        self.kept.insert(event.id, event.clone()).is_none()
+    fn keep(&mut self, event: &Arc<Event>) {
+        self.bytes += FRAME + text(&event.body);
+        self.kept.insert(event.id, event.clone());
     }
 
     /// Whether all are shown it.
@@ -270,6 +278,29 @@ impl Lately {
     }
 }
 
+/// About how many bytes of text an event holds.
+fn text(body: &EventBody) -> usize {
+    let length = |content: &Content| content.beginning().len();
+    match body {
+        EventBody::TaskCreated { definition } => {
+            let of_agents = definition.agents.values();
+            of_agents
+                .map(|agent| FRAME + agent.instructions.len())
+                .sum()
+        }
+        EventBody::RunQueued { spec } => {
+            spec.input.len() + spec.snippets.iter().map(String::len).sum::<usize>()
+        }
+        EventBody::TaskMessage { content, .. } => content.len(),
+        EventBody::RunCompleted { result, .. } | EventBody::TaskCompleted { result } => {
+            length(result)
+        }
+        EventBody::RunFailed { error, .. } => error.len(),
+        EventBody::RunContinued { content, .. } => length(content),
+        _ => 0,
+    }
+}
+
 /// What happens inside a run and concerns no other.
 fn is_of_its_own(body: &EventBody) -> bool {
     matches!(
@@ -287,4 +318,73 @@ fn is_of_its_own(body: &EventBody) -> bool {
             | EventBody::ToolCallResolved { .. }
             | EventBody::ToolCallLate { .. }
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Sender, Timestamp};
+
+    const RUN: RunId = RunId(uuid::Uuid::nil());
+    const TASK: TaskId = TaskId(uuid::Uuid::nil());
+
+    fn said(id: Seq, bytes: usize) -> Arc<Event> {
+        let body = EventBody::TaskMessage {
+            from: Sender::Human,
+            to: None,
+            content: "x".repeat(bytes),
+            outcome: false,
+        };
+        Arc::new(Event {
+            id,
+            task_id: TASK,
+            run_id: None,
+            agent: None,
+            at: Timestamp(0),
+            epoch: 0,
+            cause: None,
+            body,
+        })
+    }
+
+    fn since(recent: &Recent, after: Seq) -> Option<Vec<Seq>> {
+        let agent = AgentName::from("a");
+        let look = Look {
+            run: RUN,
+            agent: &agent,
+            after,
+            wrote: after,
+            said: true,
+        };
+        match recent.since(TASK, look)? {
+            News::Nothing => Some(Vec::new()),
+            News::Events(events, _) => Some(events.iter().map(|event| event.id).collect()),
+        }
+    }
+
+    #[test]
+    fn what_was_missed_is_read_from_the_store() {
+        let recent = Recent::default();
+        assert_eq!(since(&recent, 0), None);
+        (1..=3).for_each(|id| recent.note(&said(id, 1)));
+        assert_eq!(since(&recent, 1), Some(vec![2, 3]));
+        // Another node wrote the fourth.
+        recent.note(&said(5, 1));
+        assert_eq!(since(&recent, 3), None);
+        assert_eq!(since(&recent, 4), Some(vec![5]));
+        recent.forget();
+        assert_eq!(since(&recent, 5), None);
+    }
+
+    #[test]
+    fn no_more_is_kept_than_may_be() {
+        let recent = Recent::default();
+        for id in 1..=100 {
+            recent.note(&said(id, 1024 * 1024));
+            let kept = recent.tasks().kept;
+            assert!(kept <= OF_ONE + 2 * 1024 * 1024, "{kept} at {id}");
+        }
+        assert_eq!(since(&recent, 1), None, "it was forgotten");
+        assert!(since(&recent, 100).is_some());
+    }
 }
