@@ -145,9 +145,15 @@ impl Purse {
         Ok(look(&self.0.book().ledger))
     }
 
+    /// The book, if it has all that is known to be in the journal.
+    fn up_to_date(&self, journal: &Journal, task: TaskId) -> Option<MutexGuard<'_, Book>> {
+        let last = journal.recent().last(task)?;
+        let book = self.0.book();
+        (book.ledger.head == last).then_some(book)
+    }
+
     async fn catch_up(&self, journal: &Journal, task: TaskId) -> Result<(), StoreError> {
-        let is_current = || journal.recent().last(task) == Some(self.0.book().ledger.head);
-        if is_current() {
+        if self.up_to_date(journal, task).is_some() {
             return Ok(());
         }
         let _alone = self.0.reading.lock().await;
@@ -188,9 +194,8 @@ impl Purse {
     /// The same, where nothing has to be read for it.
     #[must_use]
     pub fn standing_now(&self, journal: &Journal, caller: Caller<'_>) -> Option<Standing> {
-        let last = journal.recent().last(caller.task)?;
-        let book = self.0.book();
-        (book.ledger.head == last).then(|| book.ledger.standing(caller.definition, caller.run))
+        let book = self.up_to_date(journal, caller.task)?;
+        Some(book.ledger.standing(caller.definition, caller.run))
     }
 
     /// Says that a call was settled: who waits looks again.
@@ -206,12 +211,8 @@ impl Purse {
         caller: Caller<'_>,
         needed: Amount,
     ) -> Option<Admission> {
-        let last = journal.recent().last(caller.task)?;
-        if self.0.in_line.load(Ordering::Acquire) > 0 {
-            return None;
-        }
-        let mut book = self.0.book();
-        if book.ledger.head != last || book.doubtful != Amount::default() {
+        let mut book = self.up_to_date(journal, caller.task)?;
+        if self.0.in_line.load(Ordering::Acquire) > 0 || book.doubtful != Amount::default() {
             return None;
         }
         let standing = book.ledger.standing(caller.definition, caller.run);

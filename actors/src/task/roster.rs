@@ -350,20 +350,21 @@ impl Roster {
     /// Runs that work for one that has ended since they were queued, with that end: nobody waits for what they do.
     #[must_use]
     pub fn orphans(&self) -> Vec<(RunId, Seq)> {
-        let live = self.runs.iter().filter(|(_, entry)| entry.is_live());
-        live.filter_map(|(run, entry)| Some((*run, self.orphaned(entry)?)))
-            .collect()
+        let all = self.runs.keys();
+        all.filter_map(|run| self.is_orphan(*run)).collect()
     }
 
     /// The same of what one run has delegated.
     #[must_use]
     pub fn orphans_of(&self, parent: RunId) -> Vec<(RunId, Seq)> {
-        let runs = self.delegated.get(&parent).map(|it| it.runs.as_slice());
-        let orphan = |run: &RunId| {
-            let entry = self.runs.get(run).filter(|entry| entry.is_live())?;
-            Some((*run, self.orphaned(entry)?))
-        };
-        runs.into_iter().flatten().filter_map(orphan).collect()
+        let delegated = self.delegated.get(&parent);
+        let runs = delegated.into_iter().flat_map(|it| &it.runs);
+        runs.filter_map(|run| self.is_orphan(*run)).collect()
+    }
+
+    fn is_orphan(&self, run: RunId) -> Option<(RunId, Seq)> {
+        let entry = self.runs.get(&run).filter(|entry| entry.is_live())?;
+        Some((run, self.orphaned(entry)?))
     }
 
     /// The end of whoever it works for, if it has ended since.

@@ -291,8 +291,8 @@ fn a_call_waits_for_those_before_it_and_is_refused_when_nothing_can_help() {
     }, @"the budget of the task is used up: 90 of 100 tokens, and the next model call needs up to 20 tokens");
 }
 
-#[test]
-fn the_time_in_which_a_person_is_waited_for_does_not_count() {
+/// A task that may take a second, and a run of it that may take 600 ms.
+fn timed() -> (TaskDefinition, World) {
     let mut definition = definition(100, None);
     definition.limits.wall_time_ms = 1_000;
     if let Some(agent) = definition.agents.get_mut(&"a".into()) {
@@ -303,6 +303,12 @@ fn the_time_in_which_a_person_is_waited_for_does_not_count() {
         definition: Box::new(definition.clone()),
     };
     world.write(0, created);
+    (definition, world)
+}
+
+#[test]
+fn the_time_in_which_a_person_is_waited_for_does_not_count() {
+    let (definition, mut world) = timed();
     let left = |world: &World, now| {
         let left = world.ledger.time_left(&definition, id(0), Timestamp(now));
         left.map(|left| (left.ms, left.whole_task))
@@ -330,16 +336,7 @@ fn the_time_in_which_a_person_is_waited_for_does_not_count() {
 
 #[test]
 fn the_time_of_a_pause_does_not_count_and_none_counts_twice() {
-    let mut definition = definition(100, None);
-    definition.limits.wall_time_ms = 1_000;
-    if let Some(agent) = definition.agents.get_mut(&"a".into()) {
-        agent.run_timeout_ms = Some(600);
-    }
-    let mut world = World::new(definition.clone());
-    let created = EventBody::TaskCreated {
-        definition: Box::new(definition.clone()),
-    };
-    world.write(0, created);
+    let (definition, mut world) = timed();
     let left = |world: &World, run, now| {
         let left = world.ledger.time_left(&definition, id(run), Timestamp(now));
         left.map(|left| left.ms)

@@ -52,10 +52,8 @@ impl RunActor {
 
     /// What its state calls for, if that is nothing but to write something down.
     fn decided(&mut self, ahead: &RunState, read: Seq) -> Option<Vec<EventBody>> {
-        let mut effects = self.next(ahead, read);
-        while self.is_there(&effects) {
-            effects = self.next(ahead, read);
-        }
+        let effects = self.next(ahead, read);
+        let effects = self.at_once(effects, |run| run.next(ahead, read));
         // What it tells itself has a number of its own, which is not known yet.
         let is_told =
             |body: &EventBody| matches!(body, EventBody::Message { .. } | EventBody::Alert { .. });

@@ -450,7 +450,8 @@ impl RunActor {
             if !effects.iter().any(keeps_permit) {
                 self.permit = None;
             }
-            for effect in self.at_once(effects) {
+            let next = |run: &Self| run.next(&run.state, run.state.head);
+            for effect in self.at_once(effects, next) {
                 self.perform(effect, cx);
             }
         }
@@ -461,9 +462,13 @@ impl RunActor {
     }
 
     /// What is to be done once a permit, and what is to be set aside, is there, where nobody has to wait for it.
-    fn at_once(&mut self, mut effects: Vec<Effect>) -> Vec<Effect> {
+    fn at_once(
+        &mut self,
+        mut effects: Vec<Effect>,
+        next: impl Fn(&Self) -> Vec<Effect>,
+    ) -> Vec<Effect> {
         while self.is_there(&effects) {
-            effects = self.next(&self.state, self.state.head);
+            effects = next(self);
         }
         effects
     }
