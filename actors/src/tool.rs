@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
+use crate::model::executor::ExecutorName;
 use crate::model::{AgentName, CallId, RunId, TaskId, ToolSpec, WaitReason};
 
 /// One call of a tool.
@@ -28,6 +29,38 @@ pub struct Invocation {
     pub agent: AgentName,
     /// The task's project.
     pub project: String,
+    /// The executor that it goes to, if that is written down already.
+    pub executor: Option<Assigned>,
+}
+
+/// To whom a call goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assigned {
+    /// The executor.
+    pub executor: ExecutorName,
+    /// Whether it may have begun: then nobody else can say what became of the call.
+    pub may_have_begun: bool,
+}
+
+/// A call as whoever does it outside of the node knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteCall {
+    /// The call's id for ever.
+    pub call_id: CallId,
+    /// The task's project.
+    pub project: String,
+    /// The executor that it went to, if that was written down.
+    pub executor: Option<ExecutorName>,
+}
+
+impl From<Invocation> for RemoteCall {
+    fn from(call: Invocation) -> Self {
+        Self {
+            call_id: call.call_id,
+            project: call.project,
+            executor: call.executor.map(|assigned| assigned.executor),
+        }
+    }
 }
 
 /// What [`Tool::probe`] found out.
@@ -54,8 +87,26 @@ pub enum ToolError {
     Unknown(String),
 }
 
-/// Where a tool says what it waits for.
-pub type Waits<'a> = &'a (dyn Fn(WaitReason) + Send + Sync);
+/// Whoever makes a call, as a tool sees it that has something to say before it begins.
+pub trait CallObserver: Send + Sync {
+    /// It waits for this.
+    fn waits(&self, reason: WaitReason);
+
+    /// It is about to go to this executor. Resolves when that is durable; to `false` where it must not go there.
+    fn goes_to(&self, executor: ExecutorName) -> BoxFuture<'_, bool>;
+}
+
+/// Nobody is told.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unobserved;
+
+impl CallObserver for Unobserved {
+    fn waits(&self, _: WaitReason) {}
+
+    fn goes_to(&self, _: ExecutorName) -> BoxFuture<'_, bool> {
+        Box::pin(std::future::ready(true))
+    }
+}
 
 /// Something a model can call.
 ///
@@ -77,10 +128,16 @@ pub trait Tool: Send + Sync + 'static {
     fn call_visibly<'a>(
         &'a self,
         call: Invocation,
-        waits: Waits<'a>,
+        observer: &'a dyn CallObserver,
     ) -> BoxFuture<'a, Result<String, ToolError>> {
-        let _ = waits;
+        let _ = observer;
         self.call(call)
+    }
+
+    /// The executor of this project that would do it now, for tools that are done by executors.
+    fn executor(&self, project: &str) -> Option<ExecutorName> {
+        let _ = project;
+        None
     }
 
     /// Whether it keeps [`Invocation::timeout`] itself. A call of any other tool is dropped when that is over.
@@ -91,18 +148,14 @@ pub trait Tool: Send + Sync + 'static {
     /// Stops a call that is under way somewhere else, and returns when nothing of it runs any more, with what it came to as far as that
     /// is known. What a call does in the node is stopped by dropping its future; what it does elsewhere goes on when its future is
     /// dropped, because the run that made it may only have crashed and will ask for it again.
-    fn stop(
-        &self,
-        call_id: CallId,
-        project: String,
-    ) -> BoxFuture<'_, Option<Result<String, ToolError>>> {
-        let _ = (call_id, project);
+    fn stop(&self, call: RemoteCall) -> BoxFuture<'_, Option<Result<String, ToolError>>> {
+        let _ = call;
         Box::pin(async { None })
     }
 
     /// The call's result is durable: whoever kept it for us may forget it.
-    fn settled(&self, call_id: CallId, project: String) -> BoxFuture<'_, ()> {
-        let _ = (call_id, project);
+    fn settled(&self, call: RemoteCall) -> BoxFuture<'_, ()> {
+        let _ = call;
         Box::pin(async {})
     }
 

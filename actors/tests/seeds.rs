@@ -7,7 +7,6 @@ use actors::testing::census::Census;
 use actors::testing::seeds::examine::{Verdict, examine};
 use actors::testing::seeds::plays::{each, play, text};
 use actors::testing::seeds::trial::Trial;
-use actors::testing::sim::Accident;
 
 /// How many seeds are played in an ordinary run.
 const TROUPES: u64 = 500;
@@ -15,14 +14,6 @@ const TROUPES: u64 = 500;
 /// Trials beyond them that once found something.
 fn found() -> Vec<Trial> {
     vec![Trial::plain(3_342)]
-}
-
-/// What is known to go wrong and is not mended yet.
-fn is_known(trial: &Trial, why: &str) -> bool {
-    let accidents = trial.lives.iter().flatten();
-    let is_lost = accidents.filter(|(_, it)| *it == Accident::Unplug(None));
-    // A call whose executor is lost is made on another one when its run begins again.
-    is_lost.count() > 0 && why.contains("paid 2 times")
 }
 
 /// Of everything that can befall a team some befalls these seeds.
@@ -100,7 +91,6 @@ fn whatever_happens_a_task_comes_to_its_end_and_the_journal_is_true() {
     let (census, failed) = (Census::default(), Census::default());
     let tell = |trial: &Trial, verdict: &Verdict| match verdict {
         Ok(befell) => census.add(befell),
-        Err(why) if is_known(trial, why) => census.note("known"),
         Err(why) => {
             let why: String = why.chars().take(600).collect();
             println!("TROUPE={}: {why}", trial.seed);

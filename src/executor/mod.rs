@@ -139,6 +139,8 @@ impl Executor {
             tools: self.tools.iter().map(|tool| tool.spec()).collect(),
             root: self.workspace.root().display().to_string(),
             session: self.session.clone(),
+            // One with a witness is known by its name: the witness says whether it is still the same ledger.
+            ledger: self.ledger.id(),
         }
     }
 

@@ -8,6 +8,7 @@ use super::stage::{Stage, id, linked, run};
 fn what_is_offered() {
     let stage = Stage::new();
     let mut options = stage.options();
+    options.witness = None;
     options.shell.landlock = false;
     let executor = impresario::executor::Executor::open(options).unwrap();
     let FromExecutor::Hello {
@@ -16,6 +17,7 @@ fn what_is_offered() {
         tools,
         root,
         session,
+        ledger,
     } = executor.hello()
     else {
         panic!("no hello");
@@ -26,6 +28,13 @@ fn what_is_offered() {
         stage.root().canonicalize().unwrap().display().to_string()
     );
     assert!(session.starts_with("session_") && session.len() > 30);
+    drop(executor);
+    let again = stage.open().hello();
+    let FromExecutor::Hello { ledger: later, .. } = again else {
+        panic!("no hello");
+    };
+    assert!(ledger.is_some(), "it has no witness");
+    assert_eq!(ledger, later, "the ledger outlives the process");
     insta::assert_json_snapshot!("specs", tools);
 }
 

@@ -47,6 +47,7 @@ fn turn(rng: &mut Rng, run: RunId, turn: u32, result: usize) -> (Vec<Draft>, usi
             step,
             tool: "read_file".to_owned(),
             class: EffectClass::Ledgered,
+            executor: None,
         },
         EventBody::ToolCallCompleted {
             step,

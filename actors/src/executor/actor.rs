@@ -121,13 +121,15 @@ impl ExecutorActor {
 
     fn heard(&mut self, frame: FromExecutor, cx: &Context<ExecutorMessage>) {
         match self.calls.hear(frame) {
-            Heard::Hello { name, tools, again } => {
-                tracing::info!(
-                    "executor `{name}` is connected to project `{}`",
-                    self.project
-                );
+            Heard::Hello {
+                executor,
+                tools,
+                again,
+            } => {
+                let (name, project) = (&executor.name, &self.project);
+                tracing::info!("executor `{name}` is connected to project `{project}`");
                 self.executors
-                    .connected(&self.project, &name, &tools, &self.handle);
+                    .connected(project, executor, &tools, &self.handle);
                 again
                     .into_iter()
                     .for_each(|frame| self.send(Some(frame), cx));

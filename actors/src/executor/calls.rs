@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::executor::{CallOutcome, FromExecutor, ToExecutor};
+use crate::model::executor::{CallOutcome, ExecutorName, FromExecutor, ToExecutor};
 use crate::model::{CallId, ToolSpec};
 
 /// What is in flight, and for whom.
@@ -24,8 +24,8 @@ impl<W> Default for Calls<W> {
 pub enum Heard<W> {
     /// The executor introduced itself: it offers these tools, and is told again what is in flight; it knows what it has done.
     Hello {
-        /// Its name.
-        name: String,
+        /// Which it is.
+        executor: ExecutorName,
         /// What it can do.
         tools: Vec<ToolSpec>,
         /// What to tell it.
@@ -65,8 +65,13 @@ impl<W> Calls<W> {
     /// Takes a frame in.
     pub fn hear(&mut self, frame: FromExecutor) -> Heard<W> {
         match frame {
-            FromExecutor::Hello { name, tools, .. } => Heard::Hello {
+            FromExecutor::Hello {
                 name,
+                ledger,
+                tools,
+                ..
+            } => Heard::Hello {
+                executor: ExecutorName { name, ledger },
                 tools,
                 again: self
                     .waiting

@@ -8,9 +8,9 @@ use futures_util::future::{BoxFuture, FutureExt, join_all};
 use supervision::{CallError, Handle};
 use tokio::sync::Notify;
 
-use crate::model::executor::{CallErrorCode, CallOutcome, ToExecutor};
+use crate::model::executor::{CallErrorCode, CallOutcome, ExecutorName, ToExecutor};
 use crate::model::{CallId, ToolSpec, WaitReason};
-use crate::tool::{Invocation, Probe, Tool, ToolError, Waits};
+use crate::tool::{CallObserver, Invocation, Probe, RemoteCall, Tool, ToolError, Unobserved};
 
 use super::actor::ExecutorMessage;
 
@@ -22,14 +22,14 @@ pub struct Executors(Arc<Directory>);
 struct Directory {
     connected: Mutex<Vec<Connected>>,
     /// Who was sent which call, until that is settled: nobody else can say what has become of it.
-    sent: Mutex<BTreeMap<CallId, String>>,
+    sent: Mutex<BTreeMap<CallId, ExecutorName>>,
     changed: Notify,
 }
 
 #[derive(Debug, Clone)]
 struct Connected {
     project: String,
-    name: String,
+    executor: ExecutorName,
     tools: Vec<String>,
     handle: Handle<ExecutorMessage>,
 }
@@ -42,7 +42,7 @@ impl Executors {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sent(&self) -> MutexGuard<'_, BTreeMap<CallId, String>> {
+    fn sent(&self) -> MutexGuard<'_, BTreeMap<CallId, ExecutorName>> {
         let sent = &self.0.sent;
         sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -50,7 +50,7 @@ impl Executors {
     pub(super) fn connected(
         &self,
         project: &str,
-        name: &str,
+        executor: ExecutorName,
         tools: &[ToolSpec],
         handle: &Handle<ExecutorMessage>,
     ) {
@@ -59,7 +59,7 @@ impl Executors {
         connected.retain(|other| other.handle != *handle);
         connected.push(Connected {
             project: project.to_owned(),
-            name: name.to_owned(),
+            executor,
             tools,
             handle: handle.clone(),
         });
@@ -71,9 +71,9 @@ impl Executors {
         self.connected_now().retain(|other| other.handle != *handle);
     }
 
-    fn find(&self, project: &str, tool: &str, name: Option<&str>) -> Option<Connected> {
+    fn find(&self, project: &str, tool: &str, is: Option<&ExecutorName>) -> Option<Connected> {
         let mut fitting = self.all(project, tool).into_iter();
-        fitting.find(|executor| name.is_none_or(|name| executor.name == name))
+        fitting.find(|connected| is.is_none_or(|it| connected.executor.is(it)))
     }
 
     fn all(&self, project: &str, tool: &str) -> Vec<Connected> {
@@ -84,26 +84,26 @@ impl Executors {
         connected.iter().filter(fits).cloned().collect()
     }
 
-    /// An executor of this project that has this tool, or the one of this name; waits for one, and says so.
+    /// An executor of this project that has this tool, or this one; waits for one, and says so.
     async fn wait_for(
         &self,
         project: &str,
         tool: &str,
-        name: Option<&str>,
-        waits: Waits<'_>,
+        is: Option<&ExecutorName>,
+        observer: &dyn CallObserver,
     ) -> Connected {
         let mut has_said = false;
         loop {
             let changed = self.0.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if let Some(executor) = self.find(project, tool, name) {
+            if let Some(executor) = self.find(project, tool, is) {
                 return executor;
             }
             if !std::mem::replace(&mut has_said, true) {
-                waits(WaitReason::Executor {
+                observer.waits(WaitReason::Executor {
                     tool: tool.to_owned(),
-                    name: name.map(str::to_owned),
+                    name: is.map(|it| it.name.clone()),
                 });
             }
             changed.await;
@@ -125,6 +125,14 @@ struct ExecutorTool {
     executors: Executors,
 }
 
+/// To whom a call goes.
+enum To {
+    /// This one, which has not heard of it.
+    Chosen(Connected),
+    /// This one, which may have begun it, as soon as it is there.
+    Asked(ExecutorName),
+}
+
 /// How much longer than the executor itself the node waits, and how long it waits for its word that a call was stopped.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -134,25 +142,32 @@ impl Tool for ExecutorTool {
     }
 
     fn call(&self, call: Invocation) -> BoxFuture<'_, Result<String, ToolError>> {
-        async move { self.call_visibly(call, &|_| {}).await }.boxed()
+        async move { self.call_visibly(call, &Unobserved).await }.boxed()
     }
 
     fn call_visibly<'a>(
         &'a self,
         call: Invocation,
-        waits: Waits<'a>,
+        observer: &'a dyn CallObserver,
     ) -> BoxFuture<'a, Result<String, ToolError>> {
         async move {
-            // That there is no executor yet costs the call nothing: it has not begun.
-            let (name, project) = (&self.spec.name, &call.project);
-            let first = self.executors.wait_for(project, name, None, waits).await;
+            let first = match self.begun_by(&call) {
+                Some(executor) => To::Asked(executor),
+                // That there is no executor yet costs the call nothing: it has not begun.
+                None => To::Chosen(self.choose(&call, observer).await?),
+            };
             let limit = call.timeout.saturating_add(GRACE);
-            match tokio::time::timeout(limit, self.call_from(first, &call, waits)).await {
+            match tokio::time::timeout(limit, self.call_from(first, &call, observer)).await {
                 Ok(result) => result,
                 Err(_) => self.too_late(call).await,
             }
         }
         .boxed()
+    }
+
+    fn executor(&self, project: &str) -> Option<ExecutorName> {
+        let found = self.executors.find(project, &self.spec.name, None);
+        found.map(|connected| connected.executor)
     }
 
     fn keeps_limit(&self) -> bool {
@@ -171,16 +186,11 @@ impl Tool for ExecutorTool {
         .boxed()
     }
 
-    /// The executor that was sent it is told; whichever of them has it, if that was before the node was started.
-    fn stop(
-        &self,
-        call_id: CallId,
-        project: String,
-    ) -> BoxFuture<'_, Option<Result<String, ToolError>>> {
+    /// The executor that it went to is told; whichever of them has it, where that is not known.
+    fn stop(&self, call: RemoteCall) -> BoxFuture<'_, Option<Result<String, ToolError>>> {
         async move {
-            let sent = self.executors.sent().remove(&call_id);
-            let mut executors = self.executors.all(&project, &self.spec.name);
-            executors.retain(|executor| sent.as_ref().is_none_or(|name| *name == executor.name));
+            let call_id = call.call_id.clone();
+            let executors = self.of_call(call);
             let stops = executors.iter().map(|executor| {
                 executor
                     .handle
@@ -196,11 +206,10 @@ impl Tool for ExecutorTool {
         .boxed()
     }
 
-    fn settled(&self, call_id: CallId, project: String) -> BoxFuture<'_, ()> {
+    fn settled(&self, call: RemoteCall) -> BoxFuture<'_, ()> {
         async move {
-            self.executors.sent().remove(&call_id);
-            // Whichever of them has it in its ledger.
-            for executor in self.executors.all(&project, &self.spec.name) {
+            let call_id = call.call_id.clone();
+            for executor in self.of_call(call) {
                 let ack = ExecutorMessage::Ack(call_id.clone());
                 let _ = executor.handle.send(ack).await;
             }
@@ -210,31 +219,74 @@ impl Tool for ExecutorTool {
 }
 
 impl ExecutorTool {
+    /// Whoever has a call that is about to be over: those who are there of those who may have it.
+    fn of_call(&self, call: RemoteCall) -> Vec<Connected> {
+        let sent = self.executors.sent().remove(&call.call_id);
+        let known = sent.or(call.executor);
+        let mut executors = self.executors.all(&call.project, &self.spec.name);
+        executors.retain(|it| known.as_ref().is_none_or(|known| it.executor.is(known)));
+        executors
+    }
+
+    /// The executor that may have begun a call.
+    fn begun_by(&self, call: &Invocation) -> Option<ExecutorName> {
+        let assigned = call.executor.as_ref()?;
+        let sent = || self.executors.sent().contains_key(&call.call_id);
+        (assigned.may_have_begun || sent()).then(|| assigned.executor.clone())
+    }
+
+    /// The executor for a call that nobody can have begun. That it goes there is durable then.
+    async fn choose(
+        &self,
+        call: &Invocation,
+        observer: &dyn CallObserver,
+    ) -> Result<Connected, ToolError> {
+        let (project, tool) = (&call.project, &self.spec.name);
+        let written = call.executor.as_ref().map(|assigned| &assigned.executor);
+        let there = written.and_then(|written| self.executors.find(project, tool, Some(written)));
+        if let Some(there) = there {
+            return Ok(there);
+        }
+        let chosen = self.executors.wait_for(project, tool, None, observer).await;
+        match observer.goes_to(chosen.executor.clone()).await {
+            true => Ok(chosen),
+            false => Err(ToolError::Failed("the call was given up".to_owned())),
+        }
+    }
+
     /// Makes the call, on this executor first; asks again whoever may have begun it.
     async fn call_from(
         &self,
-        first: Connected,
+        first: To,
         call: &Invocation,
-        waits: Waits<'_>,
+        observer: &dyn CallObserver,
     ) -> Result<String, ToolError> {
-        let (mut executor, mut asked) = (first, None);
+        let (project, tool) = (&call.project, &self.spec.name);
+        let mut to = first;
         loop {
+            let (connected, is_new) = match to {
+                To::Chosen(connected) => (connected, true),
+                To::Asked(it) => {
+                    let there = self.executors.wait_for(project, tool, Some(&it), observer);
+                    (there.await, false)
+                }
+            };
+            let executor = connected.executor;
             let id = call.call_id.clone();
-            self.executors.sent().insert(id, executor.name.clone());
-            match self.call_on(&executor.handle, call).await {
-                Ok(outcome) => return result(outcome),
-                // It never heard of the call: any other will do.
-                Err(CallError::Stopped | CallError::Restarting) => {}
+            self.executors.sent().insert(id, executor.clone());
+            let ended = self.call_on(&connected.handle, call).await;
+            if let Ok(outcome) = ended {
+                return result(outcome);
+            }
+            self.executors.disconnected(&connected.handle);
+            let never_heard = matches!(ended, Err(CallError::Stopped | CallError::Restarting));
+            to = match is_new && never_heard {
+                // Any other will do.
+                true => To::Chosen(self.choose(call, observer).await?),
                 // Its connection ended. It alone knows what it has done, and is asked under the same id when it is back; another
                 // one would do it a second time.
-                Err(_) => asked = Some(executor.name),
-            }
-            self.executors.disconnected(&executor.handle);
-            let (project, tool) = (&call.project, &self.spec.name);
-            let again = self
-                .executors
-                .wait_for(project, tool, asked.as_deref(), waits);
-            executor = again.await;
+                false => To::Asked(executor),
+            };
         }
     }
 
@@ -242,7 +294,7 @@ impl ExecutorTool {
     async fn too_late(&self, call: Invocation) -> Result<String, ToolError> {
         let limit = call.timeout;
         let late = |rest: &str| format!("no answer within {limit:?} (tool_timeout); {rest}");
-        match self.stop(call.call_id, call.project).await {
+        match self.stop(call.into()).await {
             Some(Ok(text)) => Ok(text),
             Some(Err(ToolError::Failed(why))) => Err(ToolError::Failed(late(&why))),
             Some(Err(ToolError::Unknown(why))) => Err(ToolError::Unknown(late(&why))),

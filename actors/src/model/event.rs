@@ -3,6 +3,7 @@
 //! Per task one gapless sequence of [`Event`]s: journal, event stream and audit trail at once. The status of a task or a run is a
 //! fold of its events and is never written on its own.
 
+use super::executor::ExecutorName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -319,6 +320,9 @@ pub enum EventBody {
         tool: String,
         /// What a crash may do to it.
         class: EffectClass,
+        /// The executor that it goes to. Nobody else is asked for it from then on, unless a later start says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        executor: Option<ExecutorName>,
     },
     /// A tool call's result; durable before the next model call is built on it.
     ToolCallCompleted {

@@ -9,6 +9,27 @@ use super::tool::ToolSpec;
 /// The protocol's version, sent in [`FromExecutor::Hello`].
 pub const PROTOCOL: u32 = 1;
 
+/// Which executor it is that a call goes to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ExecutorName {
+    /// Its name, for people.
+    pub name: String,
+    /// Its ledger, if it says which it keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<String>,
+}
+
+impl ExecutorName {
+    /// Whether this one knows what became of a call that went to `other`.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        match (&self.ledger, &other.ledger) {
+            (Some(own), Some(ledger)) => own == ledger,
+            _ => self.name == other.name,
+        }
+    }
+}
+
 /// What the node says to an executor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -54,6 +75,10 @@ pub enum FromExecutor {
         root: String,
         /// One life of the executor process; another session means it died in between.
         session: String,
+        /// Which ledger it keeps, for as long as that is the same: what was begun under one ledger is asked of no other. An executor
+        /// that does not say is known by its name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ledger: Option<String>,
     },
     /// The call has begun; recorded in the executor's ledger.
     Started {

@@ -30,6 +30,12 @@ impl EffectClass {
     pub fn records_start(self) -> bool {
         !matches!(self, Self::Pure | Self::Transactional)
     }
+
+    /// Whether a call that may have reached an executor must not be made by another one.
+    #[must_use]
+    pub fn stays_where_it_began(self) -> bool {
+        self.records_start() && self != Self::Keyed
+    }
 }
 
 /// Where a tool does its work.

@@ -340,11 +340,19 @@ impl RunState {
 
     fn fold_call(&mut self, event: &Event, body: &EventBody) {
         match body {
-            EventBody::ToolCallStarted { step, class, .. } => {
+            EventBody::ToolCallStarted {
+                step,
+                class,
+                executor,
+                ..
+            } => {
                 let (epoch, class) = (event.epoch, *class);
                 self.set_phase(*step, CallPhase::Started { epoch, class });
                 self.with_call(*step, |call| {
                     (call.class, call.decided) = (Some(class), None);
+                    if let Some(executor) = executor {
+                        call.executor = Some((executor.clone(), epoch));
+                    }
                 });
             }
             EventBody::ToolCallCompleted {
@@ -382,7 +390,9 @@ impl RunState {
             return;
         }
         self.set_phase(step, CallPhase::Planned);
-        self.with_call(step, |call| call.retries = call.retries.saturating_add(1));
+        self.with_call(step, |call| {
+            (call.retries, call.executor) = (call.retries.saturating_add(1), None);
+        });
         // Somebody looked at it and wants it tried again; a policy that says so looks at nothing.
         if *by == Sender::Human {
             self.claims = 0;
@@ -446,6 +456,7 @@ fn planned(call: &ToolCall) -> Call {
         class: None,
         decided: None,
         retries: 0,
+        executor: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a run has come to: a fold of its events. Pure.
 
+use crate::model::executor::ExecutorName;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -163,6 +164,9 @@ pub struct Call {
     pub decided: Option<Decided>,
     /// How often it was made again because its outcome was unknown and somebody decided so.
     pub retries: u32,
+    /// The executor that it went to, and the epoch under which that was written.
+    #[serde(default)]
+    pub executor: Option<(ExecutorName, u64)>,
 }
 
 /// What was decided about a call whose outcome was unknown.

@@ -121,6 +121,7 @@ impl Life {
             tools: vec![Outside::executor_tool(&self.machine.tool)],
             root: "/".to_owned(),
             session: "s".to_owned(),
+            ledger: None,
         };
         let _ = self.says.send(hello).await;
         for (call_id, outcome) in self.machine.outside.ledger(&self.machine.name) {

@@ -126,7 +126,10 @@ fn a_transactional_call_and_its_effect_are_one_append() {
     for append in written() {
         let bodies: Vec<_> = append.drafts.iter().map(|draft| &draft.body).collect();
         for (at, body) in bodies.iter().enumerate() {
-            let EventBody::ToolCallStarted { tool, class, step } = body else {
+            let EventBody::ToolCallStarted {
+                tool, class, step, ..
+            } = body
+            else {
                 continue;
             };
             let is_result = |body: &&EventBody| matches!(body, EventBody::ToolCallCompleted { step: of, .. } if of == step);

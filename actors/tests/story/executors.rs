@@ -151,6 +151,39 @@ async fn an_executor_that_does_not_come_back_leaves_the_call_in_doubt() {
     assert_snapshot!(told);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_begun_is_asked_of_nobody_else_when_the_node_begins_again() {
+    let mut play = without_executors(pay(500)).await;
+    let first = connect(&play, "laptop").await;
+    let task = play.begin(&["lead"], |_| {}).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    play.system.shutdown().await;
+    first.abort();
+    play.restart(|_| {}).await;
+    connect(&play, "desktop").await;
+    let told = play.told_to_the_end(task, TaskStatus::Completed).await;
+    assert!(play.stage.outside.all_payments().is_empty(), "{told}");
+    play.system.shutdown().await;
+    assert_snapshot!(told);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_executor_that_came_later_is_written_down_before_it_is_sent_the_call() {
+    let mut play = without_executors(pay(500)).await;
+    let task = play.begin(&["lead"], |_| {}).await;
+    play.until_event(task, is_waiting).await;
+    let first = connect(&play, "laptop").await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    play.system.shutdown().await;
+    first.abort();
+    play.restart(|_| {}).await;
+    connect(&play, "desktop").await;
+    let told = play.told_to_the_end(task, TaskStatus::Completed).await;
+    assert!(play.stage.outside.all_payments().is_empty(), "{told}");
+    play.system.shutdown().await;
+    assert_snapshot!(told);
+}
+
 fn aside(life: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
     #[expect(
         clippy::disallowed_methods,

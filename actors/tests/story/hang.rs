@@ -1,17 +1,18 @@
 //! Agents that hang, and agents that are only slow.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actors::fault::{Fault, FaultPlan, Kind, Target, When};
 use actors::model::{
-    ModelRequest, Reply, TaskDefinition, TaskId, TaskStatus, ToolSpec, WaitReason,
+    Content, EffectClass, EventBody, InDoubtPolicy, ModelRequest, Place, Reply, TaskDefinition,
+    TaskId, TaskStatus, ToolSpec, WaitReason,
 };
 use actors::provider::{Delta, DeltaSink, Provider, ProviderError};
 use actors::testing::outside::Outside;
 use actors::testing::recorder::Requests;
 use actors::testing::sim::{Moments, Stage};
-use actors::tool::{Invocation, Tool, ToolError, Waits};
+use actors::tool::{CallObserver, Invocation, Tool, ToolError, Unobserved};
 use futures_util::future::BoxFuture;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -227,16 +228,16 @@ impl Tool for Patient {
     }
 
     fn call(&self, call: Invocation) -> BoxFuture<'_, Result<String, ToolError>> {
-        Box::pin(async move { self.call_visibly(call, &|_| {}).await })
+        Box::pin(async move { self.call_visibly(call, &Unobserved).await })
     }
 
     fn call_visibly<'a>(
         &'a self,
         _: Invocation,
-        waits: Waits<'a>,
+        observer: &'a dyn CallObserver,
     ) -> BoxFuture<'a, Result<String, ToolError>> {
         Box::pin(async move {
-            waits(WaitReason::Human {
+            observer.waits(WaitReason::Human {
                 question: "may it?".to_owned(),
             });
             tokio::time::sleep(Duration::from_secs(60)).await;
@@ -268,5 +269,69 @@ async fn a_retry_that_is_waited_for_is_no_silence() {
     let (step, _) = steps(&play, 120).await;
     let told = play.told_to_the_end(task, TaskStatus::Completed).await;
     assert_eq!(step, None, "{told}");
+    play.system.shutdown().await;
+}
+
+/// A tool in the node that keeps its thread until it is let go, whatever anybody wants of it.
+struct Blocking(Mutex<std::sync::mpsc::Receiver<()>>);
+
+impl Tool for Blocking {
+    fn spec(&self) -> ToolSpec {
+        ToolSpec {
+            place: Place::Node,
+            effect: EffectClass::Once,
+            ..Outside::executor_tool("pay_once")
+        }
+    }
+
+    fn call(&self, call: Invocation) -> BoxFuture<'_, Result<String, ToolError>> {
+        Box::pin(async move {
+            // Others go on meanwhile: it is this run that is to be stuck, and not the test.
+            tokio::task::block_in_place(|| {
+                let _ = self.0.lock().expect("not poisoned").recv();
+            });
+            Ok(format!("paid in epoch {}", call.epoch))
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn what_a_tool_says_after_its_run_was_declared_lost_is_kept() {
+    let (release, blocked) = std::sync::mpsc::channel();
+    let tool = Arc::new(Blocking(Mutex::new(blocked)));
+    let (stage, requests) = Play::set("1ms", paying("pay_once", 0), &[]);
+    let system = stage
+        .open_with(&Moments::calm(), |deps| deps.tools.push(tool))
+        .await;
+    let play = Play {
+        stage,
+        requests,
+        system,
+    };
+    let ask = |definition: &mut TaskDefinition| {
+        let lead = agent(definition, "lead");
+        lead.hang_after = Some(Duration::from_millis(60));
+        lead.in_doubt = InDoubtPolicy::Ask;
+    };
+    let task = play.begin(&["lead"], ask).await;
+    play.until_event(task, |event| {
+        matches!(event.body, EventBody::ToolCallInDoubt { .. })
+    })
+    .await;
+    release.send(()).expect("the tool is in its call");
+    let late = play.until_event(task, |event| {
+        matches!(event.body, EventBody::ToolCallLate { .. })
+    });
+    let late = late.await;
+    let EventBody::ToolCallLate {
+        started_epoch,
+        content,
+        ..
+    } = &late.body
+    else {
+        unreachable!("it was waited for");
+    };
+    assert_eq!((*started_epoch, late.epoch), (1, 2));
+    assert_eq!(*content, Content::Inline("paid in epoch 1".to_owned()));
     play.system.shutdown().await;
 }

@@ -102,6 +102,11 @@ impl Ledger {
         Ok(Self::load(path, witness, limits, lock)?)
     }
 
+    /// Which ledger it is, where nothing else tells that.
+    pub(super) fn id(&self) -> Option<String> {
+        self.witness.is_none().then(|| self.id.clone())
+    }
+
     /// Whether what it does not know of was never begun: it is the ledger that its witness knows, and nothing is missing.
     pub(super) fn vouches(&self) -> bool {
         self.witness.is_none() || locked(&self.file).witness.is_some()

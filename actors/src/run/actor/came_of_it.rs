@@ -91,15 +91,18 @@ impl RunActor {
         ));
     }
 
+    /// A call has ended that was made under this epoch, by this incarnation or by one that was given up before.
     pub(super) fn called(&mut self, step: Step, epoch: u64, result: Result<String, ToolError>) {
-        self.doing.remove(&Doing::Call(step));
+        if epoch == self.state.epoch {
+            self.doing.remove(&Doing::Call(step));
+        }
         let (outcome, text) = match result {
             Ok(text) => (Outcome::Ok, text),
             Err(ToolError::Failed(why)) => (Outcome::Error, why),
             Err(ToolError::Unknown(why)) => return self.unknown(step, &why),
         };
         let content = Content::Inline(text);
-        if epoch != self.state.epoch {
+        if epoch != self.state.epoch || epoch == self.found {
             self.write([EventBody::ToolCallLate {
                 step,
                 started_epoch: epoch,
@@ -160,7 +163,12 @@ impl RunActor {
                     .call(step)
                     .map(|call| call.call.name.clone())
                     .unwrap_or_default();
-                self.write([EventBody::ToolCallStarted { step, tool, class }]);
+                self.write([EventBody::ToolCallStarted {
+                    step,
+                    tool,
+                    class,
+                    executor: None,
+                }]);
             }
             Probe::Unknown(why) => self.doubt(step, &why),
         }
@@ -231,6 +239,7 @@ impl RunActor {
             step,
             tool: CREATE_RUN.to_owned(),
             class,
+            executor: None,
         }]);
         self.outbox
             .push(Out::Child(child, spec.agent.clone(), Box::new(spec)));

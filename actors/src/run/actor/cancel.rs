@@ -123,7 +123,7 @@ impl RunActor {
         let (stopped, epoch) = (tool.zip(self.invocation(step)), self.state.epoch);
         cx.attach(async move {
             let result = match stopped {
-                Some((tool, call)) => tool.stop(call.call_id, call.project).await,
+                Some((tool, call)) => tool.stop(call.into()).await,
                 None => None,
             };
             let unknown = || Err(ToolError::Unknown(WHILE_IT_RAN.to_owned()));

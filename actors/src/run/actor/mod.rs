@@ -4,6 +4,7 @@
 //! appends are attached, and their ends come back as messages.
 
 mod busy;
+mod calls;
 mod came_of_it;
 mod cancel;
 mod foresight;
@@ -25,6 +26,7 @@ use tokio::task::AbortHandle;
 use crate::agent::{AgentMessage, Gate, Thought};
 use crate::budget::{self, Admission, Caller, Purse, Standing, TimeLeft};
 use crate::journal::{Journal, JournalError};
+use crate::model::executor::ExecutorName;
 use crate::model::{
     AgentName, AgentSpec, Budget, Event, EventBody, Exceeded, RunId, RunSpec, Scope, Sender, Seq,
     Step, TaskDefinition, TaskId, Timestamp, WaitReason,
@@ -217,6 +219,8 @@ pub enum RunMessage {
     Waits(WaitReason),
     /// A call of it does.
     CallWaits(Step, WaitReason),
+    /// A call that was begun under this epoch is about to go to this executor; answered when that is durable.
+    GoesTo(Step, u64, ExecutorName, Reply<()>),
     /// It is up.
     Up,
     /// It may be time, or it may have missed something.
@@ -305,6 +309,10 @@ struct RunActor {
     cancel: Option<Cancelling>,
     /// Who answered a question, until that is durable.
     answering: Option<Reply<bool>>,
+    /// Calls that go to an executor as soon as that is durable.
+    sending: BTreeMap<Step, Reply<()>>,
+    /// The epoch of the incarnation before this one.
+    found: u64,
     gate: Gate,
     /// How many events it has folded since its last snapshot.
     unsaved: u64,
@@ -328,6 +336,7 @@ pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> 
                 run: arguments.run,
                 name: arguments.agent,
                 context: arguments.context,
+                found: loaded.state.epoch,
                 state: loaded.state,
                 inherited: loaded.inherited,
                 blobs: loaded.blobs,
@@ -343,6 +352,7 @@ pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> 
                 resuming: Vec::new(),
                 cancel: None,
                 answering: None,
+                sending: BTreeMap::new(),
                 gate: arguments.gate,
                 unsaved: 0,
                 is_telling_progress: false,
@@ -386,6 +396,9 @@ impl Actor for RunActor {
             RunMessage::MaySay(step, wish, may) => self.may_say(step, &wish, may),
             RunMessage::Waits(reason) => self.waits(reason),
             RunMessage::CallWaits(step, reason) => self.call_waits(step, reason),
+            RunMessage::GoesTo(step, epoch, executor, reply) => {
+                self.goes_to(step, epoch, executor, reply);
+            }
             RunMessage::Pause(by, scope, reply) => self.pause(by, scope, reply),
             RunMessage::Resume(by, reply) => self.resume(by, reply),
             RunMessage::Halt(reason) => self.halt(reason, cx),

@@ -7,16 +7,14 @@ use supervision::{CallError, Context, Handle, Pulse, Reply};
 use tokio::task::AbortHandle;
 
 use crate::agent::{AgentMessage, Gate, Thought};
-use crate::model::{CallId, EffectClass, ModelRequest, Place, RunId, Step};
+use crate::model::{ModelRequest, RunId, Step};
 use crate::pool::Permit;
 use crate::run::context;
 use crate::run::load;
 use crate::run::next::Effect;
-use crate::run::state::Call;
 use crate::run::tools::CreateRun;
 use crate::tool::{Invocation, Probe, Tool, ToolError};
 
-use super::hang::AtWork;
 use super::limits::unaffordable;
 use super::{Doing, Queued, RunActor, RunMessage, RunReport};
 
@@ -79,56 +77,6 @@ impl RunActor {
         self.parts.get(doing).unwrap_or(&self.gate).clone()
     }
 
-    /// A call that is made again is another one for an executor's ledger; for a tool with keys it is the same one.
-    pub(super) fn counted(&self, call: &Call, retries: u32) -> u32 {
-        let class = self.agent().effects.get(&call.call.name).copied();
-        let own = || self.context.tools.specs().get(&call.call.name);
-        let in_node = own().is_some_and(|spec| spec.place == Place::Node);
-        match class.or_else(|| own().map(|spec| spec.effect)) {
-            Some(EffectClass::Keyed) if in_node => 0,
-            _ => retries,
-        }
-    }
-
-    pub(super) fn invocation(&self, step: Step) -> Option<Invocation> {
-        let call = self.state.call(step)?;
-        Some(Invocation {
-            call_id: CallId::again(self.run, step, self.counted(call, call.retries)),
-            epoch: self.state.epoch,
-            args: call.call.args.clone(),
-            timeout: self.agent().tool_timeout,
-            task: self.context.task,
-            run: self.run,
-            agent: self.name.clone(),
-            project: self.context.definition.project.clone(),
-        })
-    }
-
-    fn call(&self, step: Step, cx: &Context<RunMessage>) -> AbortHandle {
-        let (own, epoch) = (cx.handle(), self.state.epoch);
-        let pulse = cx.pulse();
-        let result = self.with_tool(Doing::Call(step), step, move |tool, call| async move {
-            let limit = limit(&*tool, &call);
-            let at_work = AtWork::begin(&pulse, &call.agent, tool.as_ref());
-            let waits = |reason| {
-                at_work.waits();
-                let _ = own.try_send(RunMessage::CallWaits(step, reason));
-            };
-            let result = within(limit, tool.call_visibly(call, &waits));
-            tokio::select! {
-                biased;
-                hung = at_work.hung() => Err(ToolError::Unknown(hung)),
-                result = result => result.unwrap_or_else(|late| Err(ToolError::Unknown(late))),
-            }
-        });
-        cx.attach_maybe(async move {
-            let result = result
-                .await
-                .unwrap_or_else(|gone| Err(ToolError::Unknown(gone)));
-            Some(RunMessage::Called(step, epoch, result))
-        })
-    }
-
     fn probe(&self, step: Step, cx: &Context<RunMessage>) -> AbortHandle {
         let answer = self.with_tool(Doing::Probe(step), step, |tool, call| async move {
             let answer = within(limit(&*tool, &call), tool.probe(call)).await;
@@ -154,7 +102,7 @@ impl RunActor {
     }
 
     /// Something with the tool of a call, through the gate. A tool that was there when the call was begun may be gone by now.
-    fn with_tool<R, F, Fut>(
+    pub(super) fn with_tool<R, F, Fut>(
         &self,
         doing: Doing,
         step: Step,
@@ -248,12 +196,15 @@ impl RunActor {
 }
 
 /// How long a call of this tool may take, unless it sees to that itself.
-fn limit(tool: &dyn Tool, call: &Invocation) -> Option<Duration> {
+pub(super) fn limit(tool: &dyn Tool, call: &Invocation) -> Option<Duration> {
     (!tool.keeps_limit()).then_some(call.timeout)
 }
 
 /// Does something within a tool's limit; `Err` says that it was too late, and then it is dropped.
-async fn within<R>(limit: Option<Duration>, work: impl Future<Output = R>) -> Result<R, String> {
+pub(super) async fn within<R>(
+    limit: Option<Duration>,
+    work: impl Future<Output = R>,
+) -> Result<R, String> {
     let Some(limit) = limit else {
         return Ok(work.await);
     };

@@ -13,6 +13,8 @@ use crate::run::state::CallPhase;
 use crate::run::{read, snapshot};
 use crate::store::{Append, Blob, Draft, Rejected};
 
+use crate::tool::RemoteCall;
+
 use super::{Out, RunActor, RunMessage, RunReport};
 
 /// How many characters of a long text people are shown in lists.
@@ -84,7 +86,7 @@ impl RunActor {
                         self.run,
                         self.name.clone(),
                         own_epoch,
-                        self.with_blobs(body, &mut blobs),
+                        self.with_blobs(self.with_executor(body), &mut blobs),
                     )
                 }
                 Out::Child(run, agent, spec) => (run, agent, 0, EventBody::RunQueued { spec }),
@@ -264,6 +266,14 @@ impl RunActor {
                     None
                 });
             }
+            EventBody::ToolCallStarted {
+                step,
+                executor: Some(_),
+                ..
+            } => {
+                let sending = self.sending.remove(step);
+                sending.into_iter().for_each(|reply| reply.send(()));
+            }
             EventBody::ToolCallCompleted { step, .. } => self.settle(*step, 0, cx),
             EventBody::ToolCallResolved {
                 step,
@@ -291,12 +301,13 @@ impl RunActor {
         };
         if let Some(tool) = self.context.tools.get(&call.call.name) {
             let retries = call.retries.saturating_sub(retries_ago);
-            let (call_id, project) = (
-                CallId::again(self.run, step, self.counted(call, retries)),
-                self.context.definition.project.clone(),
-            );
+            let call = RemoteCall {
+                call_id: CallId::again(self.run, step, self.counted(call, retries)),
+                project: self.context.definition.project.clone(),
+                executor: call.executor.as_ref().map(|(executor, _)| executor.clone()),
+            };
             let _ = cx.attach_maybe(async move {
-                tool.settled(call_id, project).await;
+                tool.settled(call).await;
                 None
             });
         }

@@ -62,6 +62,7 @@ fn plan(around: &Surroundings<'_>, step: Step, call: &Call) -> Vec<Effect> {
                 step,
                 tool: name.to_owned(),
                 class,
+                executor: None,
             }]);
             // For what cannot hurt, *started* is written without being waited for.
             if class.records_start() {
@@ -148,6 +149,7 @@ pub fn posted(by: &AgentName, step: Step, message: &PostMessage) -> Vec<EventBod
             step,
             tool,
             class: EffectClass::Transactional,
+            executor: None,
         },
         EventBody::TaskMessage {
             from,
@@ -165,6 +167,7 @@ fn orphaned(step: Step, call: &Call, class: EffectClass) -> Vec<Effect> {
         step,
         tool: call.call.name.clone(),
         class,
+        executor: None,
     };
     match class {
         EffectClass::Pure | EffectClass::Transactional => {

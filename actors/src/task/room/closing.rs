@@ -19,6 +19,7 @@ use crate::run::read::states_of;
 use crate::run::state::{CallPhase, RunState};
 use crate::store::{Append, Cause, Draft, RunRow, StoreError};
 use crate::task::registry::Registry;
+use crate::tool::RemoteCall;
 
 use super::{PATIENCE, RoomArguments};
 
@@ -166,12 +167,17 @@ impl Closing {
         let begun = state.open_calls().filter_map(|(step, call)| {
             let is_begun = matches!(call.phase, CallPhase::Started { .. });
             let tool = self.context.tools.get(&call.call.name)?;
-            is_begun.then(|| (tool, CallId::again(state.id, step, call.retries)))
+            let executor = call.executor.as_ref();
+            is_begun.then(|| {
+                let call = RemoteCall {
+                    call_id: CallId::again(state.id, step, call.retries),
+                    project: self.context.definition.project.clone(),
+                    executor: executor.map(|(executor, _)| executor.clone()),
+                };
+                (tool, call)
+            })
         });
-        let stops = begun.map(|(tool, call_id)| async move {
-            let project = self.context.definition.project.clone();
-            tool.stop(call_id, project).await;
-        });
+        let stops = begun.map(|(tool, call)| async move { tool.stop(call).await });
         join_all(stops).await;
     }
 

@@ -24,6 +24,7 @@ fn turn(number: u32, (tool, arg, fails, result): &Turned) -> Item {
         class: None,
         decided: None,
         retries: 0,
+        executor: None,
     };
     Item::Turn(Turn {
         seq: u64::from(number),

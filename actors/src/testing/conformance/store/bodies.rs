@@ -1,5 +1,6 @@
 //! Every kind of event, filled from a seed.
 
+use crate::model::executor::ExecutorName;
 use fastrand::Rng;
 use serde_json::{Value, json};
 
@@ -179,6 +180,10 @@ fn of_call(rng: &mut Rng, n: usize) -> EventBody {
             step,
             tool: text(rng),
             class: pick(rng, &[EffectClass::Once, EffectClass::Keyed]),
+            executor: rng.bool().then(|| ExecutorName {
+                name: text(rng),
+                ledger: rng.bool().then(|| text(rng)),
+            }),
         },
         21 => EventBody::ToolCallCompleted {
             step,
