@@ -7,6 +7,7 @@
 
 pub mod memory;
 pub mod project;
+pub mod records;
 mod walk;
 
 use futures_util::future::BoxFuture;
@@ -17,6 +18,7 @@ use crate::model::{AgentName, Event, RunId, TaskId, Timestamp};
 
 pub use memory::Memory;
 pub use project::{Illegal, RunRow, TaskRow};
+pub use records::{Announce, Announced, Conflict, Put, Record, RecordQuery, Records, TaskQuery};
 pub use walk::each_event;
 
 /// What led to an event that is to be written.
