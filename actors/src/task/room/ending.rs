@@ -35,6 +35,17 @@ impl Room {
         }
     }
 
+    /// Ends the task once all of its runs have ended; until then, those that work for nobody.
+    pub(super) fn end_if_over(&mut self, cx: &Context<RoomMessage>) {
+        if self.is_ending {
+            return;
+        }
+        match self.roster.end().cloned() {
+            Some(end) if !self.is_floor_open() => self.end_task(&end, cx),
+            _ => self.cancel_orphans(cx),
+        }
+    }
+
     /// Runs that work for one that has ended work for nobody.
     pub(super) fn cancel_orphans(&mut self, cx: &Context<RoomMessage>) {
         let orphans = self.roster.orphans();
@@ -93,6 +104,8 @@ impl Room {
             self.closing.remove(&run);
         }
         self.settle_attention(cx);
+        // Ends below it were not looked at, and its own may have been written before this room was up.
+        self.end_if_over(cx);
         self.start_all(cx);
         reply.into_iter().for_each(|reply| reply.send(()));
         Ok(())

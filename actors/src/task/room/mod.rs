@@ -247,13 +247,7 @@ impl Room {
         for parent in self.roster.parents_of_ended() {
             self.tell_run(Some(parent), RunMessage::Wake, cx);
         }
-        if self.is_ending {
-            return;
-        }
-        match self.roster.end().cloned() {
-            Some(end) if !self.is_floor_open() => self.end_task(&end, cx),
-            _ => self.cancel_orphans(cx),
-        }
+        self.end_if_over(cx);
     }
 
     fn tell_run(&self, run: Option<RunId>, message: RunMessage, cx: &Context<RoomMessage>) {
