@@ -8,7 +8,7 @@ use crate::model::{Event, EventBody, RunId, Seq};
 use crate::run::RunReport;
 use crate::run::cause::Reason;
 
-use super::closing::Closing;
+use super::closing::{Closing, end_after};
 use super::{Room, RoomMessage};
 
 /// Why a run is ended that works for nobody.
@@ -35,15 +35,16 @@ impl Room {
         }
     }
 
-    /// Ends the task once all of its runs have ended; until then, those that work for nobody.
-    pub(super) fn end_if_over(&mut self, cx: &Context<RoomMessage>) {
-        if self.is_ending {
-            return;
+    /// Ends the task if all of its runs have ended. Whether it does.
+    pub(super) fn end_if_over(&mut self, cx: &Context<RoomMessage>) -> bool {
+        if self.is_ending || self.is_floor_open() {
+            return self.is_ending;
         }
         match self.roster.end().cloned() {
-            Some(end) if !self.is_floor_open() => self.end_task(&end, cx),
-            _ => self.cancel_orphans(cx),
+            Some(end) => self.end_task(&end, cx),
+            None => return false,
         }
+        true
     }
 
     /// Runs that work for one that has ended work for nobody.
@@ -112,19 +113,9 @@ impl Room {
     }
 
     pub(super) fn end_task(&mut self, end: &Event, cx: &Context<RoomMessage>) {
-        let body = match &end.body {
-            EventBody::RunCompleted { result, .. } => EventBody::TaskCompleted {
-                result: result.clone(),
-            },
-            EventBody::RunFailed { error, .. } => EventBody::TaskFailed {
-                error: error.clone(),
-            },
-            EventBody::RunCancelled { reason, .. } => EventBody::TaskCancelled {
-                reason: reason.clone(),
-            },
-            _ => return,
-        };
-        self.close(because("the task has ended", end.id), body, cx);
+        if let Some(body) = end_after(&end.body) {
+            self.close(because("the task has ended", end.id), body, cx);
+        }
     }
 
     pub(super) fn cancel(&mut self, reason: String, reply: Reply<()>, cx: &Context<RoomMessage>) {

@@ -247,7 +247,9 @@ impl Room {
         for parent in self.roster.parents_of_ended() {
             self.tell_run(Some(parent), RunMessage::Wake, cx);
         }
-        self.end_if_over(cx);
+        if !self.end_if_over(cx) {
+            self.cancel_orphans(cx);
+        }
     }
 
     fn tell_run(&self, run: Option<RunId>, message: RunMessage, cx: &Context<RoomMessage>) {
