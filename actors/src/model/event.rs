@@ -189,6 +189,9 @@ pub enum EventBody {
         recovery: Recovery,
         /// What ended the one before.
         reason: String,
+        /// Whether its actor crashed: neither its node nor its task ended.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        crashed: bool,
     },
     /// A peer that was asked whether it engages has made up its mind.
     PeerDecided {

@@ -53,6 +53,8 @@ enum Paused {
     Undecided,
     /// It is paused.
     Yes(Scope),
+    /// It is, until it is durable that it goes on; what it delegates from then on is not.
+    NotForLong,
     /// It was, and goes on.
     No,
 }
@@ -125,29 +127,27 @@ impl Roster {
         runs
     }
 
-    /// The runs of these that are paused.
-    #[must_use]
-    pub fn to_resume(&self, whom: &Whom) -> BTreeSet<RunId> {
-        self.chosen(whom, |entry| matches!(entry.paused, Paused::Yes(_)))
-    }
-
-    /// These go on, and the agents that are meant.
-    pub fn resumed(&mut self, whom: &Whom, runs: &BTreeSet<RunId>) {
-        let agents = self.agents_to_resume(whom);
-        self.paused_agents.retain(|agent| !agents.contains(agent));
-        self.decide(runs.iter().copied(), Paused::No);
-    }
-
-    /// The paused agents that are meant.
-    #[must_use]
-    pub fn agents_to_resume(&self, whom: &Whom) -> Vec<AgentName> {
-        let is_meant = |agent: &&AgentName| match whom {
-            Whom::Agent(one) => one == *agent,
+    /// Lets these go on: the runs of them that are paused, and the agents that are meant. What is born to them is not paused any more.
+    pub fn resume(&mut self, whom: &Whom) -> (BTreeSet<RunId>, Vec<AgentName>) {
+        let runs = self.chosen(whom, |entry| matches!(entry.paused, Paused::Yes(_)));
+        self.decide(runs.iter().copied(), Paused::NotForLong);
+        let is_meant = |agent: &AgentName| match whom {
+            Whom::Agent(one) => one == agent,
             Whom::Task => true,
             Whom::Run(_) | Whom::Subtree(_) => false,
         };
-        let agents = self.paused_agents.iter().filter(is_meant);
-        agents.cloned().collect()
+        let agents = self.paused_agents.extract_if(.., is_meant).collect();
+        (runs, agents)
+    }
+
+    /// That these go on is durable. Who was paused again meanwhile stays so.
+    pub fn resumed(&mut self, runs: &BTreeSet<RunId>) {
+        let is = |run: &RunId| {
+            let entry = self.runs.get(run);
+            entry.is_some_and(|entry| entry.paused == Paused::NotForLong)
+        };
+        let runs: Vec<_> = runs.iter().copied().filter(is).collect();
+        self.decide(runs, Paused::No);
     }
 
     /// Runs that are to be paused before they begin: their agent is paused, or whoever delegated them with all that works for it.
@@ -342,7 +342,7 @@ impl Roster {
     #[must_use]
     pub fn is_to_start(&self, run: RunId) -> Option<Queued> {
         let entry = self.runs.get(&run)?;
-        let is_paused = matches!(entry.paused, Paused::Yes(_));
+        let is_paused = matches!(entry.paused, Paused::Yes(_) | Paused::NotForLong);
         let is_live = entry.stands == Stands::Live && !is_paused;
         (is_live && self.orphaned(entry).is_none()).then(|| entry.queued.clone())
     }

@@ -87,7 +87,7 @@ impl RunActor {
             &self.state,
             self.agent().recovery,
             &self.context.definition.limits,
-            &reason,
+            load::Before::Ended(&reason),
         ));
     }
 

@@ -8,7 +8,7 @@ use crate::model::{Event, EventBody, RunId, Seq};
 use crate::run::RunReport;
 use crate::run::cause::Reason;
 
-use super::closing::Closing;
+use super::closing::{Closing, end_after};
 use super::{Room, RoomMessage};
 
 /// Why a run is ended that works for nobody.
@@ -33,6 +33,18 @@ impl Room {
         for (top, reason) in self.arguments.registry.subtrees() {
             self.end_subtree(top, reason, None, cx);
         }
+    }
+
+    /// Ends the task if all of its runs have ended. Whether it does.
+    pub(super) fn end_if_over(&mut self, cx: &Context<RoomMessage>) -> bool {
+        if self.is_ending || self.is_floor_open() {
+            return self.is_ending;
+        }
+        match self.roster.end().cloned() {
+            Some(end) => self.end_task(&end, cx),
+            None => return false,
+        }
+        true
     }
 
     /// Runs that work for one that has ended work for nobody.
@@ -93,25 +105,17 @@ impl Room {
             self.closing.remove(&run);
         }
         self.settle_attention(cx);
+        // Ends below it were not looked at, and its own may have been written before this room was up.
+        self.end_if_over(cx);
         self.start_all(cx);
         reply.into_iter().for_each(|reply| reply.send(()));
         Ok(())
     }
 
     pub(super) fn end_task(&mut self, end: &Event, cx: &Context<RoomMessage>) {
-        let body = match &end.body {
-            EventBody::RunCompleted { result, .. } => EventBody::TaskCompleted {
-                result: result.clone(),
-            },
-            EventBody::RunFailed { error, .. } => EventBody::TaskFailed {
-                error: error.clone(),
-            },
-            EventBody::RunCancelled { reason, .. } => EventBody::TaskCancelled {
-                reason: reason.clone(),
-            },
-            _ => return,
-        };
-        self.close(because("the task has ended", end.id), body, cx);
+        if let Some(body) = end_after(&end.body) {
+            self.close(because("the task has ended", end.id), body, cx);
+        }
     }
 
     pub(super) fn cancel(&mut self, reason: String, reply: Reply<()>, cx: &Context<RoomMessage>) {
