@@ -11,6 +11,18 @@ use super::state::{CallPhase, Item, Note, RunState, Turn};
 /// Events after which a new snapshot is worth its while.
 pub const EVERY: u64 = 64;
 
+/// What a snapshot holds for each of the events that it waits for.
+const SHARE: u64 = 8;
+
+/// After how many events a new snapshot of a state is worth its while: a large one is written so much less often that all
+/// snapshots of a run together cost no more than a share of what it has done.
+#[must_use]
+pub fn after(state: &RunState) -> u64 {
+    let calls = state.last_turn().map_or(0, |turn| turn.calls.len());
+    let parts = state.items.len() + state.unseen.len() + state.children.len() + calls;
+    EVERY.max(u64::try_from(parts).unwrap_or(u64::MAX) / SHARE)
+}
+
 /// A state that cannot be read back; the run is then folded from its beginning.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the snapshot cannot be used: {0}")]
