@@ -338,7 +338,7 @@ fn task(agents: usize) -> TaskDefinition {
     task = task.agent("helper", AgentSpec::new("stub").description("helps"));
     for n in 0..agents {
         let idle = AgentSpec::new("stub").description("idle");
-        task = task.agent(&*format!("idle{n}"), idle);
+        task = task.agent(&format!("idle{n}"), idle);
     }
     let limits = &mut task.limits;
     (limits.fan_out, limits.live_runs, limits.total_runs) = (20_000, 20_000, 20_000);
