@@ -154,7 +154,8 @@ impl Store for Memory {
         done(self.tables().blobs.get(&hash).cloned())
     }
 
-    fn put_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn put_snapshot(&self, mut snapshot: Snapshot) -> BoxFuture<'_, Result<(), StoreError>> {
+        snapshot.body.shrink_to_fit();
         let mut tables = self.tables();
         let newest = tables.snapshots.get(&snapshot.run).map(|old| old.seq);
         if newest.is_none_or(|newest| newest <= snapshot.seq) {

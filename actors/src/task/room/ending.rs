@@ -59,6 +59,12 @@ impl Room {
         self.cancel_these(orphans, cx);
     }
 
+    /// The same of one run.
+    pub(super) fn cancel_orphan(&mut self, run: RunId, cx: &Context<RoomMessage>) {
+        let orphan = self.roster.is_orphan(run);
+        self.cancel_these(orphan.into_iter().collect(), cx);
+    }
+
     fn cancel_these(&mut self, orphans: Vec<(RunId, Seq)>, cx: &Context<RoomMessage>) {
         if self.is_ending {
             return;

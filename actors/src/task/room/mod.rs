@@ -282,14 +282,12 @@ impl Room {
 
     /// A run's word that another is queued. When that was is not needed: if the one it works for has ended, that was later.
     fn queued(&mut self, queued: Queued, cx: &Context<RoomMessage>) {
-        let (run, parent) = (queued.run, queued.parent);
+        let run = queued.run;
         self.roster.queued(queued, 0);
         self.pause_if_born_so(run, cx);
         let queued = self.roster.is_to_start(run);
         queued.into_iter().for_each(|queued| self.start(queued, cx));
-        parent
-            .into_iter()
-            .for_each(|run| self.cancel_orphans_of(run, cx));
+        self.cancel_orphan(run, cx);
     }
 
     fn start_all(&mut self, cx: &Context<RoomMessage>) {
