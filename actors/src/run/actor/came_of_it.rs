@@ -102,7 +102,7 @@ impl RunActor {
             Err(ToolError::Unknown(why)) => return self.unknown(step, &why),
         };
         let content = Content::Inline(text);
-        if epoch != self.state.epoch || epoch == self.found {
+        if epoch != self.state.epoch {
             self.write([EventBody::ToolCallLate {
                 step,
                 started_epoch: epoch,

@@ -311,8 +311,6 @@ struct RunActor {
     answering: Option<Reply<bool>>,
     /// Calls that go to an executor as soon as that is durable.
     sending: BTreeMap<Step, Reply<()>>,
-    /// The epoch of the incarnation before this one.
-    found: u64,
     gate: Gate,
     /// How many events it has folded since its last snapshot.
     unsaved: u64,
@@ -336,7 +334,6 @@ pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> 
                 run: arguments.run,
                 name: arguments.agent,
                 context: arguments.context,
-                found: loaded.state.epoch,
                 state: loaded.state,
                 inherited: loaded.inherited,
                 blobs: loaded.blobs,
