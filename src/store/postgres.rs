@@ -98,6 +98,7 @@ pub struct Postgres {
     readers: Readers,
     // Dropped last: the readers' work is done on it.
     thread: Thread,
+    url: Url,
 }
 
 impl Postgres {
@@ -119,7 +120,18 @@ impl Postgres {
             options.readers,
             options.patience,
         );
-        Ok(Self { readers, thread })
+        let url = options.url;
+        Ok(Self {
+            readers,
+            thread,
+            url,
+        })
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
     }
 
     /// Looks at every row. Takes as long as reading all of them.

@@ -67,10 +67,8 @@ pub(super) async fn prepare(link: &mut Link) -> Result<(), Failure> {
         LOCK_RUNS,
         SAVE_SNAPSHOT,
     ];
-    for sql in here.into_iter().chain(changes::STATEMENTS) {
-        link.statement(sql).await?;
-    }
-    Ok(())
+    link.prepare(here.into_iter().chain(changes::STATEMENTS))
+        .await
 }
 
 /// Writes a batch, whole or not at all. On an error nothing of it is written, and the transaction is still to be taken back.

@@ -150,6 +150,9 @@ impl Place {
         let (place, said) = (self.name(), said(error));
         let Some(code) = error.code() else {
             return self.io(match (is_ours(error), said.contains("TLS")) {
+                (true, _) if said.contains("password") => {
+                    format!("it wants a password ({said}): set PGPASSWORD")
+                }
                 (true, _) => said,
                 (_, true) => format!("it cannot be spoken to ({said}): see `sslmode` and `sslrootcert` in its URL"),
                 (_, false) => format!("it cannot be reached ({said}): see whether the server runs"),

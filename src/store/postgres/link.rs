@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
@@ -13,7 +14,7 @@ use super::tls::Secure;
 use super::url::{Tls, Url};
 use super::{Durability, Options};
 
-/// How much longer than the server takes to give up a statement its answer may take.
+/// How much longer than the server may take for a statement its answer may take, at most.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// What it takes to connect.
@@ -45,8 +46,8 @@ impl Access {
     }
 
     /// The longest that an answer is waited for.
-    pub(super) fn patience(&self) -> Duration {
-        self.statement_timeout + GRACE
+    fn patience(&self) -> Duration {
+        self.statement_timeout + self.statement_timeout.min(GRACE)
     }
 
     fn config(&self) -> Config {
@@ -139,6 +140,20 @@ impl Link {
         let statement = within(self.patience, preparing).await?;
         self.statements.insert(sql, statement.clone());
         Ok(statement)
+    }
+
+    /// Prepares many statements in one round trip.
+    pub(super) async fn prepare(
+        &mut self,
+        all: impl IntoIterator<Item = &'static str>,
+    ) -> Result<(), Failure> {
+        let client = &self.client;
+        let preparing = all
+            .into_iter()
+            .map(|sql| async move { Ok((sql, client.prepare(sql).await?)) });
+        let prepared = within(self.patience, try_join_all(preparing)).await?;
+        self.statements.extend(prepared);
+        Ok(())
     }
 
     pub(super) async fn query(

@@ -89,7 +89,7 @@ async fn enter(link: &mut Link, access: &Access) -> Result<(), Failure> {
 
 /// The steps that were taken; none where there is nothing at all.
 async fn applied(link: &mut Link) -> Result<Option<Vec<Applied>>, Failure> {
-    const TABLES: &str = "SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')";
+    const TABLES: &str = "SELECT relname::text FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) AND relkind IN ('r', 'p', 'v', 'm', 'f')";
     let tables = link.query(TABLES, &[]).await?;
     let tables: Vec<String> = tables
         .iter()
