@@ -1,9 +1,12 @@
 //! A PostgreSQL server that is not ours, where a variable names one, and a schema of its own on it for each test.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::future::{Either, select};
-use tokio_postgres::{Config, NoTls};
+use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::tls::NoTlsStream;
+use tokio_postgres::{Client, Config, Connection, NoTls, Socket};
 
 const SERVER: &str = "IMPRESARIO_TEST_POSTGRES";
 
@@ -51,6 +54,13 @@ impl Schema {
         self.url().replace(self.address(), address)
     }
 
+    /// A connection with this schema as the search path.
+    pub(crate) fn session(&self) -> Session {
+        let mut session = Session::start(&self.server);
+        session.execute(&format!("SET search_path TO {}", self.name));
+        session
+    }
+
     /// Says something to the server, with this schema as the search path.
     pub(crate) fn execute(&self, sql: &str) {
         let sql = format!("SET search_path TO {}; {sql}", self.name);
@@ -70,28 +80,50 @@ impl Drop for Schema {
     }
 }
 
-/// On a thread of its own, because a test may be in a runtime already.
 fn execute(server: &str, sql: &str) {
-    let config: Config = server.parse().expect("a URL");
-    let run = async {
-        let (client, connection) = config.connect(NoTls).await.expect("a connection");
-        let done = {
-            let saying = Box::pin(client.batch_execute(sql));
-            match select(saying, connection).await {
-                Either::Left((done, _)) => done,
-                Either::Right((ended, _)) => panic!("the connection has ended: {ended:?}"),
-            }
+    // On a thread of its own, because a test may be in a runtime already.
+    std::thread::scope(|scope| {
+        let saying = scope.spawn(|| Session::start(server).execute(sql));
+        saying.join().expect("the server does it");
+    });
+}
+
+/// A connection of its own, for threads that are in no runtime.
+pub(crate) struct Session {
+    runtime: Runtime,
+    client: Client,
+    connection: Pin<Box<Connection<Socket, NoTlsStream>>>,
+}
+
+impl Session {
+    fn start(server: &str) -> Self {
+        let config: Config = server.parse().expect("a URL");
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let connected = runtime.block_on(config.connect(NoTls));
+        let (client, connection) = connected.expect("a connection");
+        Self {
+            runtime,
+            client,
+            connection: Box::pin(connection),
+        }
+    }
+
+    pub(crate) fn execute(&mut self, sql: &str) {
+        let asking = Box::pin(self.client.batch_execute(sql));
+        let done = match self.runtime.block_on(select(asking, &mut self.connection)) {
+            Either::Left((done, _)) => done,
+            Either::Right((ended, _)) => panic!("the connection has ended: {ended:?}"),
         };
         done.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-    };
-    std::thread::scope(|scope| {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let runtime = runtime.expect("a runtime");
-        scope
-            .spawn(move || runtime.block_on(run))
-            .join()
-            .expect("the server does it");
-    });
+    }
+
+    /// How many rows there are.
+    pub(crate) fn count(&mut self, sql: &str) -> usize {
+        let asking = Box::pin(self.client.query(sql, &[]));
+        match self.runtime.block_on(select(asking, &mut self.connection)) {
+            Either::Left((rows, _)) => rows.expect("rows").len(),
+            Either::Right((ended, _)) => panic!("the connection has ended: {ended:?}"),
+        }
+    }
 }

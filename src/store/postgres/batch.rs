@@ -34,6 +34,12 @@ const MARK: &str = "INSERT INTO writers (id, batch) VALUES ($1, $2)
 /// Whoever asks waits until the transaction that has marked itself is over.
 const MARKED: &str = "SELECT batch FROM writers WHERE id = $1 FOR UPDATE";
 
+/// A writer is there before its first transaction, so that those who come after it can wait for that one.
+const ENTER: &str = "INSERT INTO writers (id, batch) VALUES ($1, 0)";
+
+/// Waits until every transaction is over that was marked before.
+const WAIT: &str = "SELECT id FROM writers ORDER BY id FOR UPDATE";
+
 const UNMARK: &str = "DELETE FROM writers WHERE id = $1 OR at < now() - interval '30 days'";
 
 // Two nodes lock what both write in the same order, so neither waits for the other in a circle.
@@ -60,6 +66,7 @@ const SMALL: usize = 1 << 20;
 /// All statements that appending takes, so that a database without them is noticed when it is opened.
 pub(super) async fn prepare(link: &mut Link) -> Result<(), Failure> {
     let here = [
+        ENTER,
         MARK,
         MARKED,
         UNMARK,
@@ -69,6 +76,13 @@ pub(super) async fn prepare(link: &mut Link) -> Result<(), Failure> {
     ];
     link.prepare(here.into_iter().chain(changes::STATEMENTS))
         .await
+}
+
+/// Enters a writer. Whatever is read after that does not change any more through a program that is gone, whose last transaction the
+/// server may have been in the middle of.
+pub(super) async fn enter(link: &mut Link, writer: Uuid) -> Result<(), Failure> {
+    link.query(WAIT, &[]).await?;
+    link.query(ENTER, &[&writer]).await.map(|_| ())
 }
 
 /// Writes a batch, whole or not at all. On an error nothing of it is written, and the transaction is still to be taken back.

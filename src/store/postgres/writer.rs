@@ -62,9 +62,9 @@ impl Writer {
         patience: Duration,
         over: CancellationToken,
     ) -> Result<Self, StoreError> {
-        let link = prepared(&access).await;
-        let link = link.map_err(|failure| access.place.error(&failure))?;
         let writer = Uuid::from_u128(fastrand::u128(..));
+        let link = prepared(&access, writer).await;
+        let link = link.map_err(|failure| access.place.error(&failure))?;
         Ok(Self {
             access,
             limit,
@@ -244,10 +244,11 @@ impl Writer {
     }
 }
 
-async fn prepared(access: &Access) -> Result<Link, Failure> {
+async fn prepared(access: &Access, writer: Uuid) -> Result<Link, Failure> {
     let mut link = Link::open(access).await?;
     schema::migrate(&mut link, access).await?;
     batch::prepare(&mut link).await?;
+    batch::enter(&mut link, writer).await?;
     warn_of_no_sync(&mut link, access).await?;
     Ok(link)
 }

@@ -9,6 +9,9 @@ use actors::testing::conformance::store::draft::{
 };
 use futures_util::future::{join, join_all};
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+
 use super::open;
 use crate::support::postgres::Schema;
 
@@ -100,4 +103,41 @@ async fn a_task_is_created_once_and_a_run_claimed_once() {
     }
     let late = fenced(task(100), (run(1), 3), vec![note("late")]);
     assert!(matches!(refused(&b, late).await, Rejected::Fenced { .. }));
+}
+
+/// What the last transaction of a program that is gone wrote: the server is in the middle of it.
+const LAST_WORDS: &str = "BEGIN; UPDATE writers SET batch = batch + 1;
+    UPDATE tasks SET head = 2; INSERT INTO events SELECT task, 2, kind, run, agent, at, epoch, cause, body FROM events";
+
+const WAITING: &str = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM writers%' AND query NOT LIKE '%pg_stat%'";
+
+#[tokio::test]
+async fn a_node_that_comes_waits_for_the_last_words_of_one_that_is_gone() {
+    let Some(schema) = Schema::fresh() else {
+        return;
+    };
+    let gone = open(&schema.url()).await;
+    write(&gone, append(task(1), vec![created()])).await;
+    let (spoken, has_spoken) = channel();
+    let is_open = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut dying, mut watching) = (schema.session(), schema.session());
+            dying.execute(LAST_WORDS);
+            spoken.send(()).expect("the test listens");
+            while watching.count(WAITING) == 0 && !is_open.load(Ordering::SeqCst) {}
+            dying.execute("COMMIT");
+        });
+        has_spoken.recv().expect("it speaks");
+        let coming = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            let store = runtime.expect("a runtime").block_on(async {
+                let store = open(&schema.url()).await;
+                is_open.store(true, Ordering::SeqCst);
+                events(&store, task(1)).await.len()
+            });
+            assert_eq!(store, 2, "it was read too early");
+        });
+        coming.join().expect("it waits");
+    });
 }
