@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use actors::model::{Event, EventBody};
-use actors::store::{Append, Blob, Store};
+use actors::store::{Append, Blob};
 use actors::testing::conformance::store::draft::{append, blob, created, events, note, task};
 use fastrand::Rng;
 use impresario::store::{Durability, Durable, open};

@@ -13,10 +13,6 @@ struct InSchema {
     schema: Schema,
 }
 
-const EMPTY: &str = "DO $$ BEGIN IF to_regclass('writers') IS NOT NULL THEN
-    DELETE FROM events; DELETE FROM runs; DELETE FROM tasks; DELETE FROM blobs; DELETE FROM snapshots; DELETE FROM writers;
-  END IF; END $$";
-
 impl InSchema {
     fn fresh(durability: Durability) -> Option<Self> {
         let schema = Schema::fresh()?;
@@ -41,7 +37,7 @@ impl Subject for InSchema {
 
     fn fresh(&self) -> BoxFuture<'_, Postgres> {
         async {
-            self.schema.execute(EMPTY);
+            self.schema.clear();
             self.open().await
         }
         .boxed()
