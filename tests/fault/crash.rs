@@ -15,25 +15,24 @@ use crate::support::postgres::Schema;
 use crate::support::program::{Ran, example, run};
 
 /// What is left when a task has come to its end.
-struct Outcome {
+pub(super) struct Outcome {
     result: String,
     /// What was really done: by book, which calls did what.
     books: BTreeMap<&'static str, Vec<(String, String)>>,
     files: BTreeSet<String>,
-    record: Record,
+    pub(super) record: Record,
     /// The points that were never reached.
     missed: Vec<String>,
-    passed: String,
+    pub(super) passed: String,
 }
 
 /// The books of the bank. A line of `executed` is the call alone.
 const BOOKS: [&str; 4] = ["transfer", "order", "post_letter", "executed"];
 
-fn life(folder: &Path, kill: Option<&str>, schema: Option<&Schema>) -> Ran {
+fn life(folder: &Path, kill: Option<&str>, url: Option<&str>) -> Ran {
     let mut command = example("payments");
     command.arg(folder);
-    let store = schema.map(|schema| ["--store".to_owned(), schema.url()]);
-    command.args(store.iter().flatten());
+    command.args(url.iter().flat_map(|url| ["--store", url]));
     command.args(kill.iter().flat_map(|point| ["--kill", point]));
     let ran = run(&mut command);
     assert_eq!(ran.stderr, "", "{kill:?}: it has something to complain of");
@@ -42,19 +41,25 @@ fn life(folder: &Path, kill: Option<&str>, schema: Option<&Schema>) -> Ran {
 
 /// One life for each kill, and then those it takes to come to the end: one. Its journal is in its folder, or in a schema.
 fn play(kills: &[String], schema: Option<&Schema>) -> Outcome {
+    let url = schema.map(Schema::url);
+    play_over(kills, schema, url.as_deref())
+}
+
+/// The same, where the way to the schema is another.
+pub(super) fn play_over(kills: &[String], schema: Option<&Schema>, url: Option<&str>) -> Outcome {
     if let Some(schema) = schema {
         schema.clear();
     }
     let folder = TempDir::new().expect("a folder");
     let mut missed = Vec::new();
     for kill in kills {
-        let ran = life(folder.path(), Some(kill), schema);
+        let ran = life(folder.path(), Some(kill), url);
         if !ran.was_killed() {
             assert_eq!(ran.code(), Some(0), "{kills:?}: {ran:?}");
             missed.push(kill.clone());
         }
     }
-    let ran = life(folder.path(), None, schema);
+    let ran = life(folder.path(), None, url);
     assert_eq!(ran.code(), Some(0), "{kills:?}: {ran:?}");
     let (result, passed) = ran.stdout.split_once("points passed: ").expect("points");
     let record = match schema {
@@ -105,7 +110,7 @@ fn files(folder: &Path) -> BTreeSet<String> {
 
 impl Outcome {
     /// Compares with the undisturbed play.
-    fn check(&self, calm: &Self) {
+    pub(super) fn check(&self, calm: &Self) {
         let place = || format!("journal:\n{}", self.record.lines());
         assert_eq!(self.record.status, TaskStatus::Completed, "{}", place());
         self.record.check();
@@ -164,7 +169,7 @@ fn whats(lines: &[(String, String)]) -> BTreeSet<&str> {
 }
 
 /// How often something came by in a life: `append 54, effect 11`.
-fn counts(passed: &str) -> BTreeMap<&str, u32> {
+pub(super) fn counts(passed: &str) -> BTreeMap<&str, u32> {
     let parts = passed.split(',').filter_map(|part| {
         let (kind, count) = part.trim().rsplit_once(' ')?;
         Some((kind, count.parse().ok()?))
@@ -217,7 +222,7 @@ fn play_all(calm: &Outcome, plays: &[Vec<String>], on_server: bool) -> Vec<Strin
     missed.into_inner().expect("no panic")
 }
 
-fn calm(schema: Option<&Schema>) -> Outcome {
+pub(super) fn calm(schema: Option<&Schema>) -> Outcome {
     let calm = play(&[], schema);
     assert_eq!(calm.record.doubts(), BTreeSet::new());
     calm.check(&calm);
@@ -227,7 +232,7 @@ fn calm(schema: Option<&Schema>) -> Outcome {
 }
 
 /// How many appends may go into a transaction together with others in one life and not in another.
-const MAY_BE_ONE: u32 = 3;
+pub(super) const MAY_BE_ONE: u32 = 3;
 
 #[test]
 fn killed_at_every_point_it_goes_on() {

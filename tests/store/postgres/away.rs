@@ -9,8 +9,8 @@ use fastrand::Rng;
 use impresario::store::Postgres;
 use impresario::store::postgres::Options;
 
-use super::proxy::{Proxy, Trouble};
 use crate::support::postgres::Schema;
+use crate::support::proxy::{Proxy, Trouble};
 
 /// A store behind a line that can be broken, with one task.
 struct Behind {
@@ -79,7 +79,7 @@ async fn what_breaks_is_neither_lost_nor_doubled() {
     for n in 1..=BATCHES {
         let trouble = [None, Some(Trouble::Lost), Some(Trouble::Unanswered)][rng.usize(..3)];
         if let Some(trouble) = trouble {
-            behind.proxy.trouble(trouble);
+            behind.proxy.trouble(1, trouble);
         }
         if rng.u8(..4) == 0 {
             behind.proxy.cut();
@@ -113,7 +113,7 @@ async fn what_nobody_knows_of_is_asked_about_later() {
     for (n, trouble) in [Trouble::Unanswered, Trouble::Lost].into_iter().enumerate() {
         for again in [true, false] {
             let text = format!("{n} {again}");
-            behind.proxy.trouble(trouble);
+            behind.proxy.trouble(1, trouble);
             behind.proxy.refuse(u32::MAX);
             let error = behind.store.append(vec![says(&text)]).await;
             assert!(error.is_err_and(|error| error.may_pass()), "{text}");
@@ -149,7 +149,7 @@ async fn a_line_that_carries_nothing_is_given_up() {
     let Some(behind) = Behind::open(fast).await else {
         return;
     };
-    behind.proxy.trouble(Trouble::Stalled);
+    behind.proxy.trouble(1, Trouble::Stalled);
     let (appended, _) = insist(&behind.store, vec![says("once")]).await;
     assert!(behind.proxy.had_trouble());
     assert_eq!(appended[0].as_ref().map(|events| events[0].id), Ok(2));
@@ -172,7 +172,7 @@ async fn every_wait_for_a_server_that_stays_away_ends() {
     let error = store.append(vec![says("nothing")]).await.expect_err("away");
     let told = error.to_string();
     assert!(told.contains("cannot be reached"), "{told}");
-    behind.proxy.trouble(Trouble::Unanswered);
+    behind.proxy.trouble(1, Trouble::Unanswered);
     behind.proxy.refuse(0);
     write(store, says("something")).await;
     behind.proxy.refuse(u32::MAX);

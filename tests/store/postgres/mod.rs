@@ -3,7 +3,6 @@
 mod away;
 mod conformance;
 mod nodes;
-mod proxy;
 mod refusals;
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Between a store and its server: a line that breaks where it is told to.
+//! Between a store and its database: a line that breaks where it is told to.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 /// What happens to the next commit that comes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// The line breaks before the server hears of it.
     Lost,
     /// The line breaks before its answer comes back.
@@ -18,22 +18,25 @@ pub(super) enum Trouble {
 
 #[derive(Default)]
 struct State {
-    trouble: Mutex<Option<Trouble>>,
+    /// With the commits that still come by before it.
+    trouble: Mutex<Option<(u32, Trouble)>>,
     /// How many connections are still to be broken off at once.
     refuse: AtomicU32,
+    /// How many will be, after the trouble.
+    after: AtomicU32,
     open: Mutex<Vec<TcpStream>>,
 }
 
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     state: Arc<State>,
-    pub(super) address: String,
+    pub(crate) address: String,
 }
 
 const ASKED: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
 const ANSWERED: &[u8] = b"C\0\0\0\x0bCOMMIT\0";
 
 impl Proxy {
-    pub(super) fn before(server: &str) -> Self {
+    pub(crate) fn before(server: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let (state, server) = (Arc::new(State::default()), server.to_owned());
@@ -55,23 +58,29 @@ impl Proxy {
     }
 
     /// Breaks every line there is.
-    pub(super) fn cut(&self) {
+    pub(crate) fn cut(&self) {
         for line in self.state.open().drain(..) {
             let _ = line.shutdown(Shutdown::Both);
         }
     }
 
     /// Breaks off the next connections at once.
-    pub(super) fn refuse(&self, connections: u32) {
+    pub(crate) fn refuse(&self, connections: u32) {
         self.state.refuse.store(connections, Ordering::SeqCst);
     }
 
-    pub(super) fn trouble(&self, trouble: Trouble) {
-        *self.state.trouble.lock().expect("no panic") = Some(trouble);
+    /// What happens to the `nth` commit from now on.
+    pub(crate) fn trouble(&self, nth: u32, trouble: Trouble) {
+        *self.state.trouble.lock().expect("no panic") = Some((nth, trouble));
+    }
+
+    /// Breaks off so many connections once the trouble has come to pass.
+    pub(crate) fn refuse_after(&self, connections: u32) {
+        self.state.after.store(connections, Ordering::SeqCst);
     }
 
     /// Whether the last trouble has come to pass.
-    pub(super) fn had_trouble(&self) -> bool {
+    pub(crate) fn had_trouble(&self) -> bool {
         self.state.trouble.lock().expect("no panic").is_none()
     }
 }
@@ -113,6 +122,16 @@ impl State {
     /// The trouble that is due where this sign is seen.
     fn strikes(&self, sign: &[u8]) -> Option<Trouble> {
         let mut due = self.trouble.lock().expect("no panic");
-        due.take_if(|trouble| (*trouble == Trouble::Unanswered) == (sign == ANSWERED))
+        let (nth, trouble) = due.as_mut()?;
+        if (*trouble == Trouble::Unanswered) != (sign == ANSWERED) {
+            return None;
+        }
+        *nth -= 1;
+        let strikes = due.take_if(|(nth, _)| *nth == 0);
+        if strikes.is_some() {
+            let more = self.after.swap(0, Ordering::SeqCst);
+            self.refuse.fetch_add(more, Ordering::SeqCst);
+        }
+        strikes.map(|(_, trouble)| trouble)
     }
 }
