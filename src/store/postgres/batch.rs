@@ -28,8 +28,8 @@ pub(super) enum Ended {
     Unknown(Appended, Failure),
 }
 
-const MARK: &str = "INSERT INTO writers (id, batch) VALUES ($1, $2)
-     ON CONFLICT (id) DO UPDATE SET batch = excluded.batch, at = now()";
+// It never adds a row: one that is not yet committed could not be waited for.
+const MARK: &str = "UPDATE writers SET batch = $2, at = now() WHERE id = $1";
 
 /// Whoever asks waits until the transaction that has marked itself is over.
 const MARKED: &str = "SELECT batch FROM writers WHERE id = $1 FOR UPDATE";
@@ -147,8 +147,11 @@ async fn begin<'b>(
             client.query(&lock_tasks, &task_ids),
             client.query(&lock_runs, &run_ids),
         );
-        let ((), _, tasks, runs) = found.await?;
-        Ok((tasks, runs))
+        let ((), marked, tasks, runs) = found.await?;
+        match marked {
+            1 => Ok((tasks, runs)),
+            _ => Err(Failure::Forgotten),
+        }
     };
     let (tasks, runs) = link.within(asking).await?;
     Changes::of(&tasks, &runs)

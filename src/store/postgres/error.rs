@@ -20,6 +20,8 @@ pub(super) enum Failure {
     Damage(String),
     /// What is asked for is more than the store takes, or the database is not one it can use.
     Limit(String),
+    /// The writer was silent for so long that it was taken for gone.
+    Forgotten,
     /// It was written by a later program.
     TooNew { found: u32, known: u32 },
 }
@@ -57,7 +59,8 @@ impl Failure {
             SqlState::T_R_DEADLOCK_DETECTED,
             SqlState::UNIQUE_VIOLATION,
         ];
-        self.code().is_some_and(|code| codes.contains(code))
+        let is_forgotten = matches!(self, Self::Forgotten);
+        is_forgotten || self.code().is_some_and(|code| codes.contains(code))
     }
 
     fn code(&self) -> Option<&SqlState> {
@@ -123,6 +126,7 @@ impl Place {
             Failure::Silent(time) => self.io(format!(
                 "it has not answered for {time:?}: see whether the server runs and can be reached"
             )),
+            Failure::Forgotten => self.io("it does not know this program any more: try again"),
             Failure::TooNew { found, known } => StoreError::TooNew {
                 place,
                 found: *found,

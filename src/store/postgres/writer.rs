@@ -158,7 +158,8 @@ impl Writer {
         let ended = batch::append(link, mark, batch, limit).await;
         let is_good = match &ended {
             Ok(ended) => matches!(ended, Ended::Written(_)),
-            Err(failure) => !failure.is_away() && link.batch("ROLLBACK").await.is_ok(),
+            Err(failure) if failure.is_conflict() => take_back(link, mark, failure).await.is_ok(),
+            Err(_) => false,
         };
         if !is_good {
             self.link = None;
@@ -240,6 +241,15 @@ impl Writer {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Makes the connection ready for the next try.
+async fn take_back(link: &mut Link, mark: Mark, failure: &Failure) -> Result<(), Failure> {
+    link.batch("ROLLBACK").await?;
+    match failure {
+        Failure::Forgotten => batch::enter(link, mark.writer).await,
+        _ => Ok(()),
     }
 }
 

@@ -145,6 +145,12 @@ async fn troubles_of_the_server_may_pass() {
         .expect("task 1")
         .map(|row| row.head);
     assert_eq!(head, Some(9), "nothing of what failed is there");
+    schema.execute("DELETE FROM writers");
+    write(
+        &store,
+        append(task(1), vec![note("who was forgotten goes on")]),
+    )
+    .await;
     let read_only = format!(
         "{}&options=-cdefault_transaction_read_only=on",
         schema.url()
