@@ -5,9 +5,11 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// What happens to the next commit that comes by.
+/// What happens to a commit that comes by, or to the transaction that would end with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trouble {
+    /// The line breaks before the server hears that a transaction begins.
+    Unbegun,
     /// The line breaks before the server hears of it.
     Lost,
     /// The line breaks before its answer comes back.
@@ -32,8 +34,16 @@ pub(crate) struct Proxy {
     pub(crate) address: String,
 }
 
-const ASKED: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
-const ANSWERED: &[u8] = b"C\0\0\0\x0bCOMMIT\0";
+impl Trouble {
+    /// What it happens at, and whether that is said to the server and not by it.
+    fn sign(self) -> (&'static [u8], bool) {
+        match self {
+            Self::Unbegun => (b"Q\0\0\0\x0aBEGIN\0", true),
+            Self::Lost | Self::Stalled => (b"Q\0\0\0\x0bCOMMIT\0", true),
+            Self::Unanswered => (b"C\0\0\0\x0bCOMMIT\0", false),
+        }
+    }
+}
 
 impl Proxy {
     pub(crate) fn before(server: &str) -> Self {
@@ -48,9 +58,9 @@ impl Proxy {
                 }
                 let server = TcpStream::connect(&server).expect("the server");
                 proxy.open().extend([copy(&client), copy(&server)]);
-                for (from, to, sign) in [(&client, &server, ASKED), (&server, &client, ANSWERED)] {
+                for (from, to, asks) in [(&client, &server, true), (&server, &client, false)] {
                     let (from, to, proxy) = (copy(from), copy(to), proxy.clone());
-                    std::thread::spawn(move || proxy.pump(from, to, sign));
+                    std::thread::spawn(move || proxy.pump(from, to, asks));
                 }
             }
         });
@@ -100,17 +110,16 @@ impl State {
         self.refuse.fetch_update(set, get, less).is_ok()
     }
 
-    fn pump(&self, mut from: TcpStream, mut to: TcpStream, sign: &[u8]) {
+    fn pump(&self, mut from: TcpStream, mut to: TcpStream, asks: bool) {
         let mut buffer = vec![0; 1 << 16];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
             let bytes = &buffer[..count];
-            let at = bytes.windows(sign.len()).position(|some| some == sign);
-            let trouble = at.and_then(|at| Some((at, self.strikes(sign)?)));
-            let bytes = trouble.map_or(bytes, |(at, _)| &bytes[..at]);
+            let struck = self.strikes(bytes, asks);
+            let bytes = struck.map_or(bytes, |(at, _)| &bytes[..at]);
             if to.write_all(bytes).is_err() {
                 break;
             }
-            match trouble {
+            match struck {
                 Some((_, Trouble::Stalled)) => return,
                 Some(_) => break,
                 None => {}
@@ -119,19 +128,17 @@ impl State {
         let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
     }
 
-    /// The trouble that is due where this sign is seen.
-    fn strikes(&self, sign: &[u8]) -> Option<Trouble> {
+    /// The trouble that is due somewhere in these bytes.
+    fn strikes(&self, bytes: &[u8], asks: bool) -> Option<(usize, Trouble)> {
         let mut due = self.trouble.lock().expect("no panic");
         let (nth, trouble) = due.as_mut()?;
-        if (*trouble == Trouble::Unanswered) != (sign == ANSWERED) {
-            return None;
-        }
+        let (sign, is_asked) = trouble.sign();
+        let mut places = bytes.windows(sign.len());
+        let at = places.position(|some| is_asked == asks && some == sign)?;
         *nth -= 1;
-        let strikes = due.take_if(|(nth, _)| *nth == 0);
-        if strikes.is_some() {
-            let more = self.after.swap(0, Ordering::SeqCst);
-            self.refuse.fetch_add(more, Ordering::SeqCst);
-        }
-        strikes.map(|(_, trouble)| trouble)
+        let (_, trouble) = due.take_if(|(nth, _)| *nth == 0)?;
+        let more = self.after.swap(0, Ordering::SeqCst);
+        self.refuse.fetch_add(more, Ordering::SeqCst);
+        Some((at, trouble))
     }
 }

@@ -77,9 +77,9 @@ async fn what_breaks_is_neither_lost_nor_doubled() {
     let mut rng = Rng::with_seed(3);
     let mut wanted = Vec::new();
     for n in 1..=BATCHES {
-        let trouble = [None, Some(Trouble::Lost), Some(Trouble::Unanswered)][rng.usize(..3)];
-        if let Some(trouble) = trouble {
-            behind.proxy.trouble(1, trouble);
+        let troubles = [Trouble::Unbegun, Trouble::Lost, Trouble::Unanswered];
+        if let Some(trouble) = troubles.get(rng.usize(..4)) {
+            behind.proxy.trouble(1, *trouble);
         }
         if rng.u8(..4) == 0 {
             behind.proxy.cut();
