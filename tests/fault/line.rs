@@ -15,7 +15,7 @@ fn the_line_to_the_database_breaks() {
     };
     let calm = calm(Some(&schema));
     let last = counts(&calm.passed)["append"] - MAY_BE_ONE;
-    let left = Mutex::new((1..=last).step_by(2));
+    let left = Mutex::new((1..=last).step_by(4));
     let next = || left.lock().expect("no panic").next();
     std::thread::scope(|scope| {
         for _ in 0..4 {
