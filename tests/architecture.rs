@@ -209,7 +209,7 @@ fn arrows_inside_the_program() {
             ("cli", "config node executor local"),
             ("local", ""),
             ("node", "config executor local provider store"),
-            ("config", ""),
+            ("config", "store"),
             ("provider", ""),
             ("store", ""),
             ("executor", "tool"),
