@@ -1,15 +1,17 @@
 //! Killed at any moment, the store keeps what it acknowledged.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use actors::model::{Event, EventBody};
-use actors::store::{Append, Blob, Store};
+use actors::store::{Append, Blob};
 use actors::testing::conformance::store::draft::{append, blob, created, events, note, task};
 use fastrand::Rng;
-use impresario::store::{Options, Sqlite};
+use impresario::store::{Durability, Durable, open};
 use tokio::runtime::{Builder, Runtime};
 
 use super::child::{self, Child};
+use crate::support::postgres::Schema;
 
 const ROUNDS: u64 = 20;
 
@@ -17,8 +19,9 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().build().expect("a runtime")
 }
 
-fn open(folder: &Path) -> Sqlite {
-    Sqlite::open(Options::new(folder.join("crash.db"))).expect("the store opens")
+async fn opened(url: &str) -> Arc<dyn Durable> {
+    let opened = open(url, Durability::Power).await;
+    opened.expect("the store opens")
 }
 
 /// What batch `n` says, in both of its tasks.
@@ -47,11 +50,12 @@ fn batch(n: u64) -> Vec<Append> {
 #[test]
 #[ignore = "a child process of another test"]
 fn write_for_ever() {
-    let Some(folder) = child::place() else {
+    let Some(url) = child::place() else {
         return;
     };
+    let url = url.to_str().expect("a URL");
     runtime().block_on(async {
-        let mut store = open(&folder);
+        let mut store = opened(url).await;
         let before = store.task(task(1)).await.expect("task 1");
         for n in before.map_or(0, |row| row.head) + 1.. {
             let answers = store.append(batch(n)).await.expect("the store takes it");
@@ -59,15 +63,15 @@ fn write_for_ever() {
             child::say(&n.to_string());
             if n % 7 == 0 {
                 drop(store);
-                store = open(&folder);
+                store = opened(url).await;
             }
         }
     });
 }
 
 /// Lets a child write and kills it at a moment that `rng` chooses; the newest acknowledged batch.
-fn write_and_die(folder: &Path, rng: &mut Rng) -> u64 {
-    let mut writer = Child::start("store::crash::write_for_ever", folder);
+fn write_and_die(url: &str, rng: &mut Rng) -> u64 {
+    let mut writer = Child::start("store::crash::write_for_ever", Path::new(url));
     let mut acknowledged = 0;
     let mut read = |line: Option<String>| {
         let Some(n) = line.and_then(|line| line.parse().ok()) else {
@@ -93,11 +97,23 @@ fn write_and_die(folder: &Path, rng: &mut Rng) -> u64 {
 #[test]
 fn what_was_acknowledged_survives_a_kill() {
     let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("crash.db");
+    kill_and_read(&format!("sqlite:{}", file.display()));
+}
+
+#[test]
+fn what_postgres_has_acknowledged_survives_a_kill_of_the_node() {
+    if let Some(schema) = Schema::fresh() {
+        kill_and_read(&schema.url());
+    }
+}
+
+fn kill_and_read(url: &str) {
     let mut rng = Rng::with_seed(7);
     let mut newest = 0;
     for round in 0..ROUNDS {
-        newest = newest.max(write_and_die(folder.path(), &mut rng));
-        let stored = runtime().block_on(stored(folder.path()));
+        newest = newest.max(write_and_die(url, &mut rng));
+        let stored = runtime().block_on(stored(url));
         assert!(
             stored >= newest,
             "round {round}: {newest} acknowledged, {stored} stored"
@@ -110,11 +126,11 @@ fn what_was_acknowledged_survives_a_kill() {
 }
 
 /// How many batches are there; each is there whole and says what it said.
-async fn stored(folder: &Path) -> u64 {
-    let store = open(folder);
+async fn stored(url: &str) -> u64 {
+    let store = opened(url).await;
     store.check().await.expect("nothing is damaged");
-    let first = events(&store, task(1)).await;
-    let second = events(&store, task(2)).await;
+    let first = events(&*store, task(1)).await;
+    let second = events(&*store, task(2)).await;
     assert_eq!(
         first.len(),
         second.len(),

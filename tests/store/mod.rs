@@ -8,5 +8,6 @@ mod folder;
 mod full;
 mod limits;
 mod locked;
+mod postgres;
 mod schema;
 mod size;

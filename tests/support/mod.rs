@@ -2,5 +2,6 @@
 
 pub(crate) mod chat_wire;
 pub(crate) mod fake_model;
+pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod terminal;
