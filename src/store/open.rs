@@ -50,7 +50,10 @@ impl Durable for Postgres {
 /// [`StoreError::Io`] for anything else, otherwise as [`Sqlite::open`] and [`Postgres::open`]. No error shows a password.
 pub async fn open(url: &str, durability: Durability) -> Result<Arc<dyn Durable>, StoreError> {
     match url.strip_prefix("sqlite:") {
-        Some("") => Err(refused("sqlite:", "it names no file: write it like sqlite:journal.db")),
+        Some("") => Err(refused(
+            "sqlite:",
+            "it names no file: write it like sqlite:journal.db",
+        )),
         Some(file) => open_sqlite(file, durability).await,
         None => {
             let url = url.parse().map_err(|error| unknown(url, &error))?;

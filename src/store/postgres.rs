@@ -114,12 +114,7 @@ impl Postgres {
         };
         let access = link::Access::new(&options);
         let thread = Thread::start(&access, &options).await?;
-        let readers = Readers::new(
-            thread.runtime(),
-            access,
-            options.readers,
-            options.patience,
-        );
+        let readers = Readers::new(thread.runtime(), access, options.readers, options.patience);
         let url = options.url;
         Ok(Self {
             readers,

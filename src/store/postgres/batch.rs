@@ -207,7 +207,6 @@ pub(super) async fn put_snapshot(
             snapshot.body.len()
         )));
     }
-    let values: [&(dyn ToSql + Sync); 3] =
-        [&snapshot.run.0, &number(snapshot.seq), &snapshot.body];
+    let values: [&(dyn ToSql + Sync); 3] = [&snapshot.run.0, &number(snapshot.seq), &snapshot.body];
     link.query(SAVE_SNAPSHOT, &values).await.map(|_| ())
 }

@@ -36,7 +36,8 @@ const NEW_RUNS: &str = concat!(
      $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[])"
 );
 
-const CHANGED_RUNS: &str = "UPDATE runs SET status = new.status, epoch = new.epoch, started_at = new.started_at,
+const CHANGED_RUNS: &str =
+    "UPDATE runs SET status = new.status, epoch = new.epoch, started_at = new.started_at,
      ended_at = new.ended_at, usage = new.usage
      FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[])
        AS new (id, status, epoch, started_at, ended_at, usage)
@@ -224,8 +225,9 @@ fn encode(limit: Limit, event: &Event) -> Result<Encoded, Illegal> {
     let agent = event.agent.as_ref().map(|agent| kept(agent.as_str()));
     let size = body.len() + agent.as_ref().map_or(0, |agent| agent.len());
     if size > limit {
-        let state =
-            format!("limited to {limit} bytes an event and not {size}: put large contents into blobs");
+        let state = format!(
+            "limited to {limit} bytes an event and not {size}: put large contents into blobs"
+        );
         return Err(Illegal::new(kind, "the store", state));
     }
     Ok(Encoded {
@@ -361,7 +363,9 @@ fn events(events: &[Encoded]) -> Step<'_> {
         column(events, |event| event.seq),
         column(events, |event| event.kind),
         column(events, |event| event.run),
-        Box::new(Vec::from_iter(events.iter().map(|event| event.agent.as_deref()))),
+        Box::new(Vec::from_iter(
+            events.iter().map(|event| event.agent.as_deref()),
+        )),
         column(events, |event| event.at),
         column(events, |event| event.epoch),
         column(events, |event| event.cause),

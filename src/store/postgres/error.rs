@@ -154,7 +154,9 @@ impl Place {
                     format!("it wants a password ({said}): set PGPASSWORD")
                 }
                 (true, _) => said,
-                (_, true) => format!("it cannot be spoken to ({said}): see `sslmode` and `sslrootcert` in its URL"),
+                (_, true) => format!(
+                    "it cannot be spoken to ({said}): see `sslmode` and `sslrootcert` in its URL"
+                ),
                 (_, false) => format!("it cannot be reached ({said}): see whether the server runs"),
             });
         };

@@ -24,8 +24,11 @@ pub(super) struct Thread {
 impl Thread {
     /// A thread with a writer that is connected.
     pub(super) async fn start(access: &Access, options: &Options) -> Result<Self, StoreError> {
-        let failed =
-            |error: std::io::Error| access.place.io(format!("its thread does not start: {error}"));
+        let failed = |error: std::io::Error| {
+            access
+                .place
+                .io(format!("its thread does not start: {error}"))
+        };
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(failed)?;
         let (commands, received) = mpsc::channel(options.queue.max(1));

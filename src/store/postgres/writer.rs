@@ -176,12 +176,11 @@ impl Writer {
 
     /// Asks until there is an answer or no time left: the batch's answers if it was written, nothing if it was not. If nobody knows,
     /// the batch is remembered and asked about before the next one.
-    async fn ask_whether_written(
-        &mut self,
-        broken: &Failure,
-    ) -> Result<Option<Appended>, Failure> {
+    async fn ask_whether_written(&mut self, broken: &Failure) -> Result<Option<Appended>, Failure> {
         let place = self.access.place.name();
-        tracing::warn!("{place}: the answer to a commit was lost, asking whether it was written ({broken:?})");
+        tracing::warn!(
+            "{place}: the answer to a commit was lost, asking whether it was written ({broken:?})"
+        );
         let until = Instant::now() + self.patience;
         let (mut pause, longest) = PAUSE;
         loop {

@@ -131,7 +131,11 @@ async fn what_nobody_knows_of_is_asked_about_later() {
                 wanted.push(text.clone());
             }
             wanted.push(format!("{text}, more"));
-            let numbers = appended.into_iter().flatten().flatten().map(|event| event.id);
+            let numbers = appended
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|event| event.id);
             let last = wanted.len() as u64 + 1;
             assert!(numbers.eq(last + 1 - count as u64..=last), "{text}");
         }

@@ -21,7 +21,9 @@ const ROUNDS: usize = 15;
 /// Each node writes to all tasks in an order of its own, and the same blobs.
 fn batch(node: usize, round: usize) -> Vec<Append> {
     let said = |n: u128| note(&format!("node {node}, round {round}, task {n}"));
-    let blobs: Vec<_> = (0..3).map(|n| blob(format!("{round} {n}").as_bytes())).collect();
+    let blobs: Vec<_> = (0..3)
+        .map(|n| blob(format!("{round} {n}").as_bytes()))
+        .collect();
     let mut batch: Vec<_> = (1..=TASKS)
         .map(|n| Append {
             blobs: blobs.clone(),

@@ -43,11 +43,22 @@ async fn a_later_or_foreign_schema_is_left_alone() {
     schema.execute("INSERT INTO schema_version (version, checksum) VALUES (9, 'of tomorrow')");
     let error = refusal(&schema.url()).await;
     assert!(
-        matches!(error, StoreError::TooNew { found: 9, known: 1, .. }),
+        matches!(
+            error,
+            StoreError::TooNew {
+                found: 9,
+                known: 1,
+                ..
+            }
+        ),
         "{error:?}"
     );
     schema.execute("DELETE FROM schema_version WHERE version = 9");
-    write(&super::open(&schema.url()).await, append(task(1), vec![created()])).await;
+    write(
+        &super::open(&schema.url()).await,
+        append(task(1), vec![created()]),
+    )
+    .await;
     schema.execute("UPDATE schema_version SET checksum = 'another'");
     let changed = refusal(&schema.url()).await;
     schema.execute("DROP TABLE schema_version");
@@ -63,22 +74,41 @@ async fn damage_is_an_error_and_never_data() {
         return;
     };
     let store = super::open(&schema.url()).await;
-    write(&store, append(task(1), vec![created(), note("a"), note("b")])).await;
+    write(
+        &store,
+        append(task(1), vec![created(), note("a"), note("b")]),
+    )
+    .await;
     for (damage, repair) in [
-        ("UPDATE events SET seq = 7 WHERE seq = 2", "UPDATE events SET seq = 2 WHERE seq = 7"),
+        (
+            "UPDATE events SET seq = 7 WHERE seq = 2",
+            "UPDATE events SET seq = 2 WHERE seq = 7",
+        ),
         ("UPDATE tasks SET head = 4", "UPDATE tasks SET head = 3"),
-        ("UPDATE tasks SET status = 'odd'", "UPDATE tasks SET status = 'running'"),
+        (
+            "UPDATE tasks SET status = 'odd'",
+            "UPDATE tasks SET status = 'running'",
+        ),
         ("UPDATE events SET body = '{}' WHERE seq = 2", "SELECT 1"),
     ] {
         schema.execute(damage);
         let found = store.check().await;
-        assert!(matches!(found, Err(StoreError::Corrupt { .. })), "{damage}: {found:?}");
+        assert!(
+            matches!(found, Err(StoreError::Corrupt { .. })),
+            "{damage}: {found:?}"
+        );
         schema.execute(repair);
     }
     schema.execute("DROP VIEW journal; DROP TABLE events");
     let written = store.append(vec![append(task(1), vec![note("c")])]).await;
-    assert!(matches!(written, Err(StoreError::Corrupt { .. })), "{written:?}");
-    assert!(matches!(refusal(&schema.url()).await, StoreError::Corrupt { .. }));
+    assert!(
+        matches!(written, Err(StoreError::Corrupt { .. })),
+        "{written:?}"
+    );
+    assert!(matches!(
+        refusal(&schema.url()).await,
+        StoreError::Corrupt { .. }
+    ));
 }
 
 /// What a server says in each of its troubles, and what that means for whoever wants to write.
@@ -96,7 +126,9 @@ async fn troubles_of_the_server_may_pass() {
              CREATE OR REPLACE TRIGGER trouble BEFORE INSERT ON events EXECUTE FUNCTION trouble()"
         )
     };
-    for code in ["53100", "53200", "25006", "57014", "40001", "40P01", "55P03", "57P01"] {
+    for code in [
+        "53100", "53200", "25006", "57014", "40001", "40P01", "55P03", "57P01",
+    ] {
         schema.execute(&fails(code));
         let error = store.append(vec![append(task(1), vec![note("no")])]).await;
         let error = error.expect_err("it fails");
@@ -107,9 +139,16 @@ async fn troubles_of_the_server_may_pass() {
         let written = write(&store, append(task(1), vec![note("yes")])).await;
         assert_eq!(written.len(), 1, "it goes on after {code}");
     }
-    let head = store.task(task(1)).await.expect("task 1").map(|row| row.head);
+    let head = store
+        .task(task(1))
+        .await
+        .expect("task 1")
+        .map(|row| row.head);
     assert_eq!(head, Some(9), "nothing of what failed is there");
-    let read_only = format!("{}&options=-cdefault_transaction_read_only=on", schema.url());
+    let read_only = format!(
+        "{}&options=-cdefault_transaction_read_only=on",
+        schema.url()
+    );
     let store = super::open(&read_only).await;
     let error = store.append(vec![append(task(1), vec![note("no")])]).await;
     let told = error.expect_err("it is read-only").to_string();
@@ -126,7 +165,10 @@ async fn who_is_not_let_in_is_told_why() {
     for url in [
         format!("postgres://nobody:secret@{host}/postgres"),
         format!("postgres://nobody@{host}/postgres"),
-        schema.server().replace("/postgres", "/no_such_database").replacen("postgres://", "postgresql://", 1),
+        schema
+            .server()
+            .replace("/postgres", "/no_such_database")
+            .replacen("postgres://", "postgresql://", 1),
         format!("{}?options=-csearch_path=nowhere", schema.server()),
         format!("{}?sslmode=require", schema.server()),
     ] {
@@ -142,15 +184,30 @@ async fn schemas_are_chosen_in_two_ways() {
     let Some(schema) = Schema::fresh() else {
         return;
     };
-    write(&super::open(&schema.url()).await, append(task(1), vec![created()])).await;
-    let by_path = format!("{}?options=-csearch_path%3D{}", schema.server(), schema.name());
+    write(
+        &super::open(&schema.url()).await,
+        append(task(1), vec![created()]),
+    )
+    .await;
+    let by_path = format!(
+        "{}?options=-csearch_path%3D{}",
+        schema.server(),
+        schema.name()
+    );
     let store = super::open(&by_path).await;
     assert!(store.task(task(1)).await.expect("task 1").is_some());
     let odd = format!("{} \"Odd\"; x", schema.name());
-    let url = format!("{}?schema={}", schema.server(), odd.replace(' ', "%20").replace('"', "%22"));
+    let url = format!(
+        "{}?schema={}",
+        schema.server(),
+        odd.replace(' ', "%20").replace('"', "%22")
+    );
     let options = Options::new(url.parse().expect("a URL"));
     let store = Postgres::open(options).await.expect("the store opens");
     write(&store, append(task(2), vec![created()])).await;
     drop(store);
-    schema.execute(&format!("DROP SCHEMA \"{}\" CASCADE", odd.replace('"', "\"\"")));
+    schema.execute(&format!(
+        "DROP SCHEMA \"{}\" CASCADE",
+        odd.replace('"', "\"\"")
+    ));
 }
