@@ -16,6 +16,7 @@ mod page;
 mod problem;
 mod repeat;
 mod runs;
+mod socket;
 mod tasks;
 mod view;
 
@@ -54,6 +55,7 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(tasks::answer))
         .routes(routes!(tasks::messages, tasks::say))
         .routes(routes!(events::stream))
+        .routes(routes!(socket::open))
         .routes(routes!(runs::of_task))
         .routes(routes!(runs::show))
         .routes(routes!(runs::messages, runs::follow_up))

@@ -196,6 +196,7 @@ pub(super) struct Which {
     /// Only those of this project.
     project: Option<String>,
     /// `desc` for the newest first, which is usual, or `asc`.
+    #[param(inline)]
     order: Option<Order>,
     /// How many, from 1 to 500; 50 when left out.
     #[param(minimum = 1, maximum = 500)]

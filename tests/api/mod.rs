@@ -1,7 +1,11 @@
 //! The node's HTTP interface, over real sockets.
 
 mod access;
+mod described;
+mod fuzz;
+mod socket;
 mod tasks;
+mod walls;
 
 use std::sync::Arc;
 use std::time::Duration;
