@@ -47,7 +47,10 @@ pub(super) fn records(conn: &Connection, query: &RecordQuery) -> Result<Vec<Reco
 /// Looks at all of them.
 pub(super) fn inspect(conn: &Connection) -> Result<(), Failure> {
     const SQL: &str = concat!("SELECT ", record_columns!(), " FROM records");
-    all(conn, SQL, [], |row| read(row).map(|_| ())).map(|_| ())
+    let found = all(conn, SQL, [], |row| read(row).map(|_| ()));
+    found
+        .map(|_| ())
+        .map_err(|error| error.at(|| "a record".to_owned()))
 }
 
 fn read(row: &Row<'_>) -> Result<Record, Failure> {
