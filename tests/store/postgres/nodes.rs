@@ -273,3 +273,69 @@ async fn a_blob_is_not_removed_under_those_who_refer_to_it() {
     join_all(using).await;
     assert_eq!(nodes[0].blob(shared.hash.clone()).await, Ok(None));
 }
+
+/// Does something while another session is in the middle of a transaction, which goes on once somebody waits for it, or need not.
+fn in_the_middle(schema: &Schema, [first, then]: [&str; 2], work: impl AsyncFnOnce() + Send) {
+    const WAITING: &str = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'advisory|outbox' AND query NOT LIKE '%pg_stat%'";
+    let is_done = AtomicBool::new(false);
+    let (mut other, mut watching) = (schema.session(), schema.session());
+    other.execute(first);
+    std::thread::scope(|scope| {
+        let working = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            runtime.expect("a runtime").block_on(work());
+            is_done.store(true, Ordering::SeqCst);
+        });
+        while watching.count(WAITING) == 0 && !is_done.load(Ordering::SeqCst) {}
+        other.execute(then);
+        working.join().expect("it ends");
+    });
+}
+
+/// A removal has found that nobody refers to the blob.
+const REMOVING: [&str; 2] = [
+    "BEGIN; SELECT pg_advisory_xact_lock(hashtext('impresario: blobs'), hashtext(current_schema()))",
+    "DELETE FROM blobs; COMMIT",
+];
+
+#[tokio::test]
+async fn whoever_refers_to_a_blob_waits_for_one_who_removes_it() {
+    let Some(schema) = Schema::fresh() else {
+        return;
+    };
+    let node = open(&schema.url()).await;
+    let shared = blob(b"shared");
+    let refers = || Append {
+        blobs: vec![shared.clone()],
+        ..append(task(1), vec![note("it is in a blob")])
+    };
+    write(&node, append(task(1), vec![created()])).await;
+    write(&node, refers()).await;
+    in_the_middle(&schema, REMOVING, async || {
+        write(&node, refers()).await;
+    });
+    let found = node.blob(shared.hash.clone()).await;
+    assert_eq!(found, Ok(Some(shared.bytes.clone())));
+}
+
+/// A node that has taken the first position and not yet committed.
+const ANNOUNCING: [&str; 2] = [
+    "BEGIN; INSERT INTO outbox_newest VALUES (1, 1); INSERT INTO outbox SELECT 1, id, 7 FROM tasks",
+    "COMMIT",
+];
+
+#[tokio::test]
+async fn whoever_announces_waits_for_the_position_before() {
+    let Some(schema) = Schema::fresh() else {
+        return;
+    };
+    let node = open(&schema.url()).await;
+    write(&node, append(task(1), vec![created()])).await;
+    node.announce(Announce::Everything);
+    in_the_middle(&schema, ANNOUNCING, async || {
+        write(&node, append(task(1), vec![note("a"), note("b")])).await;
+        let found = node.announced(0, 9).await.expect("the outbox");
+        let found: Vec<_> = found.iter().map(|it| (it.position, it.seq)).collect();
+        assert_eq!(found, [(1, 7), (2, 2), (3, 3)]);
+    });
+}
