@@ -274,6 +274,12 @@ async fn a_blob_is_not_removed_under_those_who_refer_to_it() {
     assert_eq!(nodes[0].blob(shared.hash.clone()).await, Ok(None));
 }
 
+/// Waits on a runtime of its own, because sessions have theirs.
+fn alone<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.expect("a runtime").block_on(work)
+}
+
 /// Does something while another session is in the middle of a transaction, which goes on once somebody waits for it, or need not.
 fn in_the_middle(schema: &Schema, [first, then]: [&str; 2], work: impl AsyncFnOnce() + Send) {
     const WAITING: &str = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'advisory|outbox' AND query NOT LIKE '%pg_stat%'";
@@ -282,8 +288,7 @@ fn in_the_middle(schema: &Schema, [first, then]: [&str; 2], work: impl AsyncFnOn
     other.execute(first);
     std::thread::scope(|scope| {
         let working = scope.spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().build();
-            runtime.expect("a runtime").block_on(work());
+            alone(work());
             is_done.store(true, Ordering::SeqCst);
         });
         while watching.count(WAITING) == 0 && !is_done.load(Ordering::SeqCst) {}
@@ -298,23 +303,25 @@ const REMOVING: [&str; 2] = [
     "DELETE FROM blobs; COMMIT",
 ];
 
-#[tokio::test]
-async fn whoever_refers_to_a_blob_waits_for_one_who_removes_it() {
+#[test]
+fn whoever_refers_to_a_blob_waits_for_one_who_removes_it() {
     let Some(schema) = Schema::fresh() else {
         return;
     };
-    let node = open(&schema.url()).await;
+    let node = alone(open(&schema.url()));
     let shared = blob(b"shared");
     let refers = || Append {
         blobs: vec![shared.clone()],
         ..append(task(1), vec![note("it is in a blob")])
     };
-    write(&node, append(task(1), vec![created()])).await;
-    write(&node, refers()).await;
+    alone(async {
+        write(&node, append(task(1), vec![created()])).await;
+        write(&node, refers()).await;
+    });
     in_the_middle(&schema, REMOVING, async || {
         write(&node, refers()).await;
     });
-    let found = node.blob(shared.hash.clone()).await;
+    let found = alone(node.blob(shared.hash.clone()));
     assert_eq!(found, Ok(Some(shared.bytes.clone())));
 }
 
@@ -324,13 +331,13 @@ const ANNOUNCING: [&str; 2] = [
     "COMMIT",
 ];
 
-#[tokio::test]
-async fn whoever_announces_waits_for_the_position_before() {
+#[test]
+fn whoever_announces_waits_for_the_position_before() {
     let Some(schema) = Schema::fresh() else {
         return;
     };
-    let node = open(&schema.url()).await;
-    write(&node, append(task(1), vec![created()])).await;
+    let node = alone(open(&schema.url()));
+    alone(write(&node, append(task(1), vec![created()])));
     node.announce(Announce::Everything);
     in_the_middle(&schema, ANNOUNCING, async || {
         write(&node, append(task(1), vec![note("a"), note("b")])).await;
