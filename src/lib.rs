@@ -31,4 +31,6 @@ pub mod provider;
 #[cfg(feature = "node")]
 pub mod store;
 #[cfg(feature = "node")]
+pub mod telemetry;
+#[cfg(feature = "node")]
 pub mod tool;
