@@ -162,6 +162,7 @@ impl Config {
             agents: agents.collect::<Result<_, _>>()?,
             limits: limits(&self.limits),
             priority: 0,
+            forked_from: None,
             source: serde_json::Value::Null,
         })
     }

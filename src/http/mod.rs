@@ -60,6 +60,7 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(runs::show))
         .routes(routes!(runs::messages, runs::follow_up))
         .routes(routes!(runs::journal))
+        .routes(routes!(runs::fork))
         .routes(routes!(runs::cancel))
         .routes(routes!(runs::pause))
         .routes(routes!(runs::resume))

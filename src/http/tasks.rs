@@ -79,16 +79,21 @@ pub(super) async fn create(
         None => StatusCode::CREATED,
         Some(wait) => waited(&api, task, wait).await?,
     };
-    let row = api.system.task(task).await?;
-    let mut response = (status, Json(detail(&api, &row).await?)).into_response();
-    let headers = response.headers_mut();
-    if let Ok(location) = HeaderValue::from_str(&format!("/v1/tasks/{task}")) {
-        headers.insert(LOCATION, location);
-    }
+    let mut response = made(&api, task, status).await?;
     if let Some(Ok(applied)) =
         wait.map(|wait| HeaderValue::from_str(&format!("wait={}", wait.as_secs())))
     {
-        headers.insert(APPLIED, applied);
+        response.headers_mut().insert(APPLIED, applied);
+    }
+    Ok(response)
+}
+
+/// The answer that shows a task that was made, and where it is.
+pub(super) async fn made(api: &Api, task: TaskId, status: StatusCode) -> Result<Response, Problem> {
+    let row = api.system.task(task).await?;
+    let mut response = (status, Json(detail(api, &row).await?)).into_response();
+    if let Ok(location) = HeaderValue::from_str(&format!("/v1/tasks/{task}")) {
+        response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
 }

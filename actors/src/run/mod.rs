@@ -11,6 +11,7 @@ pub mod cause;
 pub mod context;
 mod effects;
 mod fold;
+pub mod fork;
 mod load;
 pub mod next;
 pub mod read;

@@ -6,6 +6,7 @@ mod ends;
 mod executors;
 mod faults;
 mod follow;
+mod forks;
 mod hang;
 mod long;
 mod nodes;
