@@ -23,6 +23,10 @@ pub mod config;
 #[cfg(feature = "node")]
 pub mod executor;
 #[cfg(feature = "node")]
+pub mod http;
+#[cfg(feature = "node")]
+pub mod link;
+#[cfg(feature = "node")]
 pub mod node;
 #[cfg(feature = "node")]
 pub mod provider;

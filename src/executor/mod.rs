@@ -9,6 +9,7 @@ mod call;
 mod decide;
 mod ledger;
 mod options;
+mod outbox;
 mod serve;
 
 use std::fs::DirBuilder;
@@ -28,7 +29,7 @@ pub use crate::tool::{Limits as ToolLimits, ShellLimits};
 use ledger::Ledger;
 pub use ledger::LedgerError;
 pub use options::{Limits, Observer, Options, Point};
-pub use serve::ServeError;
+pub use serve::{Line, ServeError};
 
 /// Why an executor cannot be opened.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,3 @@
+//! What the node answers over the network.
+
+pub mod link;
