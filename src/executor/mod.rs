@@ -6,6 +6,7 @@
 //! The tools are in [`crate::tool`].
 
 mod call;
+mod connect;
 mod decide;
 mod ledger;
 mod options;
@@ -26,6 +27,9 @@ use crate::tool::{LocalTool, Workspace, WorkspaceError, file_tools, nonce};
 
 pub use crate::tool::shell::main_hook;
 pub use crate::tool::{Limits as ToolLimits, ShellLimits};
+pub use connect::{
+    Address, AddressError, ConnectError, ConnectOptions, ExecutorKey, KeyError, News,
+};
 use ledger::Ledger;
 pub use ledger::LedgerError;
 pub use options::{Limits, Observer, Options, Point};

@@ -218,9 +218,8 @@ impl Executors {
     /// What an executor was to stop while it was not there.
     pub(super) fn stops_for(&self, project: &str, executor: &ExecutorName) -> Vec<CallId> {
         let mut sent = self.sent();
-        let its = |_: &CallId, (of, is): &mut (String, ExecutorName)| {
-            of == project && executor.is(is)
-        };
+        let its =
+            |_: &CallId, (of, is): &mut (String, ExecutorName)| of == project && executor.is(is);
         sent.stops.extract_if(.., its).map(|(id, _)| id).collect()
     }
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::model::ToolSpec;
+use crate::model::executor::{CallErrorCode, CallOutcome, ExecutorName, ToExecutor};
+use crate::tool::{CallObserver, Invocation, Probe, RemoteCall, Tool, ToolError, Unobserved};
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 use supervision::{CallError, Handle};
-use crate::model::executor::{CallErrorCode, CallOutcome, ExecutorName, ToExecutor};
-use crate::model::ToolSpec;
-use crate::tool::{CallObserver, Invocation, Probe, RemoteCall, Tool, ToolError, Unobserved};
 
 use super::actor::ExecutorMessage;
 use super::directory::{Connected, Executors};

@@ -1,0 +1,8 @@
+//! Executors over the network: real sockets, a real system behind them, and whatever can happen to either side and to the wire.
+
+mod calls;
+mod cut;
+
+mod node;
+
+mod proxy;
