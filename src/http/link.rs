@@ -60,7 +60,6 @@ impl Revoked {
 }
 
 /// An upgrade with the subprotocol and the limits that [`serve_executor`] needs. What is left is `on_upgrade`.
-#[must_use]
 pub fn prepared(upgrade: WebSocketUpgrade, options: &LinkOptions) -> WebSocketUpgrade {
     upgrade
         .protocols([SUBPROTOCOL])

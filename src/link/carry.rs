@@ -34,6 +34,17 @@ pub(crate) enum Said {
     Goodbye(Close),
 }
 
+/// A frame that is to be said.
+#[derive(Debug)]
+pub(crate) enum Written<B> {
+    /// As a text.
+    Text(String),
+    /// It cannot be said; this is the answer to it.
+    Answer(B),
+    /// It cannot be said, and need not.
+    Nothing,
+}
+
 /// How a connection came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -107,34 +118,35 @@ pub(crate) async fn hear<T>(
     }
 }
 
-/// Says frames, each as `write` writes it, until there are no more; asks in between whether the other end is there. What cannot be said
-/// comes `back`.
+/// Says frames, each as `write` writes it, until there are no more; asks in between whether the other end is there. Answers to what cannot
+/// be said go `back`.
 pub(crate) async fn say<T, B>(
     to: &mut (impl Sink<Said, Error = Ending> + Unpin),
     pace: &Pace,
     frames: &mut Receiver<T>,
-    mut write: impl FnMut(T) -> Result<String, Option<B>>,
+    mut write: impl FnMut(T) -> Written<B>,
     back: &Sender<B>,
 ) -> Ending {
     let mut pings = interval_at(Instant::now() + pace.ping_every, pace.ping_every);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let said = tokio::select! {
-            _ = pings.tick() => Ok(Said::Ping),
+        let frame = tokio::select! {
+            _ = pings.tick() => None,
             frame = frames.recv() => match frame {
-                Some(frame) => write(frame).map(Said::Text),
+                Some(frame) => Some(write(frame)),
                 None => return Ending::Done,
             },
         };
-        let sent = match said {
-            Ok(said) => timeout(pace.dead_after, to.send(said)).await,
-            Err(None) => continue,
-            Err(Some(answer)) => {
+        let said = match frame {
+            None => Said::Ping,
+            Some(Written::Text(text)) => Said::Text(text),
+            Some(Written::Answer(answer)) => {
                 let _ = back.send(answer).await;
                 continue;
             }
+            Some(Written::Nothing) => continue,
         };
-        match sent {
+        match timeout(pace.dead_after, to.send(said)).await {
             Err(_) => return Ending::Silent(pace.dead_after),
             Ok(Err(ending)) => return ending,
             Ok(Ok(())) => {}

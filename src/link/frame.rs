@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::SUBPROTOCOL;
+use super::carry::Written;
 use super::close::{Close, code};
 
 /// How long what an executor says of itself may be, in bytes, and how many tools it may have.
@@ -35,6 +36,7 @@ pub(crate) fn said_by_executor(text: &str) -> Result<FromExecutor, Close> {
 
 /// What is looked at before anything else, as another version may have all the rest otherwise.
 #[derive(Deserialize)]
+#[serde(expecting = "an object with a `type`")]
 struct First {
     #[serde(rename = "type")]
     kind: String,
@@ -97,10 +99,10 @@ fn refused(words: impl Into<String>) -> Close {
 }
 
 /// What is sent to an executor. A call that is too long is not made: the answer to it comes back.
-pub(crate) fn call_for(frame: ToExecutor, most: usize) -> Result<String, Option<FromExecutor>> {
+pub(crate) fn call_for(frame: ToExecutor, most: usize) -> Written<FromExecutor> {
     let text = serde_json::to_string(&frame).unwrap_or_default();
     match frame {
-        _ if text.len() <= most && !text.is_empty() => Ok(text),
+        _ if text.len() <= most && !text.is_empty() => Written::Text(text),
         ToExecutor::Call { call_id, .. } => {
             let error = CallError {
                 code: CallErrorCode::BadArguments,
@@ -110,9 +112,9 @@ pub(crate) fn call_for(frame: ToExecutor, most: usize) -> Result<String, Option<
                 ),
             };
             let outcome = CallOutcome::Error(error);
-            Err(Some(FromExecutor::Result { call_id, outcome }))
+            Written::Answer(FromExecutor::Result { call_id, outcome })
         }
-        ToExecutor::Cancel { .. } | ToExecutor::Ack { .. } => Err(None),
+        ToExecutor::Cancel { .. } | ToExecutor::Ack { .. } => Written::Nothing,
     }
 }
 
@@ -205,14 +207,15 @@ mod tests {
             args: json!({"content": "x".repeat(bytes)}),
             timeout_ms: 1,
         };
-        assert!(call_for(call(800), 1000).is_ok());
-        let Err(Some(FromExecutor::Result { outcome, .. })) = call_for(call(1000), 1000) else {
+        assert!(matches!(call_for(call(800), 1000), Written::Text(_)));
+        let Written::Answer(FromExecutor::Result { outcome, .. }) = call_for(call(1000), 1000)
+        else {
             panic!("it is made");
         };
         let CallOutcome::Error(error) = outcome else {
             panic!("it worked");
         };
-        insta::assert_snapshot!(error.message, @"the call has 1100 bytes and an executor takes 1000 at most; nothing was done: pass less at a time");
+        insta::assert_snapshot!(error.message, @"the call has 1096 bytes and an executor takes 1000 at most; nothing was done: pass less at a time");
     }
 
     proptest! {

@@ -4,12 +4,14 @@
 mod carry;
 mod close;
 mod frame;
+mod schema;
 
 use std::time::Duration;
 
-pub(crate) use carry::{Ending, Heard, Said, hear, part, say, trouble};
+pub(crate) use carry::{Ending, Heard, Said, Written, hear, part, say, trouble};
 pub use close::{Close, code};
 pub(crate) use frame::{call_for, fitting, greeting, read, said_by_executor};
+pub use schema::schema;
 
 /// The WebSocket subprotocol: the protocol's name and version. Both ends must agree on it.
 pub const SUBPROTOCOL: &str = "impresario.executor.v1";

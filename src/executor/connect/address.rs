@@ -35,7 +35,7 @@ impl Address {
     /// When it is none of these, or has parts that an address of a node cannot have.
     pub fn parse(url: &str) -> Result<Self, AddressError> {
         let no = |why: String| AddressError {
-            url: url.to_owned(),
+            url: shown(url),
             why,
         };
         let uri: Uri = url.parse().map_err(|error| no(format!("{error}")))?;
@@ -72,6 +72,14 @@ impl Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.given)
+    }
+}
+
+/// Without a password that may stand in it.
+fn shown(url: &str) -> String {
+    match url.rsplit_once('@') {
+        Some((_, rest)) => format!("…@{rest}"),
+        None => url.to_owned(),
     }
 }
 
@@ -158,6 +166,14 @@ mod tests {
         wss://node.example/v1/executors/connect at node.example port 443
         wss://node.example/under/v1/executors/connect at node.example port 443
         ws://[::1]:9/v1/executors/connect at ::1 port 9
+        `node.example:7700` is no address of a node: it has no beginning such as http:// or https://
+        `ftp://node.example` is no address of a node: it begins with `ftp:`; write http, https, ws or wss
+        `…@node.example` is no address of a node: take the name and password out of it
+        `http://node.example/?a=b` is no address of a node: leave out what follows its path
+        `http://node.example/#a` is no address of a node: leave out what follows its path
+        `http://` is no address of a node: empty string
+        `` is no address of a node: empty string
+        `http://a b` is no address of a node: invalid uri character
         ");
     }
 

@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Executor, Line, ServeError};
 use crate::link::{
-    Close, Ending, FRAME_BYTES, FRAMES, Heard, Pace, Said, code, fitting, hear, part, read, say,
+    Close, Ending, FRAME_BYTES, FRAMES, Heard, Pace, Said, Written, code, fitting, hear, part,
+    read, say,
 };
 pub use address::{Address, AddressError, ExecutorKey, KeyError};
 use dial::Failed;
@@ -76,7 +77,7 @@ pub enum ConnectError {
     )]
     NoNode {
         /// The address.
-        address: Address,
+        address: String,
         /// What it said.
         status: u16,
     },
@@ -215,7 +216,7 @@ impl<F: FnMut(News)> Dialler<F> {
                 again: Duration::ZERO,
             }),
             false => Err(ConnectError::NoNode {
-                address: self.options.address.clone(),
+                address: self.options.address.to_string(),
                 status,
             }),
         }
@@ -232,7 +233,7 @@ impl<F: FnMut(News)> Dialler<F> {
         let (outbound, mut frames) = channel::<FromExecutor>(FRAMES);
         // An executor that takes no line has ended, and so do the frames then.
         let _ = self.lines.send(Line { inbound, outbound }).await;
-        let write = |frame| Ok(fitting(frame, most));
+        let write = |frame| Written::Text(fitting(frame, most));
         let ending = tokio::select! {
             ending = hear(from, pace, read, &heard) => ending,
             ending = say(to, pace, &mut frames, write, &heard) => ending,

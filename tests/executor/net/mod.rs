@@ -2,7 +2,10 @@
 
 mod calls;
 mod cut;
-
+mod frames;
+mod host;
+mod kill;
 mod node;
-
+mod pages;
+mod program;
 mod proxy;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 /// A wire to an address. Each byte that goes through it, in either direction, counts.
@@ -24,6 +25,7 @@ struct Wire {
     done: AtomicUsize,
     /// How many bytes have gone through.
     carried: AtomicUsize,
+    now: Notify,
 }
 
 impl Wire {
@@ -65,6 +67,12 @@ impl Proxy {
         self.wire.left.store(bytes, Ordering::SeqCst);
     }
 
+    /// Cuts whatever connection there is at once, even if nobody says anything.
+    pub(crate) fn cut_now(&self) {
+        self.wire.done.fetch_add(1, Ordering::SeqCst);
+        self.wire.now.notify_waiters();
+    }
+
     /// How many cuts have been made.
     pub(crate) fn cuts(&self) -> usize {
         self.wire.done.load(Ordering::SeqCst)
@@ -94,6 +102,7 @@ async fn carry(mut near: TcpStream, mut far: TcpStream, wire: &Wire) {
     let (mut there, mut back) = ([0; 512], [0; 512]);
     loop {
         let (bytes, to) = tokio::select! {
+            () = wire.now.notified() => return,
             read = near.read(&mut there) => (read.map(|n| &there[..n]), &mut far),
             read = far.read(&mut back) => (read.map(|n| &back[..n]), &mut near),
         };
