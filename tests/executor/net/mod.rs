@@ -9,3 +9,4 @@ mod node;
 mod pages;
 mod program;
 mod proxy;
+mod python;
