@@ -7,6 +7,7 @@ mod executors;
 mod faults;
 mod follow;
 mod hang;
+mod links;
 mod long;
 mod nodes;
 mod peers;
