@@ -306,7 +306,11 @@ fn provider_limits(provider: &ProviderConfig) -> ProviderLimits {
     }
 }
 
-fn providers(config: &Config) -> Result<Providers, NodeError> {
+/// The providers that a configuration declares.
+///
+/// # Errors
+/// [`NodeError::Provider`].
+pub fn providers(config: &Config) -> Result<Providers, NodeError> {
     let mut providers = Providers::new();
     for (name, settings) in &config.providers {
         let kind = settings.kind.to_string();

@@ -1,5 +1,6 @@
 //! All integration tests of the program, in one binary. A file that is not listed here fails `architecture::no_forgotten_file`.
 
+mod api;
 mod architecture;
 mod cli;
 mod config;

@@ -14,6 +14,7 @@ pub mod model;
 pub mod pool;
 pub mod provider;
 pub mod recipient;
+pub mod registry;
 pub mod run;
 pub mod store;
 pub mod system;

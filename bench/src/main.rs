@@ -15,11 +15,12 @@ use measure::{Op, Peer, Strategy};
 use peer::by_hand::ByHand;
 use peer::kameo::Kameo;
 use peer::ours::Ours;
+use peer::topology;
 
 /// How often each measure is taken of each peer.
 const ROUNDS: usize = 5;
 
-const SUPERVISION: [&str; 11] = [
+const SUPERVISION: [&str; 14] = [
     "restart-error",
     "restart-panic",
     "all-10",
@@ -31,6 +32,9 @@ const SUPERVISION: [&str; 11] = [
     "bytes-100000",
     "relay",
     "broadcast",
+    "topology-relay",
+    "topology-wake",
+    "topology-to-all",
 ];
 
 const PEERS: [&str; 3] = ["ours", "by-hand", "kameo"];
@@ -69,6 +73,7 @@ fn run(peer: &str, measure: &str) -> f64 {
     let peer = peer.to_owned();
     let task = async move {
         match &*peer {
+            "ours" if measure.starts_with("topology-") => through_topology(&measure).await,
             "ours" => of::<Ours>(&measure).await,
             "by-hand" => of::<ByHand>(&measure).await,
             "kameo" => of::<Kameo>(&measure).await,
@@ -77,6 +82,15 @@ fn run(peer: &str, measure: &str) -> f64 {
     };
     let measured = runtime.block_on(async { tokio::spawn(task).await });
     measured.expect("the measure ends")
+}
+
+/// What others do with a router, ours does with a team's topology.
+async fn through_topology(measure: &str) -> f64 {
+    match measure {
+        "topology-relay" => topology::relay().await,
+        "topology-wake" => topology::wake().await,
+        _ => topology::to_all().await,
+    }
 }
 
 async fn of<P: Peer>(measure: &str) -> f64 {
@@ -91,8 +105,8 @@ async fn of<P: Peer>(measure: &str) -> f64 {
         "stop-10000" => measure::tree::<P>(10_000).await.1,
         "stop-100000" => measure::tree::<P>(100_000).await.1,
         "bytes-100000" => measure::tree::<P>(100_000).await.2,
-        "relay" => measure::relay::<P>().await.0,
-        "broadcast" => measure::relay::<P>().await.1,
+        "relay" | "topology-relay" => measure::relay::<P>().await.0,
+        "broadcast" | "topology-wake" => measure::relay::<P>().await.1,
         _ => panic!("unknown measure {measure}"),
     }
 }
@@ -120,7 +134,7 @@ fn supervision(word: &str) {
     for measure in SUPERVISION.into_iter().filter(|it| it.contains(word)) {
         let mut taken_of = BTreeMap::<_, Vec<f64>>::new();
         for _ in 0..ROUNDS {
-            for peer in PEERS {
+            for &peer in peers(measure) {
                 taken_of
                     .entry(peer)
                     .or_default()
@@ -128,13 +142,12 @@ fn supervision(word: &str) {
             }
         }
         let of = |peer: &str| {
-            taken_of[peer]
-                .first()
-                .map(|_| measure::median(taken_of[peer].clone()))
+            let values = taken_of.get(peer).filter(|values| !values.is_empty());
+            values.map(|values| measure::median(values.clone()))
         };
         let [ours, by_hand, kameo] = PEERS.map(of);
         let shown =
-            |value: Option<f64>| value.map_or("failed".to_owned(), |value| format!("{value:.1}"));
+            |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.1}"));
         let ratio = ours
             .zip(by_hand)
             .map(|(ours, by_hand)| format!("{:.2}", ours / by_hand));
@@ -151,6 +164,14 @@ fn supervision(word: &str) {
     println!();
 }
 
+/// Nobody else keeps what is said to all without sending it to each.
+fn peers(measure: &str) -> &'static [&'static str] {
+    match measure {
+        "topology-to-all" => &PEERS[..1],
+        _ => &PEERS,
+    }
+}
+
 fn title(measure: &str) -> &'static str {
     match measure {
         "restart-error" => "restart after an error, until the replacement answers",
@@ -163,7 +184,10 @@ fn title(measure: &str) -> &'static str {
         "stop-100000" => "stop of 100,000 children, in order",
         "bytes-100000" => "memory of one idle supervised child",
         "relay" => "a message through a router to one of 10,000",
-        _ => "a broadcast through it to 10,000",
+        "broadcast" => "a broadcast through it to 10,000",
+        "topology-relay" => "a message through a team's topology to one of 10,000",
+        "topology-wake" => "a change of the topology that wakes all 10,000",
+        _ => "a message through it to all 10,000, which wakes nobody",
     }
 }
 

@@ -218,10 +218,12 @@ pub async fn tree<P: Peer>(n: usize) -> (f64, f64, f64) {
     (start, begun.elapsed().as_secs_f64() * 1e3, bytes)
 }
 
-/// Microseconds for one message through a router to one of 10,000, and for a broadcast to all of them.
+/// Whom a router sends to, and how much.
+pub const MAILBOXES: usize = 10_000;
+pub const MESSAGES: usize = 500_000;
+
+/// Microseconds for one message through a router to one of them, and for a broadcast to all of them.
 pub async fn relay<P: Peer>() -> (f64, f64) {
-    const MAILBOXES: usize = 10_000;
-    const MESSAGES: usize = 500_000;
     let env = Arc::new(Env::<P>::starting(MAILBOXES));
     let boxes = spawn_n(&env, MAILBOXES).await;
     let mut routes = Env::<P>::starting(1);

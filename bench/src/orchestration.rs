@@ -3,7 +3,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
 
 use actors::model::{
     AgentSpec, ChatMessage, EffectClass, ModelRequest, Place, Reply, RunId, ToolSpec,
@@ -25,8 +26,11 @@ use crate::taken;
 
 const ROUNDS: usize = 3;
 
+/// Runs that are held in a model call at once.
+const HELD: usize = 10_000;
+
 /// Measures, their unit, and what is aimed at with the journal in memory and on disk.
-const MEASURES: [(&str, &str, &str, &str, &str); 7] = [
+const MEASURES: [(&str, &str, &str, &str, &str); 8] = [
     ("one-call", "a run of one model call", "µs", "60", "600"),
     ("ten-tools", "a run that calls ten tools", "µs", "", "4000"),
     (
@@ -59,7 +63,14 @@ const MEASURES: [(&str, &str, &str, &str, &str); 7] = [
     ),
     (
         "run-in-flight",
-        "memory of one of 10,000 runs held in a model call",
+        "memory of one of 10,000 runs of one task held in a model call",
+        "bytes",
+        "24576",
+        "",
+    ),
+    (
+        "task-in-flight",
+        "memory of one of 10,000 tasks whose run is held in a model call",
         "bytes",
         "24576",
         "",
@@ -131,26 +142,39 @@ pub async fn of(peer: &str, measure: &str) -> f64 {
 struct Stub {
     /// What the first reply of the lead asks for.
     calls: Arc<Vec<(&'static str, serde_json::Value)>>,
-    gate: Arc<Semaphore>,
-    waiting: Arc<std::sync::atomic::AtomicUsize>,
+    /// Where every call is held that is not the lead's with something to delegate.
+    gate: Option<Arc<Semaphore>>,
+    /// How many are held there at this moment.
+    held: Arc<AtomicUsize>,
+}
+
+/// A call that is held, until it is dropped.
+struct Held<'a>(&'a AtomicUsize);
+
+impl<'a> Held<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
 }
 
 impl Stub {
     fn new(calls: Vec<(&'static str, serde_json::Value)>) -> Self {
-        let (calls, gate) = (
-            Arc::new(calls),
-            Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
-        );
-        let waiting = Arc::default();
         Self {
-            calls,
-            gate,
-            waiting,
+            calls: Arc::new(calls),
+            gate: None,
+            held: Arc::default(),
         }
     }
 
     fn held(self) -> Self {
-        let gate = Arc::new(Semaphore::new(0));
+        let gate = Some(Arc::new(Semaphore::new(0)));
         Self { gate, ..self }
     }
 
@@ -180,10 +204,10 @@ impl Provider for Stub {
         _: DeltaSink<'a>,
     ) -> BoxFuture<'a, Result<Reply, ProviderError>> {
         Box::pin(async move {
-            self.waiting
-                .fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            if request.agent.as_str() != "lead" || self.calls.is_empty() {
-                let _ = self.gate.acquire().await;
+            let delegates = request.agent == "lead" && !self.calls.is_empty();
+            if let Some(gate) = self.gate.as_ref().filter(|_| !delegates) {
+                let _held = Held::begin(&self.held);
+                let _ = gate.acquire().await;
             }
             Ok(self.reply(request))
         })
@@ -294,8 +318,8 @@ fn stub_for(measure: &str) -> Stub {
         "ten-tools" => Stub::new((0..10).map(|n| ("nothing", json!({ "n": n }))).collect()),
         "fan-out-100" => Stub::new((0..100).map(delegate).collect()),
         "fan-out-1000" => Stub::new((0..1_000).map(delegate).collect()),
-        "run-in-flight" => Stub::new((0..10_000).map(delegate).collect()).held(),
-        "idle-agent" => Stub::new(Vec::new()).held(),
+        "run-in-flight" => Stub::new((0..HELD).map(delegate).collect()).held(),
+        "idle-agent" | "task-in-flight" => Stub::new(Vec::new()).held(),
         _ => Stub::new(Vec::new()),
     }
 }
@@ -314,10 +338,12 @@ fn task(agents: usize) -> TaskDefinition {
     task = task.agent("helper", AgentSpec::new("stub").description("helps"));
     for n in 0..agents {
         let idle = AgentSpec::new("stub").description("idle");
-        task = task.agent(&*format!("idle{n}"), idle);
+        task = task.agent(&format!("idle{n}"), idle);
     }
     let limits = &mut task.limits;
     (limits.fan_out, limits.live_runs, limits.total_runs) = (20_000, 20_000, 20_000);
+    // What is set aside for 10,000 calls at once is more than a task may use up by default.
+    (limits.budget.tokens, limits.budget.turns) = (Some(1_000_000_000), Some(1_000_000));
     task
 }
 
@@ -332,14 +358,15 @@ async fn under<S: Store>(store: Arc<S>, measure: &str) -> f64 {
         .settings(settings);
     let system = System::start(deps).await.expect("a system");
     for _ in 0..20 {
-        if stub.gate.available_permits() > 0 && shares(measure) < 1_000.0 {
+        if stub.gate.is_none() && shares(measure) < 1_000.0 {
             complete(&system).await;
         }
     }
     match measure {
         "in-flight-256" => in_flight(&system).await,
-        "idle-agent" => held(&system, &stub, 1_000, 1).await,
-        "run-in-flight" => held(&system, &stub, 0, 10_000).await,
+        "idle-agent" => idle(&system, &stub).await,
+        "run-in-flight" => held(&system, &stub, 1).await,
+        "task-in-flight" => held(&system, &stub, HELD).await,
         _ => in_turn(&system, measure).await,
     }
 }
@@ -377,19 +404,46 @@ async fn in_flight(system: &System) -> f64 {
     f64::from(runs) / begun.elapsed().as_secs_f64()
 }
 
-/// The memory of one of `agents`, or of one of `runs` that wait for the model.
-async fn held(system: &System, stub: &Stub, agents: usize, runs: usize) -> f64 {
-    let small = system.create_task(task(0)).await.expect("a task");
-    system
-        .cancel(small, "only to warm up")
-        .await
-        .expect("it is cancelled");
-    stub.waiting.store(0, std::sync::atomic::Ordering::SeqCst);
-    let before = resident();
-    system.create_task(task(agents)).await.expect("a task");
-    while stub.waiting.load(std::sync::atomic::Ordering::SeqCst) < runs {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+/// The memory of one of a thousand agents that nobody asks anything.
+async fn idle(system: &System, stub: &Stub) -> f64 {
+    const AGENTS: usize = 1_000;
+    let before = at_rest(system).await;
+    system.create_task(task(AGENTS)).await.expect("a task");
+    until_held(stub, 1).await;
+    resident().saturating_sub(before) as f64 / AGENTS as f64
+}
+
+/// The memory of one run in flight: what the process has more than at rest, when so many tasks have brought [`HELD`] model calls
+/// about and none of them was answered.
+async fn held(system: &System, stub: &Stub, tasks: usize) -> f64 {
+    let before = at_rest(system).await;
+    stream::iter(0..tasks)
+        .for_each_concurrent(256, |_| async {
+            system.create_task(task(0)).await.expect("a task");
+        })
+        .await;
+    until_held(stub, HELD).await;
+    let bytes = resident().saturating_sub(before) as f64 / HELD as f64;
+    assert_eq!(stub.held.load(SeqCst), HELD, "all are held, and at once");
+    bytes
+}
+
+async fn until_held(stub: &Stub, calls: usize) {
+    while stub.held.load(SeqCst) < calls {
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-    resident().saturating_sub(before) as f64 / agents.max(runs) as f64
+    settled().await;
+}
+
+/// The memory of a system that has had a task.
+async fn at_rest(system: &System) -> usize {
+    let small = system.create_task(task(0)).await.expect("a task");
+    let cancelled = system.cancel(small, "only to warm up").await;
+    cancelled.expect("it is cancelled");
+    settled().await;
+    resident()
+}
+
+async fn settled() {
+    tokio::time::sleep(Duration::from_millis(500)).await;
 }

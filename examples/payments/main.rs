@@ -6,6 +6,8 @@
 //! cargo run --example payments -- DIR                          and goes on
 //! ```
 //!
+//! With `--store URL` the journal is kept there, as in `postgres://host/database`, instead of in DIR/data.
+//!
 //! A team of three pays bills with tools of every effect class. What really happened is in DIR/outside, in files that are only ever
 //! appended to and synced; what the system knows is in DIR/data; the executor's files are in DIR/workspace. The points are
 //! `append:K:…` and `snapshot:K:…` (the journal is written), `model:K:…` (a model is called), `effect:K:…` (a tool in the node does
@@ -23,7 +25,7 @@ use std::sync::Arc;
 
 use impresario::executor::{self, Executor};
 use impresario::node::{executor_tools, serve};
-use impresario::store::{DataFolder, Options, Sqlite};
+use impresario::store::{DataFolder, Durability, open};
 use impresario::{Settled, System};
 
 use bank::{Bank, tools};
@@ -32,25 +34,35 @@ use points::{Points, WatchedProvider, WatchedStore};
 // One thread, so that two undisturbed lives pass nearly the same points in the same order.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let mut args = std::env::args_os().skip(1);
-    let dir = PathBuf::from(args.next().ok_or("usage: payments DIR [--kill POINT]")?);
-    let point = match (args.next(), args.next()) {
-        (None, None) => None,
-        (Some(flag), Some(point)) if flag == "--kill" => Some(point.to_string_lossy().parse()?),
-        _ => return Err("usage: payments DIR [--kill POINT]".into()),
-    };
+    const USAGE: &str = "usage: payments DIR [--kill POINT] [--store URL]";
+    let mut args = std::env::args().skip(1);
+    let dir = PathBuf::from(args.next().ok_or(USAGE)?);
+    let (mut point, mut store) = (None, None);
+    while let Some(flag) = args.next() {
+        let value = args.next().ok_or(USAGE)?;
+        match flag.as_str() {
+            "--kill" => point = Some(value.parse()?),
+            "--store" => store = Some(value),
+            _ => return Err(USAGE.into()),
+        }
+    }
     let points = Arc::new(Points::new(point));
-    let outcome = pay(&dir, &points).await?;
+    let outcome = pay(&dir, store, &points).await?;
     println!("{outcome}");
     println!("points passed: {points}");
     Ok(())
 }
 
 /// Pays the bills, or goes on with it, or says how it ended.
-async fn pay(dir: &Path, points: &Arc<Points>) -> Result<String, Box<dyn Error>> {
+async fn pay(
+    dir: &Path,
+    store: Option<String>,
+    points: &Arc<Points>,
+) -> Result<String, Box<dyn Error>> {
     let folder = DataFolder::open(dir.join("data"))?;
     let bank = Bank::open(&dir.join("outside"))?;
-    let store = Arc::new(Sqlite::open(Options::new(folder.database()))?);
+    let url = store.unwrap_or_else(|| format!("sqlite:{}", folder.database().display()));
+    let store = open(&url, Durability::Power).await?;
     let executor = Arc::new(executor(dir, folder.path(), &bank, points)?);
 
     let watched = WatchedStore(store.clone(), points.clone());

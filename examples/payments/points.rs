@@ -144,9 +144,9 @@ impl<P: Provider> Provider for WatchedProvider<P> {
 }
 
 /// A store with a point before and after each write.
-pub(crate) struct WatchedStore<S>(pub(crate) Arc<S>, pub(crate) Arc<Points>);
+pub(crate) struct WatchedStore(pub(crate) Arc<dyn Store>, pub(crate) Arc<Points>);
 
-impl<S: Store> Store for WatchedStore<S> {
+impl Store for WatchedStore {
     fn append(&self, batch: Vec<Append>) -> BoxFuture<'_, Result<Appended, StoreError>> {
         Box::pin(async move {
             let number = self.1.before("append");

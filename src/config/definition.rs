@@ -25,6 +25,30 @@ pub struct TaskChoice {
     pub team: Option<String>,
 }
 
+/// A task that somebody asks a running node for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TaskOrder {
+    /// A short name; the beginning of the description when left out.
+    pub name: Option<String>,
+    /// What is to be done.
+    pub description: String,
+    /// The project it belongs to.
+    pub project: String,
+    /// Who gets it; the only team or agent there is when left out.
+    pub to: Option<Addressee>,
+    /// How urgent it is, from -10 to 10.
+    pub priority: i32,
+}
+
+/// Who gets a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Addressee {
+    /// A team.
+    Team(String),
+    /// An agent, with those that it may delegate to.
+    Agent(String, Vec<String>),
+}
+
 /// Why a file and a [`TaskChoice`] make no task.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
@@ -44,11 +68,13 @@ pub enum ConfigError {
         /// The one that was probably meant, or those there are.
         help: String,
     },
-    /// An agent does not exist; files with this mistake are not loaded, so the data came from elsewhere.
-    #[error("unknown agent {}", quoted(name))]
+    /// An agent does not exist.
+    #[error("unknown agent {}; {help}", quoted(name))]
     UnknownAgent {
         /// The agent.
         name: String,
+        /// The one that was probably meant, or those there are.
+        help: String,
     },
     /// A provider does not exist; again the data came from elsewhere.
     #[error("unknown provider {}", quoted(name))]
@@ -81,6 +107,40 @@ impl Config {
     pub fn definition(&self, choice: &TaskChoice) -> Result<TaskDefinition, ConfigError> {
         let (name, description) = self.brief(choice)?;
         let root = self.root(choice)?;
+        let priority = self.task.as_ref().map_or(0, |task| task.priority.get());
+        let mut definition = self.defined(root, name, description)?;
+        definition.priority = priority;
+        definition.source = self.to_json();
+        Ok(definition)
+    }
+
+    /// The task that somebody asks for, with everything it depends on as this file has it.
+    ///
+    /// # Errors
+    /// A [`ConfigError`] where nobody can do it.
+    pub fn definition_for(&self, order: &TaskOrder) -> Result<TaskDefinition, ConfigError> {
+        if order.description.trim().is_empty() {
+            return Err(ConfigError::NoTask);
+        }
+        let root = match &order.to {
+            Some(Addressee::Team(name)) => self.team(name)?,
+            Some(Addressee::Agent(name, available)) => Root::Agent(name, available),
+            None => self.only_root().ok_or(ConfigError::NobodyToDoIt)?,
+        };
+        let name = order.name.clone();
+        let name = name.unwrap_or_else(|| name_for(&order.description));
+        let mut definition = self.defined(root, name, order.description.clone())?;
+        definition.project.clone_from(&order.project);
+        definition.priority = order.priority;
+        Ok(definition)
+    }
+
+    fn defined(
+        &self,
+        root: Root<'_>,
+        name: String,
+        description: String,
+    ) -> Result<TaskDefinition, ConfigError> {
         let (root_agent, available, team) = match root {
             Root::Team(name, team) => (
                 team.lead.as_str(),
@@ -101,8 +161,8 @@ impl Config {
             workflow: None,
             agents: agents.collect::<Result<_, _>>()?,
             limits: limits(&self.limits),
-            priority: self.task.as_ref().map_or(0, |task| task.priority.get()),
-            source: self.to_json(),
+            priority: 0,
+            source: serde_json::Value::Null,
         })
     }
 
@@ -160,7 +220,13 @@ impl Config {
 
     fn agent_spec(&self, name: &str) -> Result<AgentSpec, ConfigError> {
         let found = self.agents.get(name);
-        let agent = found.ok_or_else(|| ConfigError::UnknownAgent { name: name.into() })?;
+        let agent = found.ok_or_else(|| {
+            let known: Vec<_> = self.agents.keys().map(String::as_str).collect();
+            ConfigError::UnknownAgent {
+                name: name.into(),
+                help: suggestion(name, "agents", &known),
+            }
+        })?;
         let name = &agent.provider;
         let found = self.providers.get(name);
         let provider = found.ok_or_else(|| ConfigError::UnknownProvider { name: name.into() })?;

@@ -26,7 +26,7 @@ mod whole;
 
 pub use catalog::{EVENTS, TOOLS};
 pub use defaults::PROJECT;
-pub use definition::{ConfigError, TaskChoice};
+pub use definition::{Addressee, ConfigError, TaskChoice, TaskOrder};
 pub use file::*;
 pub use load::{MAX_FILE_BYTES, load, parse};
 pub use priority::Priority;

@@ -17,6 +17,12 @@ static SECRET: LazyLock<Regex> = LazyLock::new(|| {
 static CREDENTIALS: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r#"://([^\s'"/]*:[^\s'"]*)@"#).expect("the pattern is a constant"));
 
+/// A secret among the parameters of an address.
+static PARAMETER: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)([?&][^=&\s]*(?:key|token|secret|passw(?:or)?d)=)[^&\s]+")
+        .expect("the pattern is a constant")
+});
+
 /// A file's name and its text, byte for byte as long as what was read, with secrets and control characters overwritten.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Source {
@@ -124,10 +130,9 @@ pub(crate) fn turns_or_hides(c: char) -> bool {
 }
 
 pub(crate) fn quoted(name: &str) -> String {
-    format!(
-        "`{}`",
-        shortened(&CREDENTIALS.replace_all(name, "://***@"), 60)
-    )
+    let name = CREDENTIALS.replace_all(name, "://***@");
+    let name = PARAMETER.replace_all(&name, "${1}***");
+    format!("`{}`", shortened(&name, 60))
 }
 
 /// At most `limit` characters of a text, on one line.
@@ -184,6 +189,10 @@ mod tests {
     fn names_in_messages_are_short_and_harmless() {
         assert_eq!(quoted("a\u{1b}[31m"), "`a\\u{1b}[31m`");
         assert_eq!(quoted("db://me:p@w@host/x"), "`db://***@host/x`");
+        assert_eq!(
+            quoted("db://host/x?a=b&password=p&c=d"),
+            "`db://host/x?a=b&password=***&c=d`"
+        );
         assert_eq!(shortened("abcdef", 3), "abc…");
     }
 }

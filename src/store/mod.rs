@@ -1,12 +1,18 @@
 //! Stores, one file each, and the folder a node keeps its data in.
 //!
-//! Not for sharing: one process writes a data folder at a time. [`DataFolder`] sees to that, [`Sqlite`] remembers.
+//! A data folder is not for sharing: one process writes it at a time. [`DataFolder`] sees to that, [`Sqlite`] remembers. A PostgreSQL
+//! database may be shared by several nodes. [`open`] opens either by its URL.
 
 pub mod folder;
+mod group;
 mod migrate;
+mod open;
+pub mod postgres;
 pub mod sqlite;
 
 pub use folder::DataFolder;
+pub use open::{Durable, open};
+pub use postgres::Postgres;
 pub use sqlite::{Durability, Options, Sqlite};
 
 /// What an error of the system says, without its number.

@@ -10,10 +10,14 @@ mod error;
 mod events;
 mod inspect;
 mod kinds;
+mod lists;
 mod log;
+mod outbox;
 mod pages;
 mod query;
 mod readers;
+mod records;
+mod remove;
 mod rows;
 mod schema;
 mod seal;
@@ -26,8 +30,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use actors::model::{Event, RunId, TaskId};
+use actors::store::version::Change;
 use actors::store::{
-    Append, Appended, EventQuery, Page, RunRow, Snapshot, Store, StoreError, TaskRow,
+    Announce, Announced, Append, Appended, Conflict, EventQuery, Page, Put, Record, RecordQuery,
+    Records, RunRow, Snapshot, Store, StoreError, TaskQuery, TaskRow,
 };
 use futures_util::future::{BoxFuture, FutureExt};
 use rusqlite::Connection;
@@ -234,5 +240,61 @@ impl Store for Sqlite {
         self.readers
             .read(move |tx| query::snapshot(tx, run))
             .boxed()
+    }
+}
+
+impl Records for Sqlite {
+    fn record(&self, kind: &str, key: &str) -> BoxFuture<'_, Result<Option<Record>, StoreError>> {
+        let (kind, key) = (kind.to_owned(), key.to_owned());
+        self.readers
+            .read(move |tx| records::record(tx, &kind, &key))
+            .boxed()
+    }
+
+    fn records(&self, query: RecordQuery) -> BoxFuture<'_, Result<Vec<Record>, StoreError>> {
+        self.readers
+            .read(move |tx| records::records(tx, &query))
+            .boxed()
+    }
+
+    fn put_records(
+        &self,
+        puts: Vec<Put>,
+    ) -> BoxFuture<'_, Result<Result<Vec<u64>, Conflict>, StoreError>> {
+        async { self.writer.put_records(Change::all(puts)?).await }.boxed()
+    }
+
+    fn page_of_tasks(&self, query: TaskQuery) -> BoxFuture<'_, Result<Vec<TaskRow>, StoreError>> {
+        self.readers
+            .read(move |tx| lists::tasks(tx, &query))
+            .boxed()
+    }
+
+    fn find_run(&self, run: RunId) -> BoxFuture<'_, Result<Option<RunRow>, StoreError>> {
+        self.readers
+            .read(move |tx| Ok(query::run(tx, run, None)?.map(|(_, row)| row)))
+            .boxed()
+    }
+
+    fn announce(&self, what: Announce) {
+        self.writer.announce(what);
+    }
+
+    fn announced(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Announced>, StoreError>> {
+        self.readers
+            .read(move |tx| outbox::announced(tx, after, limit))
+            .boxed()
+    }
+
+    fn forget_announced(&self, up_to: u64) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.writer.forget(up_to).boxed()
+    }
+
+    fn remove_task(&self, task: TaskId) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.writer.remove(task).boxed()
     }
 }

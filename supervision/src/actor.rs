@@ -167,15 +167,18 @@ impl<M: Send + 'static> Context<M> {
         future: impl Future<Output = Option<M>> + Send + 'static,
     ) -> AbortHandle {
         let (actor, slot) = (self.own.actor.clone(), self.own.slot.clone());
-        let (own, sight) = (OwnSender { actor, slot }, self.sight.clone());
-        self.own.slot.attached().spawn(async move {
-            let future = sight.watch(Doing::Attached, future);
-            match AssertUnwindSafe(future).catch_unwind().await {
+        let own = OwnSender { actor, slot };
+        let future = self.sight.clone().watch_whole(Doing::Attached, future);
+        let ended = AssertUnwindSafe(future).catch_unwind();
+        // Not an `async` block, which would have room for the future twice.
+        self.own
+            .slot
+            .attached()
+            .spawn(ended.map(move |ended| match ended {
                 Ok(Some(message)) => own.send(Own::Message(message)),
                 Ok(None) => {}
                 Err(panic) => own.send(Own::Panicked(panic_message(&*panic))),
-            }
-        })
+            }))
     }
 
     /// Sends `message` to this incarnation after a while.

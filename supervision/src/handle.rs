@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use crate::inbox::{Admission, Buried, DeadLetter, Queued, Shared};
@@ -186,7 +187,14 @@ impl<M: Send + 'static> Handle<M> {
     }
 
     async fn admit_in_time(&self, queued: Queued<M>) -> Result<(), SendError<Queued<M>>> {
-        let mut queued = queued;
+        match self.admit(queued) {
+            // Boxed: hardly anybody waits for room, and whoever asks is as large as what it might wait for.
+            Err(SendError::Full(back)) => self.admit_later(back).boxed().await,
+            result => result,
+        }
+    }
+
+    async fn admit_later(&self, mut queued: Queued<M>) -> Result<(), SendError<Queued<M>>> {
         loop {
             let room = self.0.room.notified();
             tokio::pin!(room);

@@ -139,6 +139,23 @@ impl Sight {
     }
 }
 
+impl Sight {
+    /// The same for a future that outlives whoever looks.
+    pub(crate) fn watch_whole<F>(
+        self,
+        doing: Doing,
+        future: F,
+    ) -> Either<F, BoxFuture<'static, F::Output>>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        match self.0 {
+            None => Either::Left(future),
+            Some(_) => Either::Right(async move { self.watch(doing, future).await }.boxed()),
+        }
+    }
+}
+
 pub(crate) struct Polled {
     place: Arc<Place>,
     before: Option<(Arc<Who>, Doing)>,

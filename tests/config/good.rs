@@ -56,6 +56,8 @@ fn a_secret_is_not_shown_whatever_is_wrong() {
         "password = \"sk-live-1",
         "x = [ # secret = sk-live-1\n",
         "[node]\nstore = \"postgres://me:sk-live-1@host/db\"",
+        "[node]\nstore = \"postgres://host/db?password=sk-live-1\"",
+        "[node]\nstore = \"postgres://me:sk-live-1@host:port/db?sslmode=x\"",
         "[node]\nstore = \"mysql://me:sk-live-1@host/db\"",
         "providers.p = { kind = 'openai-compatible', base_url = 'ftp://me:sk-live-1@host' }",
     ] {

@@ -11,47 +11,61 @@ use fastrand::Rng;
 use tempfile::TempDir;
 
 use super::record::Record;
+use crate::support::postgres::Schema;
 use crate::support::program::{Ran, example, run};
 
 /// What is left when a task has come to its end.
-struct Outcome {
+pub(super) struct Outcome {
     result: String,
     /// What was really done: by book, which calls did what.
     books: BTreeMap<&'static str, Vec<(String, String)>>,
     files: BTreeSet<String>,
-    record: Record,
+    pub(super) record: Record,
     /// The points that were never reached.
     missed: Vec<String>,
-    passed: String,
+    pub(super) passed: String,
 }
 
 /// The books of the bank. A line of `executed` is the call alone.
 const BOOKS: [&str; 4] = ["transfer", "order", "post_letter", "executed"];
 
-fn life(folder: &Path, kill: Option<&str>) -> Ran {
+fn life(folder: &Path, kill: Option<&str>, url: Option<&str>) -> Ran {
     let mut command = example("payments");
     command.arg(folder);
+    command.args(url.iter().flat_map(|url| ["--store", url]));
     command.args(kill.iter().flat_map(|point| ["--kill", point]));
     let ran = run(&mut command);
     assert_eq!(ran.stderr, "", "{kill:?}: it has something to complain of");
     ran
 }
 
-/// One life for each kill, and then those it takes to come to the end: one.
-fn play(kills: &[String]) -> Outcome {
+/// One life for each kill, and then those it takes to come to the end: one. Its journal is in its folder, or in a schema.
+fn play(kills: &[String], schema: Option<&Schema>) -> Outcome {
+    let url = schema.map(Schema::url);
+    play_over(kills, schema, url.as_deref())
+}
+
+/// The same, where the way to the schema is another.
+pub(super) fn play_over(kills: &[String], schema: Option<&Schema>, url: Option<&str>) -> Outcome {
+    if let Some(schema) = schema {
+        schema.clear();
+    }
     let folder = TempDir::new().expect("a folder");
     let mut missed = Vec::new();
     for kill in kills {
-        let ran = life(folder.path(), Some(kill));
+        let ran = life(folder.path(), Some(kill), url);
         if !ran.was_killed() {
             assert_eq!(ran.code(), Some(0), "{kills:?}: {ran:?}");
             missed.push(kill.clone());
         }
     }
-    let ran = life(folder.path(), None);
+    let ran = life(folder.path(), None, url);
     assert_eq!(ran.code(), Some(0), "{kills:?}: {ran:?}");
     let (result, passed) = ran.stdout.split_once("points passed: ").expect("points");
-    let record = Record::read(&folder.path().join("data"));
+    let record = match schema {
+        Some(schema) => Record::read_at(&schema.url()),
+        None => Record::read(&folder.path().join("data")),
+    };
     Outcome {
         result: without_ids(result),
         books: BOOKS.map(|book| (book, lines(folder.path(), book))).into(),
@@ -96,7 +110,7 @@ fn files(folder: &Path) -> BTreeSet<String> {
 
 impl Outcome {
     /// Compares with the undisturbed play.
-    fn check(&self, calm: &Self) {
+    pub(super) fn check(&self, calm: &Self) {
         let place = || format!("journal:\n{}", self.record.lines());
         assert_eq!(self.record.status, TaskStatus::Completed, "{}", place());
         self.record.check();
@@ -155,7 +169,7 @@ fn whats(lines: &[(String, String)]) -> BTreeSet<&str> {
 }
 
 /// How often something came by in a life: `append 54, effect 11`.
-fn counts(passed: &str) -> BTreeMap<&str, u32> {
+pub(super) fn counts(passed: &str) -> BTreeMap<&str, u32> {
     let parts = passed.split(',').filter_map(|part| {
         let (kind, count) = part.trim().rsplit_once(' ')?;
         Some((kind, count.parse().ok()?))
@@ -188,16 +202,17 @@ impl Drop for Told<'_> {
     }
 }
 
-/// Plays all of them, four at a time.
-fn play_all(calm: &Outcome, plays: &[Vec<String>]) -> Vec<String> {
+/// Plays all of them, four at a time, each with its journal in the folder or all on a server.
+fn play_all(calm: &Outcome, plays: &[Vec<String>], on_server: bool) -> Vec<String> {
     let next = AtomicUsize::new(0);
     let missed = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
+                let schema = on_server.then(|| Schema::fresh().expect("a server"));
                 while let Some(kills) = plays.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let _told = Told(kills);
-                    let outcome = play(kills);
+                    let outcome = play(kills, schema.as_ref());
                     outcome.check(calm);
                     missed.lock().expect("no panic").extend(outcome.missed);
                 }
@@ -207,8 +222,8 @@ fn play_all(calm: &Outcome, plays: &[Vec<String>]) -> Vec<String> {
     missed.into_inner().expect("no panic")
 }
 
-fn calm() -> Outcome {
-    let calm = play(&[]);
+pub(super) fn calm(schema: Option<&Schema>) -> Outcome {
+    let calm = play(&[], schema);
     assert_eq!(calm.record.doubts(), BTreeSet::new());
     calm.check(&calm);
     assert_eq!(calm.books["executed"].len(), 4);
@@ -217,17 +232,30 @@ fn calm() -> Outcome {
 }
 
 /// How many appends may go into a transaction together with others in one life and not in another.
-const MAY_BE_ONE: u32 = 3;
+pub(super) const MAY_BE_ONE: u32 = 3;
 
 #[test]
 fn killed_at_every_point_it_goes_on() {
-    let calm = calm();
-    let counts = counts(&calm.passed);
+    killed_at_every(None, |_| true);
+}
+
+/// Where a journal is kept matters to those points alone at which it is written.
+#[test]
+fn killed_at_every_write_to_a_server_it_goes_on() {
+    if let Some(schema) = Schema::fresh() {
+        killed_at_every(Some(&schema), |kind| ["append", "snapshot"].contains(&kind));
+    }
+}
+
+fn killed_at_every(schema: Option<&Schema>, tried: impl Fn(&str) -> bool) {
+    let calm = calm(schema);
+    let mut counts = counts(&calm.passed);
+    counts.retain(|kind, _| tried(kind));
     let plays: Vec<_> = points(&counts)
         .into_iter()
         .map(|point| vec![point])
         .collect();
-    let missed = play_all(&calm, &plays);
+    let missed = play_all(&calm, &plays, schema.is_some());
     let reached = plays.len() - missed.len();
     println!("{}: {reached} kills; not reached: {missed:?}", calm.passed);
     // What goes into one transaction depends on the disk: where two events of the end meet in one, a life has an append less, and the
@@ -242,7 +270,7 @@ const PAIRS: usize = 100;
 
 #[test]
 fn killed_again_while_it_goes_on() {
-    let calm = calm();
+    let calm = calm(None);
     let points = points(&counts(&calm.passed));
     let mut rng = Rng::with_seed(11);
     let mut pick = |points: &[String]| points[rng.usize(..points.len())].clone();
@@ -260,7 +288,7 @@ fn killed_again_while_it_goes_on() {
             ]
         })
         .collect();
-    let missed = play_all(&calm, &plays);
+    let missed = play_all(&calm, &plays, false);
     let kills = 2 * PAIRS - missed.len();
     println!("{PAIRS} pairs: {kills} kills");
     assert!(

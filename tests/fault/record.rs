@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use actors::model::{EffectClass, Event, EventBody, RunId, Step, TaskStatus, ToolCall};
-use actors::store::{EventQuery, Store};
-use impresario::store::{Options, Sqlite};
+use actors::store::EventQuery;
+use impresario::store::{Durability, open};
 
 /// One task with all its events.
 pub(crate) struct Record {
@@ -19,10 +19,15 @@ pub(crate) type Call = (RunId, Step);
 impl Record {
     /// Reads the one task of a data folder that nobody uses, and looks at every page and row of it.
     pub(crate) fn read(data: &Path) -> Self {
+        let database = data.join("impresario.db");
+        Self::read_at(&format!("sqlite:{}", database.display()))
+    }
+
+    /// Reads the one task of a store that nobody uses, and looks at all of it.
+    pub(crate) fn read_at(url: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         runtime.expect("a runtime").block_on(async {
-            let options = Options::new(data.join("impresario.db"));
-            let store = Sqlite::open(options).expect("the store opens");
+            let store = open(url, Durability::Power).await.expect("the store opens");
             store.check().await.expect("nothing is damaged");
             let tasks = store.tasks(false).await.expect("tasks");
             assert_eq!(tasks.len(), 1, "one task was created: {tasks:?}");

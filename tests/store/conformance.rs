@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use actors::testing::conformance::records;
 use actors::testing::conformance::store::{Subject, history, run};
 use futures_util::future::{BoxFuture, FutureExt};
 use impresario::store::{Durability, Options, Sqlite};
@@ -69,4 +70,14 @@ async fn sqlite_conforms() {
 #[tokio::test]
 async fn sqlite_keeps_a_history_when_it_waits_for_the_disk() {
     history(&in_files(Durability::Power), 100).await;
+}
+
+#[tokio::test]
+async fn sqlite_keeps_records() {
+    records::run(&in_files(Durability::Process)).await;
+}
+
+#[tokio::test]
+async fn sqlite_keeps_records_when_it_waits_for_the_disk() {
+    records::history(&in_files(Durability::Power), 100).await;
 }

@@ -8,5 +8,7 @@ mod folder;
 mod full;
 mod limits;
 mod locked;
+mod postgres;
+mod records;
 mod schema;
 mod size;

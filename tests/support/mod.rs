@@ -2,5 +2,7 @@
 
 pub(crate) mod chat_wire;
 pub(crate) mod fake_model;
+pub(crate) mod postgres;
 pub(crate) mod program;
+pub(crate) mod proxy;
 pub(crate) mod terminal;

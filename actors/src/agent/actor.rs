@@ -19,7 +19,7 @@ pub type Thought = Result<ModelReply, ProviderError>;
 pub enum AgentMessage {
     /// Think about this. The call ends at once when the gate is closed, and is not made when whoever wants it has given its permit
     /// back. It is under way, and makes progress, in the name of whoever has this pulse.
-    Think(Box<ModelRequest>, Gate, Weak<Permit>, Pulse, Reply<Thought>),
+    Think(Arc<ModelRequest>, Gate, Weak<Permit>, Pulse, Reply<Thought>),
 }
 
 /// What an agent's actor is given.

@@ -219,8 +219,11 @@ impl Ledger {
         let scopes = self.line_of(run).filter_map(of_run);
         let most = definition.limits.budget;
         let whole = (most != Budget::default()).then_some((BudgetScope::Task, most));
+        // Each run keeps its own, and most have no other than the task's.
+        let mut lines = Vec::with_capacity(usize::from(whole.is_some()));
         let line = |(scope, budget)| self.line(scope, budget);
-        Standing(scopes.chain(whole).map(line).collect())
+        lines.extend(scopes.chain(whole).map(line));
+        Standing(lines)
     }
 
     fn line(&self, scope: BudgetScope, budget: Budget) -> Line {

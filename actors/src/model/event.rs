@@ -189,6 +189,9 @@ pub enum EventBody {
         recovery: Recovery,
         /// What ended the one before.
         reason: String,
+        /// Whether its actor crashed: neither its node nor its task ended.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        crashed: bool,
     },
     /// A peer that was asked whether it engages has made up its mind.
     PeerDecided {
@@ -461,6 +464,31 @@ pub enum AgentState {
 }
 
 impl EventBody {
+    /// The text that it holds or refers to, where it may be a long one.
+    #[must_use]
+    pub fn content(&self) -> Option<&Content> {
+        match self {
+            Self::TaskCompleted { result: content }
+            | Self::RunCompleted {
+                result: content, ..
+            }
+            | Self::RunContinued { content, .. }
+            | Self::Message { content, .. }
+            | Self::ToolCallCompleted { content, .. }
+            | Self::ToolCallLate { content, .. } => Some(content),
+            _ => None,
+        }
+    }
+
+    /// The hash of the blob that it refers to, if it does.
+    #[must_use]
+    pub fn blob(&self) -> Option<&str> {
+        match self.content()? {
+            Content::Blob { blob, .. } => Some(blob),
+            Content::Inline(_) => None,
+        }
+    }
+
     /// Whether it is the end of a run.
     #[must_use]
     pub fn is_run_end(&self) -> bool {

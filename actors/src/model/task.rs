@@ -139,6 +139,15 @@ pub enum TaskStatus {
 }
 
 impl TaskStatus {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Running,
+        Self::NeedsAttention,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
     /// Whether nothing will happen any more.
     #[must_use]
     pub fn is_terminal(self) -> bool {

@@ -53,9 +53,13 @@ pub struct Trail {
 
 /// What is known of one tool call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 struct Marks {
+    #[serde(skip_serializing_if = "Option::is_none")]
     started: Option<Cause>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     doubted: Option<Cause>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     resolved: Option<Cause>,
 }
 

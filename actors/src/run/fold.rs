@@ -169,7 +169,9 @@ impl RunState {
     // ---- its own life
 
     fn fold_own(&mut self, event: &Event, body: &EventBody) {
-        let only_waited = body.is_claim() && self.only_waits();
+        let crashed = matches!(body, EventBody::RunRestarted { crashed: true, .. });
+        let only_waited =
+            body.is_claim() && self.only_waits() && !(crashed && self.waits_for_a_person());
         let changes_nothing = matches!(
             body,
             EventBody::RunWaiting { .. } | EventBody::RunProgress { .. }
@@ -230,7 +232,8 @@ impl RunState {
         }
     }
 
-    /// A claim counts as one more try of the point it stands at, unless it only waited there.
+    /// A claim counts as one more try of the point it stands at, unless it only waited there. Who crashes while a person is waited
+    /// for, which may take days, counts: nothing else would ever stop it.
     fn claimed(&mut self, epoch: u64, only_waited: bool) {
         self.lost();
         self.epoch = epoch;

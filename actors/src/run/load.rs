@@ -66,13 +66,13 @@ pub(super) async fn begin(
         }
         Begin::Start | Begin::Resume | Begin::CleanSlate => {}
     }
-    let reason = match (loaded.state.status, loaded.state.is_begun) {
-        (RunStatus::Queued, false) => "it goes on after its end",
-        (RunStatus::Queued, true) => "a person released it",
-        _ if incarnation.0 > 1 => "its actor crashed",
-        _ => "its task was opened again",
+    let before = match (loaded.state.status, loaded.state.is_begun) {
+        (RunStatus::Queued, false) => Before::Ended("it goes on after its end"),
+        (RunStatus::Queued, true) => Before::Ended("a person released it"),
+        _ if incarnation.0 > 1 => Before::Crashed,
+        _ => Before::Ended("its task was opened again"),
     };
-    let bodies = claim(&loaded.state, recovery, &definition.limits, reason);
+    let bodies = claim(&loaded.state, recovery, &definition.limits, before);
     if loaded.state.epoch == 0 {
         // Nobody has had it before: whoever is first to write the claim has it.
         loaded.claim = bodies;
@@ -118,16 +118,30 @@ async fn load(context: &RunContext, run: RunId, agent: &AgentName) -> Result<Loa
     })
 }
 
+/// What became of the incarnation before.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Before<'a> {
+    /// Its actor crashed.
+    Crashed,
+    /// It ended for this reason.
+    Ended(&'a str),
+}
+
 /// What is written when an incarnation claims a run: it writes under the next epoch from then on.
 pub(super) fn claim(
     state: &RunState,
     recovery: Recovery,
     limits: &Limits,
-    reason: &str,
+    before: Before<'_>,
 ) -> Vec<EventBody> {
+    let (reason, crashed) = match before {
+        Before::Crashed => ("its actor crashed", true),
+        Before::Ended(reason) => (reason, false),
+    };
     let restarted = |recovery| EventBody::RunRestarted {
         recovery,
         reason: reason.to_owned(),
+        crashed,
     };
     match recover::begin(state, recovery, limits) {
         Begin::Start => vec![EventBody::RunStarted],

@@ -11,6 +11,18 @@ use super::state::{CallPhase, Item, Note, RunState, Turn};
 /// Events after which a new snapshot is worth its while.
 pub const EVERY: u64 = 64;
 
+/// So many parts of a state are written again for each event since the snapshot before.
+const SHARE: u64 = 8;
+
+/// After how many events a new snapshot of a state is worth its while: a large one is written less often, so that all snapshots of
+/// a run together cost in proportion to what it has done, and not to its square.
+#[must_use]
+pub fn after(state: &RunState) -> u64 {
+    let calls = state.last_turn().map_or(0, |turn| turn.calls.len());
+    let parts = state.items.len() + state.unseen.len() + state.children.len() + calls;
+    EVERY.max(u64::try_from(parts).unwrap_or(u64::MAX) / SHARE)
+}
+
 /// A state that cannot be read back; the run is then folded from its beginning.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the snapshot cannot be used: {0}")]
@@ -148,5 +160,31 @@ fn result(body: &EventBody, at: Step) -> Option<Content> {
     match body {
         EventBody::ToolCallCompleted { step, content, .. } if *step == at => Some(content.clone()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{RunId, Sender};
+
+    #[test]
+    fn the_larger_a_run_the_fewer_its_snapshots() {
+        let mut state = RunState::new(RunId(uuid::Uuid::nil()));
+        let note = |seq| {
+            let said = Content::Inline(String::new());
+            Item::Note(crate::run::fold::private(seq, &Sender::Human, said))
+        };
+        let mut written = 0;
+        let mut next = after(&state);
+        for seq in 1..=100_000 {
+            state.items.push(note(seq));
+            if seq == next {
+                written += state.items.len();
+                next = seq + after(&state);
+            }
+        }
+        assert_eq!(after(&RunState::new(state.id)), EVERY);
+        assert!(written < 1_000_000, "{written} parts for 100,000 events");
     }
 }

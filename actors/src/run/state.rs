@@ -383,6 +383,12 @@ impl RunState {
         self.asked.is_some() || self.open_calls().any(|(_, call)| asks(&call.phase))
     }
 
+    /// Whether nothing but a person lets it go on.
+    #[must_use]
+    pub fn waits_for_a_person(&self) -> bool {
+        self.only_waits() && (self.paused.is_some() || self.asks_a_person())
+    }
+
     /// Whether what it does next depends on what others have said and done since.
     #[must_use]
     pub fn depends_on_others(&self) -> bool {

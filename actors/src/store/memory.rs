@@ -1,5 +1,7 @@
 //! A store that forgets at the end of the process: for embedding without a disk, and for tests.
 
+mod records;
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,11 +21,14 @@ pub struct Memory(Mutex<Tables>);
 #[derive(Debug, Default)]
 struct Tables {
     /// In order of creation.
-    rooms: Vec<Room>,
-    index: BTreeMap<TaskId, usize>,
+    rooms: BTreeMap<u64, Room>,
+    index: BTreeMap<TaskId, u64>,
     runs: BTreeMap<RunId, RunRow>,
     blobs: BTreeMap<String, Vec<u8>>,
     snapshots: BTreeMap<RunId, Snapshot>,
+    /// How many events refer to a blob.
+    uses: BTreeMap<String, u64>,
+    kept: records::Kept,
 }
 
 #[derive(Debug)]
@@ -42,7 +47,7 @@ impl Memory {
 
 impl Tables {
     fn room(&self, task: TaskId) -> Option<&Room> {
-        self.rooms.get(*self.index.get(&task)?)
+        self.rooms.get(self.index.get(&task)?)
     }
 
     fn write(&mut self, append: Append) -> Result<Vec<Event>, Rejected> {
@@ -64,17 +69,19 @@ impl Tables {
     }
 
     fn enter(&mut self, row: TaskRow, events: &[Event]) {
-        let at = *self.index.entry(row.id).or_insert(self.rooms.len());
-        if at == self.rooms.len() {
-            self.rooms.push(Room {
-                row: row.clone(),
-                runs: Vec::new(),
-                events: Vec::new(),
-            });
-        }
-        let room = &mut self.rooms[at];
+        let newest = self.rooms.last_key_value().map_or(0, |(at, _)| *at);
+        let at = *self.index.entry(row.id).or_insert(newest + 1);
+        let room = self.rooms.entry(at).or_insert_with(|| Room {
+            row: row.clone(),
+            runs: Vec::new(),
+            events: Vec::new(),
+        });
         room.row = row;
         room.events.extend_from_slice(events);
+        self.kept.announce(events);
+        for hash in events.iter().filter_map(|event| event.body.blob()) {
+            *self.uses.entry(hash.to_owned()).or_default() += 1;
+        }
         let queued = |event: &&Event| matches!(event.body, EventBody::RunQueued { .. });
         let runs = events.iter().filter(queued).filter_map(|it| it.run_id);
         room.runs.extend(runs);
@@ -132,7 +139,7 @@ impl Store for Memory {
 
     fn tasks(&self, unfinished: bool) -> BoxFuture<'_, Result<Vec<TaskRow>, StoreError>> {
         let tables = self.tables();
-        let rows = tables.rooms.iter().map(|room| &room.row);
+        let rows = tables.rooms.values().map(|room| &room.row);
         done(
             rows.filter(|task| !(unfinished && task.status.is_terminal()))
                 .cloned()
@@ -154,7 +161,8 @@ impl Store for Memory {
         done(self.tables().blobs.get(&hash).cloned())
     }
 
-    fn put_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn put_snapshot(&self, mut snapshot: Snapshot) -> BoxFuture<'_, Result<(), StoreError>> {
+        snapshot.body.shrink_to_fit();
         let mut tables = self.tables();
         let newest = tables.snapshots.get(&snapshot.run).map(|old| old.seq);
         if newest.is_none_or(|newest| newest <= snapshot.seq) {

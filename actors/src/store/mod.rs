@@ -8,6 +8,7 @@
 pub mod memory;
 pub mod project;
 pub mod records;
+pub mod version;
 mod walk;
 
 use futures_util::future::BoxFuture;
@@ -182,6 +183,14 @@ pub enum StoreError {
         place: String,
         /// What the system said.
         detail: String,
+    },
+    /// What is asked for is never done, however often it is asked for. Nothing was changed.
+    #[error("{subject}: {why}")]
+    Refused {
+        /// What it was to be done to.
+        subject: String,
+        /// Why not, and what to do.
+        why: String,
     },
     /// The store was closed.
     #[error("the store is closed")]

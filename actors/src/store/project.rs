@@ -10,7 +10,7 @@ use crate::model::{
     TaskStatus, Timestamp, Usage,
 };
 
-use super::{Append, Cause, Rejected};
+use super::{Append, Cause, Rejected, StoreError};
 
 /// A task in a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,22 @@ pub struct TaskRow {
     pub created_at: Timestamp,
     /// When its newest event was written.
     pub updated_at: Timestamp,
+}
+
+impl TaskRow {
+    /// Whether the task may be removed: it has ended.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] if not.
+    pub fn removable(&self) -> Result<(), StoreError> {
+        if self.status.is_terminal() {
+            return Ok(());
+        }
+        Err(StoreError::Refused {
+            subject: self.id.to_string(),
+            why: "it has not ended: cancel it before it is removed".to_owned(),
+        })
+    }
 }
 
 /// A run in a list.

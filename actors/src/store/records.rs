@@ -17,8 +17,14 @@ use super::{RunRow, StoreError, TaskRow};
 /// The most bytes of a record's JSON: 1 MiB.
 pub const RECORD_BYTES: usize = 1024 * 1024;
 
-/// The most bytes of a kind or a key.
+/// The most bytes of a kind or a key; neither may be empty or hold a NUL.
 pub const KEY_BYTES: usize = 512;
+
+/// The most records that are changed at once.
+pub const PUTS: usize = 1_000;
+
+/// The most bytes of what they say together: 16 MiB.
+pub const PUTS_BYTES: usize = 16 * 1024 * 1024;
 
 /// A document that is kept.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +48,8 @@ pub struct Put {
     pub kind: String,
     /// The record's key.
     pub key: String,
-    /// Its version must be this one; 0 if there must be none; none if it does not matter.
+    /// Its version must be this one, after the changes before it of the same call; 0 if there must be no such record; none if it does
+    /// not matter.
     pub expected: Option<u64>,
     /// When.
     pub at: Timestamp,
@@ -139,17 +146,19 @@ pub trait Records: Send + Sync + 'static {
     /// When the store cannot be read.
     fn records(&self, query: RecordQuery) -> BoxFuture<'_, Result<Vec<Record>, StoreError>>;
 
-    /// Makes all changes, or none; the new versions, 0 for what was removed. As durable as an append when it returns.
+    /// Makes all changes in order, or none; the new versions, 0 for what was removed. As durable as an append when it returns.
     ///
     /// # Errors
-    /// When the store cannot be written; [`StoreError::Io`] for a record over [`RECORD_BYTES`] or a key over [`KEY_BYTES`]. Nothing is
+    /// When the store cannot be written; [`StoreError::Refused`] for a record over [`RECORD_BYTES`], for a kind or a key that is empty,
+    /// holds a NUL or is over [`KEY_BYTES`], and for more than [`PUTS`] changes or [`PUTS_BYTES`] in one call. Nothing is
     /// changed then.
     fn put_records(
         &self,
         puts: Vec<Put>,
     ) -> BoxFuture<'_, Result<Result<Vec<u64>, Conflict>, StoreError>>;
 
-    /// A page of all tasks.
+    /// A page of all tasks. Whoever asks for page after page sees each task that there was at the beginning once, whatever is created
+    /// meanwhile.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -161,10 +170,11 @@ pub trait Records: Send + Sync + 'static {
     /// When the store cannot be read.
     fn find_run(&self, run: RunId) -> BoxFuture<'_, Result<Option<RunRow>, StoreError>>;
 
-    /// From now on these events go to the outbox, in the transaction that writes them. It is forgotten when the store is closed.
+    /// From now on these events go to the outbox, in the transaction that writes them, and no others. It is forgotten when the store is
+    /// closed; the outbox is not. Where several nodes share a store, each announces what it writes itself.
     fn announce(&self, what: Announce);
 
-    /// What is in the outbox after a position, in order.
+    /// What is in the outbox after a position, in order. Whatever comes into it later has a higher position than all that was ever seen.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -174,15 +184,16 @@ pub trait Records: Send + Sync + 'static {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Announced>, StoreError>>;
 
-    /// Empties the outbox up to a position.
+    /// Empties the outbox up to a position, which is none too high. Positions are not given a second time.
     ///
     /// # Errors
     /// When the store cannot be written.
     fn forget_announced(&self, up_to: u64) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Removes a task that has ended, with its runs, events and snapshots, and the blobs that nobody else refers to. Whether it was there.
+    /// Removes a task that has ended, with its runs, events and snapshots, with what of it is still in the outbox, and with the blobs
+    /// that its events refer to and no other event does. Whether it was there.
     ///
     /// # Errors
-    /// When the store cannot be written; nothing is removed then. [`StoreError::Io`] for a task that has not ended.
+    /// When the store cannot be written; nothing is removed then. [`StoreError::Refused`] for a task that has not ended.
     fn remove_task(&self, task: TaskId) -> BoxFuture<'_, Result<bool, StoreError>>;
 }

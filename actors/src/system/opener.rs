@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use supervision::{Actor, AdminError, Context, DynamicHandle, Failure, Inbox, Reply, Start};
+use supervision::{
+    Actor, AdminError, ChildState, Context, DynamicHandle, Failure, Inbox, Reply, Start,
+};
 
 use crate::journal::{Journal, JournalError};
 use crate::model::{Attention, Event, EventBody, TaskDefinition, TaskId, TaskStatus};
@@ -33,17 +36,24 @@ pub(super) enum OpenerMessage {
 
 /// Where open tasks are found.
 #[derive(Debug, Clone, Default)]
-pub struct Seats(Arc<Mutex<BTreeMap<TaskId, TaskSeat>>>);
+pub struct Seats(Arc<Mutex<BTreeMap<TaskId, Taken>>>);
+
+#[derive(Debug, Default)]
+struct Taken {
+    seat: TaskSeat,
+    /// Whether the start of its tree was confirmed.
+    is_started: bool,
+}
 
 impl Seats {
-    fn seats(&self) -> MutexGuard<'_, BTreeMap<TaskId, TaskSeat>> {
+    fn seats(&self) -> MutexGuard<'_, BTreeMap<TaskId, Taken>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The seat of a task whose tree is up or coming up.
     #[must_use]
     pub fn get(&self, task: TaskId) -> Option<TaskSeat> {
-        let seat = self.seats().get(&task).cloned();
+        let seat = self.seats().get(&task).map(|taken| taken.seat.clone());
         seat.filter(|seat| !seat.room.is_stopped())
     }
 
@@ -53,10 +63,45 @@ impl Seats {
 
     fn take_seat(&self, task: TaskId) -> TaskSeat {
         let mut seats = self.seats();
-        seats.retain(|_, seat| !seat.room.is_stopped());
-        seats.entry(task).or_default().clone()
+        seats.retain(|_, taken| !taken.seat.room.is_stopped());
+        seats.entry(task).or_default().seat.clone()
+    }
+
+    fn started(&self, task: TaskId) {
+        if let Some(taken) = self.seats().get_mut(&task) {
+            taken.is_started = true;
+        }
+    }
+
+    fn in_doubt(&self) -> Vec<TaskId> {
+        let seats = self.seats();
+        let in_doubt = seats.iter().filter(|(_, taken)| !taken.is_started);
+        in_doubt.map(|(task, _)| *task).collect()
+    }
+
+    /// An opener that ended in the middle of it does not know whether a tree was started; one that was not never comes up.
+    async fn settle(&self, tasks: &DynamicHandle<TaskArguments>) -> Result<(), Failure> {
+        let in_doubt = self.in_doubt();
+        if in_doubt.is_empty() {
+            return Ok(());
+        }
+        let tree = tasks.supervisor().tree("tasks", PATIENCE).await;
+        if tree.state != ChildState::Running {
+            return Err("the tasks' supervisor does not say which tasks are open".into());
+        }
+        for task in in_doubt {
+            let path = format!("tasks/{task}");
+            match tree.children.iter().any(|child| child.path == path) {
+                true => self.started(task),
+                false => self.leave(task),
+            }
+        }
+        Ok(())
     }
 }
+
+/// How long the tasks' supervisor may take to say which tasks are open.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Opener {
     journal: Journal,
@@ -79,6 +124,7 @@ pub(super) fn start(
         let is_first = cx.incarnation().0 == 1;
         let recovers = settings.auto_recover || !is_first;
         async move {
+            seats.settle(&tasks).await?;
             if recovers {
                 let _ = own.try_send(OpenerMessage::OpenAll);
             } else {
@@ -206,8 +252,12 @@ async fn open(
         })
         .await;
     match started {
+        Ok(_) => {
+            seats.started(id);
+            Ok(())
+        }
         // Whoever stops or restarts the tasks' supervisor has the opener open all of them again.
-        Ok(_) | Err(AdminError::Stopping) => Ok(()),
+        Err(AdminError::Stopping) => Ok(()),
         Err(error) => {
             seats.leave(id);
             Err(error.to_string())

@@ -72,8 +72,11 @@ impl System {
         }
     }
 
-    /// What a task was created with.
-    pub(super) async fn definition(
+    /// A task as it was created, with everything it depends on.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn definition(
         &self,
         task: TaskId,
     ) -> Result<Option<crate::model::TaskDefinition>, SystemError> {

@@ -32,12 +32,25 @@ impl System {
     /// # Errors
     /// [`SystemError::Definition`] before anything is written, or why it could not be written.
     pub async fn create_task(&self, definition: TaskDefinition) -> Result<TaskId, SystemError> {
+        let task = TaskId(self.deps.ids.uuid(self.deps.clock.now()));
+        self.create_task_as(task, definition).await
+    }
+
+    /// Creates a task that has this id. One that is there already under it is the one that was meant: it is left as it is.
+    ///
+    /// # Errors
+    /// As [`System::create_task`].
+    pub async fn create_task_as(
+        &self,
+        task: TaskId,
+        definition: TaskDefinition,
+    ) -> Result<TaskId, SystemError> {
         self.check(&definition).map_err(SystemError::Definition)?;
+        if self.deps.store.task(task).await?.is_some() {
+            return Ok(task);
+        }
         let at = self.deps.clock.now();
-        let (task, run) = (
-            TaskId(self.deps.ids.uuid(at)),
-            RunId(self.deps.ids.uuid(at)),
-        );
+        let run = RunId(self.deps.ids.uuid(at));
         let spec = RunSpec {
             agent: definition.root_agent.clone(),
             title: definition.name.clone(),

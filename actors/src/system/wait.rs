@@ -21,6 +21,9 @@ pub enum Settled {
     NeedsAttention(Attention),
 }
 
+/// Among so many of its last events a task's end is looked for: what comes after it are words of those who stop.
+const LAST: u64 = 64;
+
 impl System {
     /// Waits until a task has ended or needs a human, for as long as that takes: the task has its own limits.
     ///
@@ -32,6 +35,35 @@ impl System {
             settled = self.until_settled(task) => settled,
             exit = self.ended() => Err(SystemError::Down(exit)),
         }
+    }
+
+    /// How a task stands, if it does not go on by itself now.
+    ///
+    /// # Errors
+    /// [`SystemError::NoSuchTask`], or why its events cannot be read.
+    pub async fn settled(&self, task: TaskId) -> Result<Option<Settled>, SystemError> {
+        let row = self.task(task).await?;
+        match row.status {
+            TaskStatus::Running => Ok(None),
+            TaskStatus::NeedsAttention => {
+                let store = self.deps.store.as_ref();
+                let questions = crate::task::room::open_questions(store, task).await?;
+                Ok(questions.first().cloned().map(Settled::NeedsAttention))
+            }
+            _ => self.last_end(task).await,
+        }
+    }
+
+    async fn last_end(&self, task: TaskId) -> Result<Option<Settled>, SystemError> {
+        let mut found = None;
+        let head = self.task(task).await?.head;
+        for event in self
+            .events(task, head.saturating_sub(LAST), LAST as usize)
+            .await?
+        {
+            found = self.end(&event).await?.or(found);
+        }
+        Ok(found)
     }
 
     /// Waits until the system itself has ended: it was shut down, or its supervisors have given up. Nothing happens in it then.

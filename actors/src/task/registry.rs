@@ -17,6 +17,8 @@ pub struct Registry(Arc<Mutex<Entries>>);
 #[derive(Debug, Default)]
 struct Entries {
     runs: Runs,
+    /// Those of each agent.
+    by_agent: BTreeMap<AgentName, BTreeSet<RunId>>,
     gates: BTreeMap<RunId, Gate>,
     end: Option<End>,
     subtrees: BTreeMap<RunId, Reason>,
@@ -27,6 +29,21 @@ pub type End = (Reason, EventBody);
 
 type Runs = BTreeMap<RunId, (AgentName, Handle<RunMessage>)>;
 
+impl Entries {
+    fn remove(&mut self, run: RunId) {
+        self.gates.remove(&run);
+        let Some((agent, _)) = self.runs.remove(&run) else {
+            return;
+        };
+        if let Some(of_agent) = self.by_agent.get_mut(&agent) {
+            of_agent.remove(&run);
+            if of_agent.is_empty() {
+                self.by_agent.remove(&agent);
+            }
+        }
+    }
+}
+
 impl Registry {
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -34,14 +51,15 @@ impl Registry {
 
     /// The run is started and hears through this handle.
     pub fn insert(&self, run: RunId, agent: AgentName, handle: Handle<RunMessage>) {
-        self.entries().runs.insert(run, (agent, handle));
+        let mut entries = self.entries();
+        let of_agent = entries.by_agent.entry(agent.clone()).or_default();
+        of_agent.insert(run);
+        entries.runs.insert(run, (agent, handle));
     }
 
     /// The run is over.
     pub fn remove(&self, run: RunId) {
-        let mut entries = self.entries();
-        entries.runs.remove(&run);
-        entries.gates.remove(&run);
+        self.entries().remove(run);
     }
 
     /// A run that is up or coming back.
@@ -57,6 +75,17 @@ impl Registry {
     pub fn all(&self) -> Vec<(RunId, AgentName, Handle<RunMessage>)> {
         let entries = self.entries();
         let live = entries.runs.iter();
+        live.filter(|(_, (_, handle))| !handle.is_stopped())
+            .map(|(run, (agent, handle))| (*run, agent.clone(), handle.clone()))
+            .collect()
+    }
+
+    /// The same of one agent.
+    #[must_use]
+    pub fn of_agent(&self, agent: &AgentName) -> Vec<(RunId, AgentName, Handle<RunMessage>)> {
+        let entries = self.entries();
+        let runs = entries.by_agent.get(agent).into_iter().flatten();
+        let live = runs.filter_map(|run| Some((run, entries.runs.get(run)?)));
         live.filter(|(_, (_, handle))| !handle.is_stopped())
             .map(|(run, (agent, handle))| (*run, agent.clone(), handle.clone()))
             .collect()
@@ -120,5 +149,35 @@ impl Registry {
     #[must_use]
     pub fn subtrees(&self) -> BTreeMap<RunId, Reason> {
         self.entries().subtrees.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use supervision::{AtRestart, inbox};
+
+    use super::*;
+
+    #[test]
+    fn an_agents_runs_are_found_until_they_are_over() {
+        let registry = Registry::default();
+        let run = |n| RunId(uuid::Uuid::from_u128(n));
+        let mut inboxes = Vec::new();
+        for (n, agent) in [(1, "a"), (2, "b"), (3, "a")] {
+            let (handle, reads) = inbox(1, AtRestart::Carry);
+            inboxes.push(reads);
+            registry.insert(run(n), agent.into(), handle);
+        }
+        let of = |agent: &str| {
+            let runs = registry.of_agent(&agent.into());
+            runs.into_iter().map(|(run, ..)| run).collect::<Vec<_>>()
+        };
+        assert_eq!(of("a"), [run(1), run(3)]);
+        registry.remove(run(1));
+        // One that is not coming back hears nothing, whether or not anybody has said that it is over.
+        inboxes.pop();
+        assert_eq!((of("a"), of("b")), (vec![], vec![run(2)]));
+        registry.remove(run(3));
+        assert!(registry.entries().by_agent.keys().eq([&"b".into()]));
     }
 }

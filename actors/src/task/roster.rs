@@ -18,8 +18,8 @@ pub struct Roster {
     live: u32,
     /// What each has delegated.
     delegated: BTreeMap<RunId, Delegated>,
-    /// Ids that were given out and of which nothing is written yet.
-    promised: BTreeMap<(RunId, Step), RunId>,
+    /// Ids that were given out and of which nothing is written yet, by whom they were given to.
+    promised: BTreeMap<RunId, BTreeMap<Step, RunId>>,
     /// To whom they were.
     promises: BTreeMap<RunId, (RunId, Step)>,
     root: Option<RunId>,
@@ -53,6 +53,8 @@ enum Paused {
     Undecided,
     /// It is paused.
     Yes(Scope),
+    /// It is, until it is durable that it goes on; what it delegates from then on is not.
+    NotForLong,
     /// It was, and goes on.
     No,
 }
@@ -125,29 +127,27 @@ impl Roster {
         runs
     }
 
-    /// The runs of these that are paused.
-    #[must_use]
-    pub fn to_resume(&self, whom: &Whom) -> BTreeSet<RunId> {
-        self.chosen(whom, |entry| matches!(entry.paused, Paused::Yes(_)))
-    }
-
-    /// These go on, and the agents that are meant.
-    pub fn resumed(&mut self, whom: &Whom, runs: &BTreeSet<RunId>) {
-        let agents = self.agents_to_resume(whom);
-        self.paused_agents.retain(|agent| !agents.contains(agent));
-        self.decide(runs.iter().copied(), Paused::No);
-    }
-
-    /// The paused agents that are meant.
-    #[must_use]
-    pub fn agents_to_resume(&self, whom: &Whom) -> Vec<AgentName> {
-        let is_meant = |agent: &&AgentName| match whom {
-            Whom::Agent(one) => one == *agent,
+    /// Lets these go on: the runs of them that are paused, and the agents that are meant. What is born to them is not paused any more.
+    pub fn resume(&mut self, whom: &Whom) -> (BTreeSet<RunId>, Vec<AgentName>) {
+        let runs = self.chosen(whom, |entry| matches!(entry.paused, Paused::Yes(_)));
+        self.decide(runs.iter().copied(), Paused::NotForLong);
+        let is_meant = |agent: &AgentName| match whom {
+            Whom::Agent(one) => one == agent,
             Whom::Task => true,
             Whom::Run(_) | Whom::Subtree(_) => false,
         };
-        let agents = self.paused_agents.iter().filter(is_meant);
-        agents.cloned().collect()
+        let agents = self.paused_agents.extract_if(.., is_meant).collect();
+        (runs, agents)
+    }
+
+    /// That these go on is durable. Who was paused again meanwhile stays so.
+    pub fn resumed(&mut self, runs: &BTreeSet<RunId>) {
+        let is = |run: &RunId| {
+            let entry = self.runs.get(run);
+            entry.is_some_and(|entry| entry.paused == Paused::NotForLong)
+        };
+        let runs: Vec<_> = runs.iter().copied().filter(is).collect();
+        self.decide(runs, Paused::No);
     }
 
     /// Runs that are to be paused before they begin: their agent is paused, or whoever delegated them with all that works for it.
@@ -218,9 +218,7 @@ impl Roster {
     /// A run was queued with this event. What is known of it already stands.
     pub fn queued(&mut self, queued: Queued, since: Seq) {
         let run = queued.run;
-        if let Some(promise) = self.promises.remove(&run) {
-            self.promised.remove(&promise);
-        }
+        self.promise_kept(run);
         let parent = queued.parent;
         match parent {
             _ if self.runs.contains_key(&run) => return,
@@ -235,6 +233,18 @@ impl Roster {
         };
         self.runs.insert(run, entry);
         self.count(parent, false, true);
+    }
+
+    fn promise_kept(&mut self, run: RunId) {
+        let Some((parent, step)) = self.promises.remove(&run) else {
+            return;
+        };
+        if let Some(promised) = self.promised.get_mut(&parent) {
+            promised.remove(&step);
+            if promised.is_empty() {
+                self.promised.remove(&parent);
+            }
+        }
     }
 
     /// A run that had ended goes on.
@@ -266,17 +276,10 @@ impl Roster {
         if self.root == Some(run) {
             self.root_end = Some(Arc::new(event.clone()));
         }
-        for (step, child) in self.promised_to(run) {
-            self.promised.remove(&(run, step));
-            self.promises.remove(&child);
+        let promised = self.promised.remove(&run).unwrap_or_default();
+        for child in promised.values() {
+            self.promises.remove(child);
         }
-    }
-
-    fn promised_to(&self, run: RunId) -> Vec<(Step, RunId)> {
-        let first = Step { turn: 0, index: 0 };
-        let of_it = self.promised.range((run, first)..);
-        let of_it = of_it.take_while(|((parent, _), _)| *parent == run);
-        of_it.map(|((_, step), child)| (*step, *child)).collect()
     }
 
     /// Promises a run the id of one more that it may delegate. Asking again for the same call gives the same id.
@@ -291,22 +294,24 @@ impl Roster {
         depth: u32,
         new: impl FnOnce() -> RunId,
     ) -> Result<RunId, String> {
-        if let Some(child) = self.promised.get(&by) {
+        let promised = self.promised.get(&by.0).and_then(|it| it.get(&by.1));
+        if let Some(child) = promised {
             return Ok(*child);
         }
         may_delegate(limits, max_workers, self.counted(by.0), depth)?;
         let run = new();
-        self.promised.insert(by, run);
+        self.promised.entry(by.0).or_default().insert(by.1, run);
         self.promises.insert(run, by);
         Ok(run)
     }
 
     fn counted(&self, parent: RunId) -> Counted {
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let promised = number(self.promised.len());
+        let promised = number(self.promises.len());
+        let to_parent = self.promised.get(&parent).map_or(0, BTreeMap::len);
         let of_parent = self.delegated.get(&parent).map_or(0, |it| it.live);
         Counted {
-            of_parent: of_parent + number(self.promised_to(parent).len()),
+            of_parent: of_parent + number(to_parent),
             live: self.live + promised,
             total: number(self.runs.len()) + promised,
         }
@@ -342,7 +347,7 @@ impl Roster {
     #[must_use]
     pub fn is_to_start(&self, run: RunId) -> Option<Queued> {
         let entry = self.runs.get(&run)?;
-        let is_paused = matches!(entry.paused, Paused::Yes(_));
+        let is_paused = matches!(entry.paused, Paused::Yes(_) | Paused::NotForLong);
         let is_live = entry.stands == Stands::Live && !is_paused;
         (is_live && self.orphaned(entry).is_none()).then(|| entry.queued.clone())
     }
@@ -362,7 +367,9 @@ impl Roster {
         runs.filter_map(|run| self.is_orphan(*run)).collect()
     }
 
-    fn is_orphan(&self, run: RunId) -> Option<(RunId, Seq)> {
+    /// The same of one run.
+    #[must_use]
+    pub fn is_orphan(&self, run: RunId) -> Option<(RunId, Seq)> {
         let entry = self.runs.get(&run).filter(|entry| entry.is_live())?;
         Some((run, self.orphaned(entry)?))
     }

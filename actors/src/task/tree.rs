@@ -151,7 +151,9 @@ fn supervise(world: &TaskWorld, arguments: &TaskArguments) -> InitResult {
             wiring,
             journal: world.journal.clone(),
             faults: world.faults.clone(),
-            listeners: Arc::new(move || listeners.all()),
+            listeners: Arc::new(move |of| {
+                of.map_or_else(|| listeners.all(), |agent| listeners.of_agent(agent))
+            }),
             // A room whose inbox is full looks after each message that is before this one.
             heard: Arc::new(move || drop(room_hears.try_send(RoomMessage::Heard))),
         },

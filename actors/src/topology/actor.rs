@@ -42,8 +42,9 @@ pub enum ChangeError {
     Journal(#[from] JournalError),
 }
 
-/// Finds the runs that are up now.
-pub type Listeners<M> = Arc<dyn Fn() -> Vec<(RunId, AgentName, Handle<M>)> + Send + Sync>;
+/// Finds the runs that are up now: those of one agent, or all.
+pub type Listeners<M> =
+    Arc<dyn Fn(Option<&AgentName>) -> Vec<(RunId, AgentName, Handle<M>)> + Send + Sync>;
 
 /// What a topology's actor is given; runs hear through messages made from events.
 pub struct TopologyArguments<M> {
@@ -177,6 +178,7 @@ impl<M: From<Arc<Event>> + Send + 'static> TopologyActor<M> {
         }
         self.wake(
             event,
+            to,
             |agent| to.is_none_or(|to| agent == to) && self.wiring.sees(agent, said),
             |agent, handle| match faults.passage(task, said.from, agent) {
                 Passage::Straight => tell(handle, event),
@@ -201,11 +203,12 @@ impl<M: From<Arc<Event>> + Send + 'static> TopologyActor<M> {
     fn wake(
         &self,
         event: &Arc<Event>,
+        to: Option<&AgentName>,
         hears: impl Fn(&AgentName) -> bool,
         tell: impl Fn(&AgentName, &Handle<M>),
     ) {
         (self.arguments.heard)();
-        for (run, agent, handle) in (self.arguments.listeners)() {
+        for (run, agent, handle) in (self.arguments.listeners)(to) {
             if event.run_id != Some(run) && hears(&agent) {
                 tell(&agent, &handle);
             }
@@ -248,7 +251,7 @@ impl<M: From<Arc<Event>> + Send + 'static> TopologyActor<M> {
         if let Some(event) = &event {
             self.wiring.fold(event);
             // Who was told by the old rules of what was said after the change looks by itself now.
-            self.wake(event, |_| true, |_, handle| tell(handle, event));
+            self.wake(event, None, |_| true, |_, handle| tell(handle, event));
         }
         self.answer(Ok(event.map(|event| event.id)));
     }

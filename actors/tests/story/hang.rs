@@ -272,6 +272,49 @@ async fn a_retry_that_is_waited_for_is_no_silence() {
     play.system.shutdown().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_run_that_hangs_again_and_again_while_a_person_is_asked_is_left_alone() {
+    let rent = json!({ "what": "rent", "then": "unknown" });
+    let brief = json!({ "agent": "a", "input": "pay" });
+    let scripts = json!({
+        "lead": [ { "say": "Go.", "call": "create_run", "args": brief }, { "say": "done" } ],
+        "a": [ { "say": "Rent.", "call": "pay_once", "args": rent }, { "say": "{{last}}" } ]
+    });
+    let (stage, requests) = Play::set("20ms", scripts, &[]);
+    let (target, when) = (Target::Run("*".to_owned()), When::Every(LIMIT / 2));
+    let plan = FaultPlan(vec![Fault {
+        target,
+        kind: Kind::Hang,
+        when,
+        seed: 0,
+    }]);
+    let system = stage
+        .open_with(&Moments::calm(), |deps| deps.faults = plan)
+        .await;
+    let play = Play {
+        stage,
+        requests,
+        system,
+    };
+    let asking = |definition: &mut TaskDefinition| {
+        watched(definition);
+        agent(definition, "a").in_doubt = InDoubtPolicy::Ask;
+        definition.limits.progress_ms = 2_000;
+    };
+    let task = play.begin(&["lead", "a"], asking).await;
+    play.until(task, TaskStatus::NeedsAttention).await;
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    let told = play.told(task).await;
+    play.system.shutdown().await;
+    let begun = |line: &&str| line.contains(" a ") && line.contains("run_restarted");
+    assert_eq!(told.lines().filter(begun).count(), 5, "{told}");
+    let last = told.lines().last();
+    let is_asked = last.is_some_and(|line| line.contains("run_a is quarantined"));
+    assert!(is_asked, "{told}");
+    // Nor does it say again and again that it waits.
+    assert!(!told.contains("run_progress"), "{told}");
+}
+
 /// A tool in the node that keeps its thread until it is let go, whatever anybody wants of it.
 struct Blocking(Mutex<std::sync::mpsc::Receiver<()>>);
 

@@ -156,7 +156,9 @@ fn run(body: &EventBody) -> String {
         }
         E::PeerDecided { engages: true, .. } => "engages".to_owned(),
         E::PeerDecided { reason, .. } => format!("declines: {reason}"),
-        E::RunRestarted { recovery, reason } => format!("{}: {reason}", word(recovery)),
+        E::RunRestarted {
+            recovery, reason, ..
+        } => format!("{}: {reason}", word(recovery)),
         E::RunWaiting { reason } => match reason {
             WaitReason::Provider {
                 provider, limit, ..

@@ -63,7 +63,7 @@ async fn messages_between_agents_get_lost_come_twice_and_late() {
         wiring: Wiring::of(&definition, &Default::default()),
         journal: journal.clone(),
         faults: Faults::new(plan(), None),
-        listeners: Arc::new(move || vec![listener.clone()]),
+        listeners: Arc::new(move |_| vec![listener.clone()]),
         heard: Arc::new(|| {}),
     };
     let spec = SupervisorSpec::new(Flags::new(Strategy::RestForOne))

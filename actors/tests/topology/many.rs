@@ -46,7 +46,7 @@ async fn ten_thousand_that_do_not_listen_hold_nobody_up() {
         wiring: Wiring::of(&definition, &Default::default()),
         journal: journal.clone(),
         faults: actors::fault::Faults::default(),
-        listeners: Arc::new(move || handles.clone()),
+        listeners: Arc::new(move |_| handles.clone()),
         heard: Arc::new(|| {}),
     };
     let spec = SupervisorSpec::new(Flags::new(Strategy::RestForOne))

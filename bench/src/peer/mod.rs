@@ -3,3 +3,4 @@
 pub mod by_hand;
 pub mod kameo;
 pub mod ours;
+pub mod topology;

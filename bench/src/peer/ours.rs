@@ -31,7 +31,7 @@ impl Actor for Child {
 }
 
 /// A router is sent half a million messages by one sender that does not wait.
-const CAPACITY: usize = 1 << 20;
+pub const CAPACITY: usize = 1 << 20;
 
 fn start(inbox: Inbox<Message>, make: impl Fn() -> Worker<Ours> + Send + Sync + 'static) -> Start {
     Start::actor(inbox, move |cx| {

@@ -230,7 +230,9 @@ fn by(view: &View, parent: &Parent) -> String {
 fn of_run(view: &View, run: &Run, event: &Event) -> Told {
     let title = quoted(&run.title);
     Some(match &event.body {
-        EventBody::RunRestarted { recovery, reason } => {
+        EventBody::RunRestarted {
+            recovery, reason, ..
+        } => {
             let how = match recovery {
                 Recovery::Resume => "goes on with",
                 Recovery::CleanSlate => "begins anew with",

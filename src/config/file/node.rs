@@ -10,6 +10,7 @@ use crate::config::choice::choices;
 use crate::config::read::{Node, Read, Report, table};
 use crate::config::values::{Notation, NotationError, notation};
 use crate::config::whole::Whole;
+use crate::store::postgres::{Url, UrlError};
 
 /// The node itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -69,25 +70,25 @@ impl FromStr for StoreUrl {
     type Err = NotationError;
 
     fn from_str(text: &str) -> Result<Self, NotationError> {
-        let has_password = |url: &str| {
-            url.split('@')
-                .next()
-                .is_some_and(|user| user.len() < url.len() && user.matches(':').count() > 1)
-        };
         match text.split_once(':') {
             Some(("sqlite", file)) if !file.is_empty() => Ok(Self::Sqlite(file.to_owned())),
-            Some(("postgres" | "postgresql", rest)) if rest.len() > 2 && rest.starts_with("//") => {
-                match has_password(text) {
-                    true => Err(NotationError(
-                        "passwords never stand in the file: set PGPASSWORD".to_owned(),
-                    )),
-                    false => Ok(Self::Postgres(text.to_owned())),
-                }
-            }
+            Some(("postgres" | "postgresql", _)) => postgres(text),
             _ => Err(NotationError(
                 "it names neither an SQLite file nor a PostgreSQL database".to_owned(),
             )),
         }
+    }
+}
+
+fn postgres(text: &str) -> Result<StoreUrl, NotationError> {
+    let url: Url = text
+        .parse()
+        .map_err(|error: UrlError| NotationError(error.to_string()))?;
+    match url.has_password() {
+        true => Err(NotationError(
+            "passwords never stand in the file: set PGPASSWORD".to_owned(),
+        )),
+        false => Ok(StoreUrl::Postgres(text.to_owned())),
     }
 }
 

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use actors::model::{Event, RunId, TaskId};
 use actors::store::project::Projection;
-use actors::store::{Append, Appended, Blob, Illegal, Rejected, RunRow, Snapshot};
+use actors::store::{
+    Announce, Append, Appended, Blob, Illegal, Rejected, RunRow, Snapshot, TaskRow,
+};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params_from_iter};
 
 use super::error::Failure;
 use super::events::{self, Keys, event_columns};
 use super::rows::{run_columns, run_values, task_columns, task_values};
-use super::{kinds, query};
+use super::{kinds, outbox, query};
 
 /// The most that one thing may be, in bytes.
 pub(super) type Limit = usize;
@@ -21,11 +23,12 @@ pub(super) fn append(
     conn: &mut Connection,
     batch: Vec<Append>,
     limit: Limit,
+    announce: &Announce,
 ) -> Result<Appended, Failure> {
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let answers = batch
         .into_iter()
-        .map(|append| one(&tx, append, limit))
+        .map(|append| one(&tx, append, limit, announce))
         .collect::<Result<_, _>>()?;
     tx.commit()?;
     Ok(answers)
@@ -36,6 +39,7 @@ fn one(
     tx: &Transaction<'_>,
     append: Append,
     limit: Limit,
+    announce: &Announce,
 ) -> Result<Result<Vec<Event>, Rejected>, Failure> {
     let named = Projection::runs_of(&append);
     let mut loaded = Loaded::load(tx, append.task, &named)?;
@@ -49,6 +53,9 @@ fn one(
     let mut written = Vec::with_capacity(events.len());
     for Encoded { event, body } in events {
         loaded.insert(tx, &rows, &event, body)?;
+        if let Some(task) = loaded.task.filter(|_| announce.has(event.body.kind())) {
+            outbox::put(tx, task, event.id)?;
+        }
         written.push(event);
     }
     for blob in append.blobs {
@@ -140,7 +147,7 @@ impl Loaded {
         };
         self.task = Some(key);
         if self.rows.task.as_ref() != Some(task) {
-            save(tx, SAVE_TASK, task_values(key, task)?)?;
+            save_task(tx, key, self.rows.task.as_ref(), task)?;
         }
         for run in named {
             if let Some(row) = rows.runs.get(run) {
@@ -182,6 +189,34 @@ impl Loaded {
         save(tx, INSERT_EVENT, events::values(keys, event, body))
     }
 }
+
+/// Most events leave the status as it is; then the indexes that have it are left alone.
+fn save_task(
+    tx: &Transaction<'_>,
+    key: i64,
+    before: Option<&TaskRow>,
+    task: &TaskRow,
+) -> Result<(), Failure> {
+    let values = task_values(key, task)?;
+    match before {
+        Some(before) if before.status == task.status => {
+            let [key, .., root_run, head, _, updated_at, sum] = &values[..] else {
+                return Err(Failure::damage("a row of `tasks` has too few columns"));
+            };
+            save(
+                tx,
+                MOVE_TASK,
+                [key, root_run, head, updated_at, sum]
+                    .map(Value::clone)
+                    .to_vec(),
+            )
+        }
+        _ => save(tx, SAVE_TASK, values),
+    }
+}
+
+const MOVE_TASK: &str =
+    "UPDATE tasks SET root_run = ?2, head = ?3, updated_at = ?4, sum = ?5 WHERE key = ?1";
 
 const SAVE_TASK: &str = concat!(
     "INSERT INTO tasks (",

@@ -19,7 +19,7 @@ const LOG_PAGES: u32 = 4 * 1024;
 const LOG_BYTES: u32 = 16 * 1024 * 1024;
 
 /// More than the store has statements, so that each is compiled once.
-const STATEMENTS: usize = 32;
+const STATEMENTS: usize = 64;
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy)]

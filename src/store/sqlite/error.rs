@@ -15,6 +15,8 @@ pub(super) enum Failure {
     Damage(String),
     /// What is asked for is more than the store takes.
     Limit(String),
+    /// What is asked for is never done.
+    Refused(StoreError),
 }
 
 impl Failure {
@@ -60,6 +62,7 @@ impl Place {
         match failure {
             Failure::Damage(detail) => self.corrupt(detail),
             Failure::Limit(detail) => self.io(detail),
+            Failure::Refused(error) => error,
             Failure::Sql(error) if is_damage(&error) => self.corrupt(error.to_string()),
             Failure::Sql(error) => self.refused(&error),
         }

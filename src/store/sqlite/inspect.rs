@@ -7,17 +7,18 @@ use actors::store::EventQuery;
 use rusqlite::Connection;
 
 use super::error::Failure;
-use super::{pages, query};
+use super::{outbox, pages, query, records};
 
 /// Events read at a time.
 const PAGE: usize = 256;
 
 /// The tables whose rows are found through indexes: a row that such an index misses would be missing without a trace. Events need
-/// no such check, their numbers have no gaps.
+/// no such check, their numbers have no gaps. The outbox has none either, and is looked at row by row: it is short.
 pub(super) fn indexes(conn: &Connection) -> Result<(), Failure> {
-    ["tasks", "runs"]
+    ["tasks", "runs", "records"]
         .into_iter()
-        .try_for_each(|table| integrity(conn, &format!("PRAGMA integrity_check('{table}')")))
+        .try_for_each(|table| integrity(conn, &format!("PRAGMA integrity_check('{table}')")))?;
+    outbox::inspect(conn)
 }
 
 /// Everything: the file's structure and every row.
@@ -30,6 +31,8 @@ pub(super) fn everything(conn: &Connection) -> Result<(), Failure> {
             after = next;
         }
     }
+    records::inspect(conn)?;
+    outbox::inspect(conn)?;
     names(conn, "SELECT hash FROM blobs", |hash| {
         query::blob(conn, &hash).map(|_| ())
     })?;

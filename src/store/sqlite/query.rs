@@ -18,7 +18,7 @@ pub(super) fn task(conn: &Connection, id: TaskId) -> Result<Option<(i64, TaskRow
     first(conn, SQL, [id.to_string()], rows::task).map_err(|error| error.at(|| id.to_string()))
 }
 
-fn task_by_key(conn: &Connection, key: i64) -> Result<TaskRow, Failure> {
+pub(super) fn task_by_key(conn: &Connection, key: i64) -> Result<TaskRow, Failure> {
     const SQL: &str = concat!("SELECT ", task_columns!(), " FROM tasks WHERE key = ?1");
     let found = first(conn, SQL, [key], rows::task)?;
     found
@@ -125,6 +125,20 @@ pub(super) fn next_key(conn: &Connection, newest: &str) -> Result<i64, Failure> 
     Err(Failure::damage(format!("{next} is no key of a row")))
 }
 
+/// The number after the newest.
+pub(super) fn next_number(conn: &Connection, newest: &str) -> Result<i64, Failure> {
+    let newest: Option<i64> = conn
+        .prepare_cached(newest)?
+        .query_row([], |row| row.get(0))?;
+    let next = newest.unwrap_or(0).checked_add(1).filter(|next| *next > 0);
+    next.ok_or_else(|| Failure::damage(format!("{newest:?} is no number of a row")))
+}
+
+/// At most so many rows.
+pub(super) fn limit(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 /// The id of the task that a run must belong to, if its row says so.
 pub(super) fn same(found: i64, wanted: (i64, TaskId)) -> Result<TaskId, Failure> {
     if found == wanted.0 {
@@ -144,7 +158,7 @@ pub(super) fn first<T>(
     rows.next()?.map(read).transpose()
 }
 
-fn all<T>(
+pub(super) fn all<T>(
     conn: &Connection,
     sql: &str,
     params: impl Params,

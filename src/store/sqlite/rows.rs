@@ -128,7 +128,7 @@ fn parsed<T: FromStr<Err: Display>>(row: &Row<'_>, at: usize) -> Result<T, Failu
 }
 
 /// A unit variant by the name serde gives it.
-fn named(value: impl Serialize) -> Result<Value, Failure> {
+pub(super) fn named(value: impl Serialize) -> Result<Value, Failure> {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(name)) => Ok(Value::Text(name)),
         other => Err(Failure::damage(format!("{other:?} is no name"))),

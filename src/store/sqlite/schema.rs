@@ -7,10 +7,16 @@ use super::error::{Failure, Place};
 use crate::store::migrate::{Applied, Migration, Refusal, pending};
 
 /// Every version there was, oldest first.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    sql: include_str!("../schema/001.sql"),
-}];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        sql: include_str!("../schema/001.sql"),
+    },
+    Migration {
+        version: 2,
+        sql: include_str!("../schema/002.sql"),
+    },
+];
 
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, checksum TEXT NOT NULL, shape TEXT NOT NULL) STRICT";
 

@@ -1,19 +1,30 @@
 //! The one thread that writes.
 
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
-use actors::store::{Append, Appended, Snapshot, StoreError};
+use actors::model::TaskId;
+use actors::store::version::Change;
+use actors::store::{Announce, Append, Appended, Snapshot, StoreError};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{self, Limit};
 use super::error::{Failure, Place};
+use super::{outbox, records, remove};
+use crate::store::group::{self, Call, Group};
 
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// Which events are announced from now on.
+type Announcing = Arc<RwLock<Arc<Announce>>>;
 
 enum Command {
     Append(Vec<Append>, Answer<Appended>),
     PutSnapshot(Snapshot, Answer<()>),
+    PutRecords(Call),
+    Forget(u64, Answer<()>),
+    Remove(TaskId, Answer<bool>),
     Close(Answer<()>),
 }
 
@@ -21,6 +32,7 @@ enum Command {
 #[derive(Debug)]
 pub(super) struct Writer {
     commands: Option<mpsc::Sender<Command>>,
+    announcing: Announcing,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -34,12 +46,20 @@ impl Writer {
     ) -> Result<Self, StoreError> {
         let (commands, received) = mpsc::channel(queue.max(1));
         let failed = place.clone();
+        let announcing = Announcing::default();
+        let work = Work {
+            conn,
+            place,
+            limit,
+            announcing: announcing.clone(),
+        };
         let thread = std::thread::Builder::new()
             .name("impresario-store".to_owned())
-            .spawn(move || write(conn, &place, received, limit))
+            .spawn(move || work.until_closed(received))
             .map_err(|error| failed.io(format!("its writer thread does not start: {error}")))?;
         Ok(Self {
             commands: Some(commands),
+            announcing,
             thread: Some(thread),
         })
     }
@@ -51,6 +71,27 @@ impl Writer {
     pub(super) async fn put_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
         self.ask(|answer| Command::PutSnapshot(snapshot, answer))
             .await
+    }
+
+    pub(super) async fn put_records(
+        &self,
+        changes: Vec<Change>,
+    ) -> Result<group::Answer, StoreError> {
+        self.ask(|answer| Command::PutRecords(Call { changes, answer }))
+            .await
+    }
+
+    pub(super) fn announce(&self, what: Announce) {
+        let announcing = self.announcing.write();
+        *announcing.unwrap_or_else(PoisonError::into_inner) = Arc::new(what);
+    }
+
+    pub(super) async fn forget(&self, up_to: u64) -> Result<(), StoreError> {
+        self.ask(|answer| Command::Forget(up_to, answer)).await
+    }
+
+    pub(super) async fn remove(&self, task: TaskId) -> Result<bool, StoreError> {
+        self.ask(|answer| Command::Remove(task, answer)).await
     }
 
     /// Writes what waits, folds the log into the database and ends the thread.
@@ -77,29 +118,78 @@ impl Drop for Writer {
     }
 }
 
-/// An error is the answer to one command and changes nothing for the next: SQLite has rolled the transaction back.
-fn write(mut conn: Connection, place: &Place, mut commands: mpsc::Receiver<Command>, limit: Limit) {
-    // Whoever no longer waits for an answer does not want it.
-    while let Some(command) = commands.blocking_recv() {
-        match command {
-            Command::Append(batch, answer) => {
-                let done = batch::append(&mut conn, batch, limit);
-                let _ = answer.send(done.map_err(|failure| place.error(failure)));
-            }
-            Command::PutSnapshot(snapshot, answer) => {
-                let done = batch::put_snapshot(&mut conn, snapshot, limit);
-                let _ = answer.send(done.map_err(|failure| place.error(failure)));
-            }
-            Command::Close(answer) => {
-                commands.close();
-                let _ = answer.send(finish(conn).map_err(|failure| place.error(failure)));
-                return;
+/// What the thread has.
+struct Work {
+    conn: Connection,
+    place: Place,
+    limit: Limit,
+    announcing: Announcing,
+}
+
+impl Work {
+    /// An error is the answer to one command and changes nothing for the next: SQLite has rolled the transaction back.
+    fn until_closed(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut next = None;
+        // Whoever no longer waits for an answer does not want it.
+        while let Some(command) = next.take().or_else(|| commands.blocking_recv()) {
+            match command {
+                Command::PutRecords(first) => next = self.put_records(first, &mut commands),
+                Command::Close(answer) => {
+                    commands.close();
+                    let done = finish(self.conn);
+                    let _ = answer.send(done.map_err(|failure| self.place.error(failure)));
+                    return;
+                }
+                other => self.one(other),
             }
         }
+        if let Err(failure) = finish(self.conn) {
+            let error = self.place.error(failure);
+            tracing::warn!(%error, "the store was not closed in an orderly way; nothing is lost");
+        }
     }
-    if let Err(failure) = finish(conn) {
-        let error = place.error(failure);
-        tracing::warn!(%error, "the store was not closed in an orderly way; nothing is lost");
+
+    fn one(&mut self, command: Command) {
+        let (conn, limit) = (&mut self.conn, self.limit);
+        match command {
+            Command::Append(batch, answer) => {
+                let announce = self.announcing.read();
+                let announce = announce.unwrap_or_else(PoisonError::into_inner).clone();
+                let done = batch::append(conn, batch, limit, &announce);
+                let _ = answer.send(done.map_err(|failure| self.place.error(failure)));
+            }
+            Command::PutSnapshot(snapshot, answer) => {
+                let done = batch::put_snapshot(conn, snapshot, limit);
+                let _ = answer.send(done.map_err(|failure| self.place.error(failure)));
+            }
+            Command::Forget(up_to, answer) => {
+                let done = outbox::forget(conn, up_to);
+                let _ = answer.send(done.map_err(|failure| self.place.error(failure)));
+            }
+            Command::Remove(task, answer) => {
+                let done = remove::task(conn, task);
+                let _ = answer.send(done.map_err(|failure| self.place.error(failure)));
+            }
+            Command::PutRecords(_) | Command::Close(_) => {}
+        }
+    }
+
+    /// The command that came after the changes.
+    fn put_records(
+        &mut self,
+        first: Call,
+        commands: &mut mpsc::Receiver<Command>,
+    ) -> Option<Command> {
+        let waiting = || {
+            Some(match commands.try_recv().ok()? {
+                Command::PutRecords(call) => Ok(call),
+                other => Err(other),
+            })
+        };
+        let (group, next) = Group::gather(first, waiting);
+        let done = records::put(&mut self.conn, group.calls());
+        group.tell(done.map_err(|failure| self.place.error(failure)));
+        next
     }
 }
 

@@ -287,6 +287,20 @@ fn words_that_are_no_choice() {
             ),
         ),
         (
+            "[node]\nstore = «'postgres://host'»",
+            (
+                "`postgres://host` is not a store such as `sqlite:journal.db` or `postgres://host/database`",
+                "it names no database",
+            ),
+        ),
+        (
+            "[node]\nstore = «'postgres://host/db?sslmode=prefer'»",
+            (
+                "`postgres://host/db?sslmode=prefer` is not a store such as `sqlite:journal.db` or `postgres://host/database`",
+                "`sslmode=prefer` is not available: use `disable`",
+            ),
+        ),
+        (
             "[node]\nstore = «'mysql:x'»",
             (
                 "`mysql:x` is not a store such as `sqlite:journal.db` or `postgres://host/database`",

@@ -173,7 +173,13 @@ impl World {
         self.waiting.remove(&run);
         self.granted.remove(&run);
         let reason = String::new();
-        self.write(run, EventBody::RunRestarted { recovery, reason });
+        let crashed = true;
+        let body = EventBody::RunRestarted {
+            recovery,
+            reason,
+            crashed,
+        };
+        self.write(run, body);
     }
 
     fn power_fails(&mut self) {

@@ -87,7 +87,7 @@ impl RunActor {
             &self.state,
             self.agent().recovery,
             &self.context.definition.limits,
-            &reason,
+            load::Before::Ended(&reason),
         ));
     }
 
@@ -102,7 +102,7 @@ impl RunActor {
             Err(ToolError::Unknown(why)) => return self.unknown(step, &why),
         };
         let content = Content::Inline(text);
-        if epoch != self.state.epoch || epoch == self.found {
+        if epoch != self.state.epoch {
             self.write([EventBody::ToolCallLate {
                 step,
                 started_epoch: epoch,

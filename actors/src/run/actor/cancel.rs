@@ -62,13 +62,11 @@ impl RunActor {
 
     /// Whether it is cancelled and something of it may still run.
     pub(super) fn is_stopping(&mut self, cx: &Context<RunMessage>) -> bool {
-        let is_calling = self
-            .doing
-            .keys()
-            .any(|doing| matches!(doing, Doing::Call(_)));
         let Some(cancel) = &mut self.cancel else {
             return false;
         };
+        let mut doing = self.doing.keys();
+        let is_calling = doing.any(|doing| matches!(doing, Doing::Call(_)));
         if !is_calling && !std::mem::replace(&mut cancel.is_settling, true) {
             let gate = self.gate.clone();
             let _ = cx.attach(async move {

@@ -238,7 +238,7 @@ impl From<Arc<Event>> for RunMessage {
 }
 
 /// What is under way in this incarnation.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Doing {
     Permit,
     Admit,
@@ -302,7 +302,7 @@ struct RunActor {
     admission: Option<Admission>,
     doing: BTreeMap<Doing, AbortHandle>,
     /// The parts of its gate for what it is doing.
-    parts: BTreeMap<Doing, Gate>,
+    parts: HashMap<Doing, Gate>,
     /// Who paused it, and who let it go on, until that is durable.
     pausing: Vec<Reply<()>>,
     resuming: Vec<Reply<()>>,
@@ -311,8 +311,6 @@ struct RunActor {
     answering: Option<Reply<bool>>,
     /// Calls that go to an executor as soon as that is durable.
     sending: BTreeMap<Step, Reply<()>>,
-    /// The epoch of the incarnation before this one.
-    found: u64,
     gate: Gate,
     /// How many events it has folded since its last snapshot.
     unsaved: u64,
@@ -336,7 +334,6 @@ pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> 
                 run: arguments.run,
                 name: arguments.agent,
                 context: arguments.context,
-                found: loaded.state.epoch,
                 state: loaded.state,
                 inherited: loaded.inherited,
                 blobs: loaded.blobs,
@@ -347,7 +344,7 @@ pub fn start(reads: supervision::Inbox<RunMessage>, arguments: RunArguments) -> 
                 standing: Standing::default(),
                 admission: None,
                 doing: BTreeMap::new(),
-                parts: BTreeMap::new(),
+                parts: HashMap::new(),
                 pausing: Vec::new(),
                 resuming: Vec::new(),
                 cancel: None,

@@ -59,7 +59,7 @@ impl RunActor {
     }
 
     fn think(&mut self, seen: u64, cx: &Context<RunMessage>) -> AbortHandle {
-        let request = Box::new(context::request(&self.state, seen, self.scene()));
+        let request = Arc::new(context::request(&self.state, seen, self.scene()));
         let agent = self.context.agents.get(&self.name).cloned();
         let (gate, permit) = (self.part(&Doing::Think), self.permit.take().map(Arc::new));
         let pulse = cx.pulse();
@@ -220,7 +220,7 @@ const AGENT_PAUSE: Duration = Duration::from_millis(200);
 
 async fn ask_agent(
     agent: &Handle<AgentMessage>,
-    request: Box<ModelRequest>,
+    request: Arc<ModelRequest>,
     gate: &Gate,
     permit: Option<&Arc<Permit>>,
     pulse: &Pulse,

@@ -14,8 +14,8 @@ impl RunActor {
             self.state.usage.tokens(),
             self.what_it_does(),
         );
-        let asks = matches!(self.state.waiting, Some(WaitReason::Human { .. }));
-        let for_a_person = asks || self.is_held();
+        let says_so = matches!(self.state.waiting, Some(WaitReason::Human { .. }));
+        let for_a_person = says_so || self.state.waits_for_a_person() || self.is_held();
         // While nothing can be written, once is enough.
         let is_told = self.is_recording || !self.outbox.is_empty();
         let is_at_it = self.state.status == RunStatus::Running && self.cancel.is_none();

@@ -316,7 +316,7 @@ impl RunActor {
     pub(super) fn take_snapshot(&mut self, cx: &Context<RunMessage>) {
         // A run that is over is folded again only if somebody goes on with it.
         let is_over = self.state.status.is_terminal();
-        if is_over || self.unsaved < snapshot::EVERY {
+        if is_over || self.unsaved < snapshot::after(&self.state) {
             return;
         }
         self.unsaved = 0;

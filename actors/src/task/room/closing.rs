@@ -10,12 +10,13 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::journal::JournalError;
-use crate::model::{CallId, Event, EventBody, RunId};
+use crate::model::team::TeamMode;
+use crate::model::{CallId, Event, EventBody, RunId, RunStatus};
 use crate::run::RunMessage;
 use crate::run::actor::RunContext;
 use crate::run::cause::{Reason, causes_of};
 use crate::run::next::cancelled_in_doubt;
-use crate::run::read::states_of;
+use crate::run::read::{end_of, states_of};
 use crate::run::state::{CallPhase, RunState};
 use crate::store::{Append, Cause, Draft, RunRow, StoreError};
 use crate::task::registry::Registry;
@@ -52,8 +53,8 @@ impl Closing {
     ) -> Result<bool, JournalError> {
         loop {
             self.end_runs(None, reason).await?;
-            self.write(None, vec![(end.clone(), reason.cause.map(Cause::Event))])
-                .await?;
+            let ended = self.as_ended(&end, reason).await?;
+            self.write(None, vec![ended]).await?;
             if self.live(None).await?.is_empty() {
                 return Ok(true);
             }
@@ -63,6 +64,30 @@ impl Closing {
                 return Ok(false);
             }
         }
+    }
+
+    /// How the task ends, and what led to it: a root run that was through before a cancel reached it has decided that, but where
+    /// peers go on talking after it.
+    async fn as_ended(
+        &self,
+        wanted: &EventBody,
+        reason: &Reason,
+    ) -> Result<(EventBody, Option<Cause>), StoreError> {
+        let wanted = (wanted.clone(), reason.cause.map(Cause::Event));
+        let (context, team) = (&self.context, self.context.definition.team.as_ref());
+        let is_of_peers = team.is_some_and(|team| team.mode == TeamMode::Peers);
+        if is_of_peers || !matches!(wanted.0, EventBody::TaskCancelled { .. }) {
+            return Ok(wanted);
+        }
+        let store = context.journal.store().as_ref();
+        let rows = store.runs(context.task).await?;
+        let is_through = |row: &&RunRow| row.parent.is_none() && row.status != RunStatus::Cancelled;
+        let Some(root) = rows.iter().find(is_through) else {
+            return Ok(wanted);
+        };
+        let end = end_of(store, context.task, root.id).await?;
+        let ended = end.and_then(|end| Some((end_after(&end.body)?, Some(Cause::Event(end.id)))));
+        Ok(ended.unwrap_or(wanted))
     }
 
     /// Ends all runs, or one and what works for it. The events of the ends of those that were not up and could not write them
@@ -218,6 +243,16 @@ impl Closing {
             blobs: Vec::new(),
         };
         self.context.journal.append(append).await
+    }
+}
+
+/// How a task ends whose root run ended so.
+pub(super) fn end_after(root: &EventBody) -> Option<EventBody> {
+    match root.clone() {
+        EventBody::RunCompleted { result, .. } => Some(EventBody::TaskCompleted { result }),
+        EventBody::RunFailed { error, .. } => Some(EventBody::TaskFailed { error }),
+        EventBody::RunCancelled { reason, .. } => Some(EventBody::TaskCancelled { reason }),
+        _ => None,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::model::{Event, EventBody, RunId, Seq};
 use crate::run::RunReport;
 use crate::run::cause::Reason;
 
-use super::closing::Closing;
+use super::closing::{Closing, end_after};
 use super::{Room, RoomMessage};
 
 /// Why a run is ended that works for nobody.
@@ -35,6 +35,18 @@ impl Room {
         }
     }
 
+    /// Ends the task if all of its runs have ended. Whether it does.
+    pub(super) fn end_if_over(&mut self, cx: &Context<RoomMessage>) -> bool {
+        if self.is_ending || self.is_floor_open() {
+            return self.is_ending;
+        }
+        match self.roster.end().cloned() {
+            Some(end) => self.end_task(&end, cx),
+            None => return false,
+        }
+        true
+    }
+
     /// Runs that work for one that has ended work for nobody.
     pub(super) fn cancel_orphans(&mut self, cx: &Context<RoomMessage>) {
         let orphans = self.roster.orphans();
@@ -45,6 +57,12 @@ impl Room {
     pub(super) fn cancel_orphans_of(&mut self, parent: RunId, cx: &Context<RoomMessage>) {
         let orphans = self.roster.orphans_of(parent);
         self.cancel_these(orphans, cx);
+    }
+
+    /// The same of one run.
+    pub(super) fn cancel_orphan(&mut self, run: RunId, cx: &Context<RoomMessage>) {
+        let orphan = self.roster.is_orphan(run);
+        self.cancel_these(orphan.into_iter().collect(), cx);
     }
 
     fn cancel_these(&mut self, orphans: Vec<(RunId, Seq)>, cx: &Context<RoomMessage>) {
@@ -93,25 +111,17 @@ impl Room {
             self.closing.remove(&run);
         }
         self.settle_attention(cx);
+        // Ends below it were not looked at, and its own may have been written before this room was up.
+        self.end_if_over(cx);
         self.start_all(cx);
         reply.into_iter().for_each(|reply| reply.send(()));
         Ok(())
     }
 
     pub(super) fn end_task(&mut self, end: &Event, cx: &Context<RoomMessage>) {
-        let body = match &end.body {
-            EventBody::RunCompleted { result, .. } => EventBody::TaskCompleted {
-                result: result.clone(),
-            },
-            EventBody::RunFailed { error, .. } => EventBody::TaskFailed {
-                error: error.clone(),
-            },
-            EventBody::RunCancelled { reason, .. } => EventBody::TaskCancelled {
-                reason: reason.clone(),
-            },
-            _ => return,
-        };
-        self.close(because("the task has ended", end.id), body, cx);
+        if let Some(body) = end_after(&end.body) {
+            self.close(because("the task has ended", end.id), body, cx);
+        }
     }
 
     pub(super) fn cancel(&mut self, reason: String, reply: Reply<()>, cx: &Context<RoomMessage>) {

@@ -58,7 +58,7 @@ pub enum RoomMessage {
     /// What was to be written about it is durable.
     Paused(Result<Vec<Reply<()>>, JournalError>),
     /// The same of going on.
-    Resumed(Whom, BTreeSet<RunId>, Result<Reply<()>, JournalError>),
+    Resumed(BTreeSet<RunId>, Result<Reply<()>, JournalError>),
     /// One run, and what works for it, is to be cancelled; answered when nothing of it runs any more and that is durable.
     CancelRun(RunId, String, Reply<()>),
     /// It was looked whether anybody still waits for a person.
@@ -193,9 +193,9 @@ impl Actor for Room {
             RoomMessage::Paused(replies) => {
                 replies?.into_iter().for_each(|reply| reply.send(()));
             }
-            RoomMessage::Resumed(whom, runs, reply) => {
+            RoomMessage::Resumed(runs, reply) => {
                 let reply = reply?;
-                self.roster.resumed(&whom, &runs);
+                self.roster.resumed(&runs);
                 self.start_all(cx);
                 reply.send(());
             }
@@ -247,12 +247,8 @@ impl Room {
         for parent in self.roster.parents_of_ended() {
             self.tell_run(Some(parent), RunMessage::Wake, cx);
         }
-        if self.is_ending {
-            return;
-        }
-        match self.roster.end().cloned() {
-            Some(end) if !self.is_floor_open() => self.end_task(&end, cx),
-            _ => self.cancel_orphans(cx),
+        if !self.end_if_over(cx) {
+            self.cancel_orphans(cx);
         }
     }
 
@@ -286,14 +282,12 @@ impl Room {
 
     /// A run's word that another is queued. When that was is not needed: if the one it works for has ended, that was later.
     fn queued(&mut self, queued: Queued, cx: &Context<RoomMessage>) {
-        let (run, parent) = (queued.run, queued.parent);
+        let run = queued.run;
         self.roster.queued(queued, 0);
         self.pause_if_born_so(run, cx);
         let queued = self.roster.is_to_start(run);
         queued.into_iter().for_each(|queued| self.start(queued, cx));
-        parent
-            .into_iter()
-            .for_each(|run| self.cancel_orphans_of(run, cx));
+        self.cancel_orphan(run, cx);
     }
 
     fn start_all(&mut self, cx: &Context<RoomMessage>) {

@@ -52,15 +52,12 @@ impl Room {
         reply: Reply<()>,
         cx: &Context<RoomMessage>,
     ) {
-        let (runs, agents) = (
-            self.roster.to_resume(&whom),
-            self.roster.agents_to_resume(&whom),
-        );
+        let (runs, agents) = self.roster.resume(&whom);
         let hands = Hands::new(self, by, Wish::Resume);
         let scopes = runs.iter().map(|run| (*run, whom.scope())).collect();
         let _ = cx.attach(async move {
             let done = hands.see_to(&agents, scopes).await;
-            RoomMessage::Resumed(whom, runs, done.map(|()| reply))
+            RoomMessage::Resumed(runs, done.map(|()| reply))
         });
     }
 

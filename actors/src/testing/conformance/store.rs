@@ -103,7 +103,7 @@ pub async fn run<S: Subject>(subject: &S) {
 }
 
 /// Names the case when it panics.
-struct Named(String);
+pub(super) struct Named(pub(super) String);
 
 impl Drop for Named {
     fn drop(&mut self) {

@@ -226,7 +226,10 @@ pub fn play(trial: &Trial) -> Played {
             moments,
         };
         let lived = virtual_time(async { tokio::time::timeout(LONG, life.live()).await });
-        let lived = lived.unwrap_or_else(|_| panic!("it goes on for more than {LONG:?}"));
+        let lived = lived.unwrap_or_else(|_| {
+            let so_far = so_far(&life.stage);
+            panic!("it goes on for more than {LONG:?}:\n{so_far}")
+        });
         moments_passed += life.moments.passed();
         census.add(&life.moments.census().all());
         if let Some((status, tree_is_gone, id)) = lived {
@@ -244,7 +247,17 @@ pub fn play(trial: &Trial) -> Played {
             };
         }
     }
-    panic!("no end after {LIVES} lives");
+    panic!("no end after {LIVES} lives:\n{}", so_far(&stage));
+}
+
+/// The journal of a play that does not come to its end.
+fn so_far(stage: &Stage) -> String {
+    virtual_time(async {
+        match stage.store_task().await {
+            Some(task) => text(&stage.journal(task).await),
+            None => "there is no task".to_owned(),
+        }
+    })
 }
 
 /// What the journal says of what befell.

@@ -236,12 +236,18 @@ fn kind(random: &mut Rng, word: &str) -> Kind {
     }
 }
 
+/// For how many milliseconds a node lives at least: one that is ended before it has written anything gets no further in any life.
+const ALIVE: u64 = 50;
+
 fn when(random: &mut Rng, target: &Target, kind: Kind) -> When {
     // What strikes an actor again and again keeps a run from ever getting any further.
     let is_actor = matches!(target, Target::Agent(_) | Target::Run(_));
     let is_passed = !matches!(target, Target::Supervisor(_) | Target::Node) && kind != Kind::Kill;
     match random.u8(0..4) {
-        0 => When::At(Duration::from_millis(random.u64(0..2_000))),
+        0 => {
+            let least = if *target == Target::Node { ALIVE } else { 0 };
+            When::At(Duration::from_millis(random.u64(0..2_000).max(least)))
+        }
         1 if is_passed => When::Chance(f64::from(random.u8(1..20)) / 100.0),
         2 if is_passed && !is_actor => When::Every(Duration::from_millis(random.u64(300..5_000))),
         _ => When::On {

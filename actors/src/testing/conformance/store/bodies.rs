@@ -132,6 +132,7 @@ fn of_run(rng: &mut Rng, n: usize) -> EventBody {
         9 => EventBody::RunRestarted {
             recovery: pick(rng, &[Recovery::Resume, Recovery::CleanSlate]),
             reason: text(rng),
+            crashed: rng.bool(),
         },
         10 => EventBody::RunWaiting {
             reason: wait_reason(rng),

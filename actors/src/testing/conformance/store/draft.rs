@@ -136,6 +136,7 @@ pub fn restarted(run: RunId, epoch: u64) -> Draft {
     let body = EventBody::RunRestarted {
         recovery: Recovery::Resume,
         reason: "it crashed".to_owned(),
+        crashed: true,
     };
     of_run(run, epoch, body)
 }
