@@ -8,6 +8,7 @@ mod faults;
 mod follow;
 mod forks;
 mod hang;
+mod links;
 mod long;
 mod nodes;
 mod peers;
