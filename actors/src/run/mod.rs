@@ -13,6 +13,7 @@ mod effects;
 mod fold;
 mod load;
 pub mod next;
+mod notes;
 pub mod read;
 pub mod recover;
 pub mod snapshot;
