@@ -1,11 +1,10 @@
 //! What stands between an executor and the node when faults strike at its calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::executor::Link;
 use crate::model::CallId;
@@ -62,6 +61,30 @@ impl Faults {
     }
 }
 
+/// Frames on their way to an executor while one of them is late: those behind it do not overtake it, as on any connection.
+#[derive(Default)]
+struct Queue(VecDeque<(Instant, ToExecutor)>);
+
+impl Queue {
+    fn push(&mut self, late: Duration, frame: ToExecutor) {
+        self.0.push_back((Instant::now() + late, frame));
+    }
+
+    fn has_room(&self) -> bool {
+        self.0.len() < FRAMES
+    }
+
+    /// The next, when it is time; never while there is none.
+    async fn next(&mut self) -> Option<ToExecutor> {
+        match self.0.front() {
+            Some((due, _)) if *due > Instant::now() => tokio::time::sleep_until(*due).await,
+            Some(_) => {}
+            None => std::future::pending().await,
+        }
+        self.0.pop_front().map(|(_, frame)| frame)
+    }
+}
+
 /// Carries frames both ways until one side is gone or a fault cuts the link.
 async fn pump(
     mut gate: Gate,
@@ -69,25 +92,21 @@ async fn pump(
     mut inbound: mpsc::Receiver<ToExecutor>,
     outbound: mpsc::Sender<FromExecutor>,
 ) {
-    let mut late: FuturesUnordered<BoxFuture<'static, ToExecutor>> = FuturesUnordered::new();
+    let mut queue = Queue::default();
     loop {
         tokio::select! {
-            frame = inbound.recv() => {
+            frame = inbound.recv(), if queue.has_room() => {
                 let Some(frame) = frame else { return };
-                let is_sent = match gate.passage(&frame) {
-                    Passage::Pass => link.to.send(frame).await.is_ok(),
-                    Passage::Late(time) => {
-                        late.push(Box::pin(async move { tokio::time::sleep(time).await; frame }));
-                        true
-                    }
-                    Passage::Swallow => true,
-                    Passage::Answer(answer) => outbound.send(answer).await.is_ok(),
+                match gate.passage(&frame) {
+                    Passage::Pass => queue.push(Duration::ZERO, frame),
+                    Passage::Late(time) => queue.push(time, frame),
+                    Passage::Swallow => {}
+                    Passage::Answer(answer) => if outbound.send(answer).await.is_err() { return },
                     Passage::Cut => {
                         let _ = link.to.send(frame).await;
-                        false
+                        return;
                     }
-                };
-                if !is_sent { return }
+                }
             }
             frame = link.from.recv() => {
                 let Some(frame) = frame else { return };
@@ -95,7 +114,7 @@ async fn pump(
                     if outbound.send(frame.clone()).await.is_err() { return }
                 }
             }
-            Some(frame) = late.next(), if !late.is_empty() => {
+            Some(frame) = queue.next() => {
                 if link.to.send(frame).await.is_err() { return }
             }
         }
