@@ -175,3 +175,53 @@ impl Gate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::plan::{Fault, FaultPlan, When};
+
+    const LATE: Duration = Duration::from_secs(2);
+
+    fn gate() -> Gate {
+        let always = Fault {
+            target: Target::Executor("*".to_owned()),
+            kind: Kind::Delay(LATE),
+            when: When::Chance(1.0),
+            seed: 1,
+        };
+        Gate {
+            faults: Faults::new(FaultPlan(vec![always]), None),
+            name: "laptop".to_owned(),
+            fates: BTreeMap::new(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_overtakes_a_frame_that_is_late() {
+        let call_id = CallId("call".to_owned());
+        let call = ToExecutor::Call {
+            call_id: call_id.clone(),
+            epoch: 1,
+            tool: "shell".to_owned(),
+            args: serde_json::Value::Null,
+            timeout_ms: 1,
+        };
+        let frames = [call, ToExecutor::Ack { call_id }];
+        let (to, mut hears) = mpsc::channel(8);
+        let (_says, from) = mpsc::channel(8);
+        let (sends, inbound) = mpsc::channel(8);
+        let (outbound, _heard) = mpsc::channel(8);
+        for frame in frames.clone() {
+            sends.send(frame).await.expect("there is room");
+        }
+        let begin = Instant::now();
+        let heard = async { [hears.recv().await, hears.recv().await] };
+        let heard = tokio::select! {
+            heard = heard => heard,
+            () = pump(gate(), Link { to, from }, inbound, outbound) => panic!("the link ends"),
+        };
+        assert_eq!(heard, frames.map(Some));
+        assert!(begin.elapsed() >= LATE);
+    }
+}
