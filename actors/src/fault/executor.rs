@@ -95,6 +95,7 @@ async fn pump(
     let mut queue = Queue::default();
     loop {
         tokio::select! {
+            biased;
             frame = inbound.recv(), if queue.has_room() => {
                 let Some(frame) = frame else { return };
                 match gate.passage(&frame) {
