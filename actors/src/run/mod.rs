@@ -14,6 +14,7 @@ mod fold;
 pub mod fork;
 mod load;
 pub mod next;
+mod notes;
 pub mod read;
 pub mod recover;
 pub mod snapshot;
