@@ -25,6 +25,8 @@ pub mod executor;
 #[cfg(feature = "node")]
 pub mod http;
 #[cfg(feature = "node")]
+pub mod link;
+#[cfg(feature = "node")]
 pub mod node;
 #[cfg(feature = "node")]
 pub mod provider;

@@ -212,7 +212,9 @@ fn arrows_inside_the_program() {
             ("config", "store"),
             ("provider", ""),
             ("store", ""),
-            ("executor", "tool"),
+            ("executor", "link tool"),
+            ("http", "link"),
+            ("link", ""),
             ("tool", ""),
         ],
     );

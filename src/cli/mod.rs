@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod connect;
 mod exit;
 mod output;
 mod run;
@@ -31,6 +32,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Box<run::Run>),
+    Connect(Box<connect::Connect>),
     Check(check::Check),
     Schema(schema::Schema),
     Completions(completions::Completions),
@@ -50,6 +52,7 @@ impl Command {
     fn run(&self) -> io::Result<Exit> {
         match self {
             Self::Run(command) => command.run(),
+            Self::Connect(command) => command.run(),
             Self::Check(command) => command.run(),
             Self::Schema(command) => command.run(),
             Self::Completions(command) => command.run(),

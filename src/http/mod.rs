@@ -11,6 +11,7 @@ mod body;
 mod events;
 mod health;
 mod host;
+pub mod link;
 mod listen;
 mod page;
 mod problem;

@@ -30,11 +30,12 @@ use supervision::{
 };
 use tokio::sync::watch;
 
-use crate::executor::{Executors, Link};
+use crate::executor::{Attached, Executors, Joining, Link};
 use crate::fault::{Faults, PlanError};
 use crate::feed::{Bus, Feed};
 use crate::journal::{Journal, JournalError, Trouble};
 use crate::model::event::Seq;
+use crate::model::executor::ConnectedExecutor;
 use crate::model::{AgentName, RunId, TaskId};
 use crate::pool::Pools;
 use crate::store::{EventQuery, RunRow, StoreError, TaskRow};
@@ -122,6 +123,7 @@ pub struct System {
     deps: Arc<Deps>,
     pools: Pools,
     toolbox: Arc<Toolbox>,
+    executors: Executors,
     executor_links: DynamicHandle<LinkArguments>,
     opener: Handle<OpenerMessage>,
     seats: Seats,
@@ -208,6 +210,7 @@ impl System {
             deps,
             pools,
             toolbox,
+            executors,
             executor_links,
             opener,
             seats,
@@ -326,17 +329,29 @@ impl System {
 
     // ---- executors
 
-    /// Takes on an executor of a project, over a link. It is used from its hello on, and forgotten when the link ends.
+    /// Takes on an executor of a project, over a link. It is used from its hello on, and forgotten when the link ends. A newer link of
+    /// an executor with the same ledger takes an older one's place, which ends then.
     ///
     /// # Errors
     /// [`SystemError::Silent`] when the system is stopping.
-    pub async fn attach_executor(&self, project: &str, link: Link) -> Result<(), SystemError> {
-        let link = Arc::new(std::sync::Mutex::new(Some(self.faults.on_link(link))));
-        let started = self
-            .executor_links
-            .start_child((project.to_owned(), link))
-            .await;
-        started.map(drop).map_err(|_| SystemError::Silent)
+    pub async fn attach_executor(
+        &self,
+        project: &str,
+        link: Link,
+    ) -> Result<Attached, SystemError> {
+        let (joining, attached) = Joining::new(self.faults.on_link(link), self.deps.clock.now());
+        let joining = Arc::new(std::sync::Mutex::new(Some(joining)));
+        let arguments = (project.to_owned(), joining);
+        match self.executor_links.start_child(arguments).await {
+            Ok(_) => Ok(attached),
+            Err(_) => Err(SystemError::Silent),
+        }
+    }
+
+    /// The executors that are connected now, of all projects or of one.
+    #[must_use]
+    pub fn executors(&self, project: Option<&str>) -> Vec<ConnectedExecutor> {
+        self.executors.list(project)
     }
 
     /// Stops everything in reverse order. Unfinished tasks stay unfinished and go on at the next start.
