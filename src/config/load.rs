@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf};
 use std::str::Utf8Error;
 
 use toml::Spanned;
@@ -20,7 +20,27 @@ use super::unavailable::report_unavailable;
 /// How large a file, or a file of instructions, may be.
 pub const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// Reads a file.
+/// What was read, and from where.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Loaded {
+    /// What the file says.
+    pub config: Config,
+    /// Everything that was read to know it.
+    pub files: Vec<PathBuf>,
+}
+
+/// Reads a file, with those that it includes, and says which.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load_all(path: impl AsRef<FilePath>) -> Result<Loaded, Problems> {
+    let path = path.as_ref();
+    let config = load(path)?;
+    let files = vec![path.to_owned()];
+    Ok(Loaded { config, files })
+}
+
+/// Reads a file, with those that it includes.
 ///
 /// # Errors
 /// Everything that is wrong with it.

@@ -28,7 +28,7 @@ pub use catalog::{EVENTS, TOOLS};
 pub use defaults::PROJECT;
 pub use definition::{Addressee, ConfigError, TaskChoice, TaskOrder};
 pub use file::*;
-pub use load::{MAX_FILE_BYTES, load, parse};
+pub use load::{Loaded, MAX_FILE_BYTES, load, load_all, parse};
 pub use priority::Priority;
 pub use problem::{MAX_PROBLEMS, Problem, Problems};
 pub use render::Rendering;
