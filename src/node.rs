@@ -67,7 +67,9 @@ pub enum NodeError {
         path: PathBuf,
     },
     /// The store's place cannot be used by an embedded node.
-    #[error("the store {0} is for `impresario serve`: a task that is run here keeps its journal in an SQLite file of the data folder")]
+    #[error(
+        "the store {0} is for `impresario serve`: a task that is run here keeps its journal in an SQLite file of the data folder"
+    )]
     StoreKind(String),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {error}; give another address with --listen")]

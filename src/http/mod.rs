@@ -5,6 +5,7 @@
 //! `repeat` (idempotency), then the groups.
 
 mod access;
+mod agents;
 mod api;
 mod auth;
 mod body;
@@ -70,6 +71,9 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(access::remove_project))
         .routes(routes!(access::create_key, access::keys))
         .routes(routes!(access::revoke_key))
+        .routes(routes!(agents::list))
+        .routes(routes!(agents::show))
+        .routes(routes!(agents::teams))
         .routes(routes!(executors::list))
         .routes(routes!(executors::connect))
         .routes(routes!(config::show, config::change))

@@ -43,7 +43,11 @@ async fn watch(api: Api, file: Option<PathBuf>, mut files: Vec<PathBuf>) -> Resu
             files = read;
         }
         // As they were before they were read: what has changed since is read again.
-        marks = if files.len() == now.len() { now } else { marked(&files) };
+        marks = if files.len() == now.len() {
+            now
+        } else {
+            marked(&files)
+        };
     }
 }
 
@@ -58,7 +62,9 @@ fn marked(files: &[PathBuf]) -> Vec<Mark> {
 /// Loads the file, and puts it in force if it is good. The files that it consists of, as far as they are known.
 async fn reload(api: &Api, file: &Path) -> Option<Vec<PathBuf>> {
     let path = file.to_owned();
-    let loaded = tokio::task::spawn_blocking(move || config::load_all(path)).await.ok()?;
+    let loaded = tokio::task::spawn_blocking(move || config::load_all(path))
+        .await
+        .ok()?;
     match loaded {
         Ok(Loaded { config, files }) => {
             in_force(api, file, config);
@@ -112,6 +118,8 @@ fn notes(old: &Config, new: &Config) -> Vec<String> {
     ];
     let changed = changed.into_iter().filter(|(_, is)| *is);
     changed
-        .map(|(name, _)| format!("`{name}` has changed: that takes effect when the node is started again"))
+        .map(|(name, _)| {
+            format!("`{name}` has changed: that takes effect when the node is started again")
+        })
         .collect()
 }

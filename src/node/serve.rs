@@ -1,7 +1,7 @@
 //! The long-running node: a system, its registry, and the servers on it.
 //!
 //! ```text
-//! node        rest_for_one   http · reload
+//! node        rest_for_one   reload · http
 //! system      its own root
 //! ```
 //!
@@ -92,7 +92,9 @@ impl Server {
         let Loaded { config, files } = loaded;
         let providers = providers(&config)?;
         let entropy = key::entropy()?;
-        let data_dir = options.data_dir.unwrap_or_else(|| (&config.node.data_dir).into());
+        let data_dir = options
+            .data_dir
+            .unwrap_or_else(|| (&config.node.data_dir).into());
         let folder = DataFolder::open(&data_dir)?;
         let store = open_store(options.store.as_deref(), &config, folder.path()).await?;
         let (door, address) = Door::open(options.listen.as_deref(), &config).await?;
@@ -229,7 +231,9 @@ impl Door {
             address: address.to_owned(),
             error,
         };
-        let socket = tokio::net::TcpListener::bind(address).await.map_err(refused)?;
+        let socket = tokio::net::TcpListener::bind(address)
+            .await
+            .map_err(refused)?;
         let socket = socket.into_std().map_err(refused)?;
         let at = socket.local_addr().map_err(refused)?;
         let socket = Arc::new(Mutex::new(Some(socket)));
@@ -282,7 +286,7 @@ async fn servers(
             .backoff(backoff.clone())
     };
     let spec = SupervisorSpec::new(flags)
-        .child(child("http", door.start(api)))
-        .child(child("reload", reload::start(api.clone(), file, files)));
+        .child(child("reload", reload::start(api.clone(), file, files)))
+        .child(child("http", door.start(api)));
     Root::new("node").start(spec).await
 }

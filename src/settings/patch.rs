@@ -82,7 +82,9 @@ pub struct Patch {
 }
 
 /// Tells what was left out from what is null.
-fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Option<Option<T>>, D::Error> {
+fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    d: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(d).map(Some)
 }
 
@@ -111,7 +113,10 @@ impl Patch {
         for (name, (pointer, size)) in self.sizes()? {
             if !config.pools.contains_key(&name) {
                 let known: Vec<_> = config.pools.keys().map(String::as_str).collect();
-                let detail = format!("there is no pool `{name}`: the file has {}", known.join(", "));
+                let detail = format!(
+                    "there is no pool `{name}`: the file has {}",
+                    known.join(", ")
+                );
                 return Err(PatchError { pointer, detail });
             }
             match size {
@@ -129,12 +134,16 @@ impl Patch {
     /// Pools by name, with where they stand. Two that say different things of one pool contradict each other.
     fn sizes(&self) -> Result<BTreeMap<String, (String, Option<u32>)>, PatchError> {
         let named = [
-            (WORKERS, "max_concurrent_workers", self.max_concurrent_workers),
+            (
+                WORKERS,
+                "max_concurrent_workers",
+                self.max_concurrent_workers,
+            ),
             (CLAUDE_CODE, "max_concurrent_cc", self.max_concurrent_cc),
         ];
-        let named = named
-            .into_iter()
-            .filter_map(|(pool, field, size)| Some((pool.to_owned(), (format!("/{field}"), size?))));
+        let named = named.into_iter().filter_map(|(pool, field, size)| {
+            Some((pool.to_owned(), (format!("/{field}"), size?)))
+        });
         let mut sizes: BTreeMap<_, _> = named.collect();
         for (name, size) in self.pools.iter().flatten() {
             let pointer = format!("/pools/{}", name.replace('~', "~0").replace('/', "~1"));

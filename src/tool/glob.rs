@@ -1,6 +1,5 @@
 //! `glob`: files by name.
 
-
 use actors::model::EffectClass;
 use actors::model::executor::CallError;
 use schemars::JsonSchema;

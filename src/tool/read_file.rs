@@ -7,11 +7,11 @@ use actors::model::executor::CallError;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::failed;
 use super::file_tool::{FileTool, Stop};
 use super::lines::{Line, Lines};
 use super::listing::{Listing, Page};
 use super::workspace::{Workspace, plain};
-use super::{failed};
 
 const DESCRIPTION: &str = "Reads a text file and shows its lines with their numbers. A long file is shown a window at a time: \
     the last line says which offset to go on with. Binary files are recognised and not shown.";

@@ -1,6 +1,5 @@
 //! `write_file`: a whole file.
 
-
 use actors::model::EffectClass;
 use actors::model::executor::CallError;
 use schemars::JsonSchema;

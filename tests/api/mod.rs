@@ -1,6 +1,9 @@
 //! The node's HTTP interface, over real sockets.
 
 mod access;
+mod executors;
+mod serve;
+mod settings;
 mod tasks;
 
 use std::sync::Arc;

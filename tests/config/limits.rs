@@ -8,8 +8,8 @@ use impresario::actors::pool::{self, BreakerLimits, ProviderLimits, Rate};
 use impresario::config::{self, Config, TaskChoice};
 use impresario::executor::{self, ShellLimits, ToolLimits};
 use impresario::node::executor_limits;
-use impresario::settings::{Changes, pool_limits};
 use impresario::provider::openai::Settings;
+use impresario::settings::{Changes, pool_limits};
 
 const FILE: &str = r#"
 [limits]

@@ -113,7 +113,12 @@ impl Gate {
     /// From now on these limits hold. What has not changed goes on counting; a rate that is new counts from now on.
     pub(super) fn configure(&mut self, limits: &ProviderLimits) {
         self.most = limits.max_concurrent;
-        if !self.windows.iter().map(|it| it.rate).eq(limits.rates.iter().copied()) {
+        if !self
+            .windows
+            .iter()
+            .map(|it| it.rate)
+            .eq(limits.rates.iter().copied())
+        {
             let old = std::mem::take(&mut self.windows);
             let kept = |rate: &Rate| old.iter().find(|window| window.rate == *rate).cloned();
             let new = |rate: &Rate| kept(rate).unwrap_or_else(|| Window::new(*rate));

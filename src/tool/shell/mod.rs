@@ -180,8 +180,7 @@ impl LocalTool for Arc<Shell> {
 }
 
 /// What a model is told of what keeps commands in where nobody knows yet.
-pub(super) const ANYWHERE: &str =
-    "Stay inside the root: what keeps it in there depends on the machine; it cannot become another user.";
+pub(super) const ANYWHERE: &str = "Stay inside the root: what keeps it in there depends on the machine; it cannot become another user.";
 
 /// What is said of the tool where it has these limits, and this keeps it in.
 pub(super) fn spec(limits: &ShellLimits, kept_in: &str) -> ToolSpec {
