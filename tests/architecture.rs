@@ -173,6 +173,7 @@ fn arrows_inside_actors() {
             ("recipient", ""),
             ("feed", "model store"),
             ("journal", "model clock store feed"),
+            ("registry", "model clock store"),
             ("budget", "model store journal"),
             ("pool", "model"),
             ("fault", "model executor feed journal provider store"),

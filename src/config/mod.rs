@@ -11,6 +11,7 @@ mod defaults;
 mod definition;
 mod faults;
 mod file;
+mod include;
 mod load;
 mod nearest;
 mod path;

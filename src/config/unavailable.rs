@@ -57,7 +57,6 @@ const UNAVAILABLE: &[Unavailable] = &[
     key("mcp_servers", REMOVE),
     key("hooks", REMOVE),
     key("webhooks", REMOVE),
-    key("include", "put everything into one file"),
 ];
 
 /// The keys that this version does not do at all, as patterns.

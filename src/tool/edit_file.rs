@@ -34,7 +34,7 @@ pub(super) struct Args {
     all: bool,
 }
 
-pub(super) static TOOL: FileTool<Args> = FileTool {
+pub(super) const TOOL: FileTool<Args> = FileTool {
     name: "edit_file",
     description: DESCRIPTION,
     effect: EffectClass::Ledgered,

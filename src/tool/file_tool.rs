@@ -47,8 +47,8 @@ pub(super) struct FileTool<A> {
 }
 
 /// The same, on a workspace.
-struct OnWorkspace<A: 'static> {
-    tool: &'static FileTool<A>,
+struct OnWorkspace<A> {
+    tool: FileTool<A>,
     workspace: Arc<Workspace>,
 }
 
@@ -63,7 +63,7 @@ impl<A: DeserializeOwned + JsonSchema + Send + Sync + 'static> FileTool<A> {
         }
     }
 
-    pub(super) fn on(&'static self, workspace: &Arc<Workspace>) -> Box<dyn LocalTool> {
+    pub(super) fn on(self, workspace: &Arc<Workspace>) -> Box<dyn LocalTool> {
         let workspace = Arc::clone(workspace);
         Box::new(OnWorkspace {
             tool: self,
@@ -80,7 +80,7 @@ impl<A: DeserializeOwned + JsonSchema + Send + Sync + 'static> LocalTool for OnW
     fn prepare(&self, args: Value) -> Result<Job, CallError> {
         let FileTool {
             name, run, effect, ..
-        } = *self.tool;
+        } = self.tool;
         let args: A = schema::read(name, args)?;
         let workspace = Arc::clone(&self.workspace);
         Ok(Box::new(move |context| {

@@ -30,7 +30,7 @@ pub(super) struct Args {
     limit: Option<usize>,
 }
 
-pub(super) static TOOL: FileTool<Args> = FileTool {
+pub(super) const TOOL: FileTool<Args> = FileTool {
     name: "glob",
     description: DESCRIPTION,
     effect: EffectClass::Pure,

@@ -46,7 +46,7 @@ pub(super) struct Args {
     limit: Option<usize>,
 }
 
-pub(super) static TOOL: FileTool<Args> = FileTool {
+pub(super) const TOOL: FileTool<Args> = FileTool {
     name: "grep",
     description: DESCRIPTION,
     effect: EffectClass::Pure,

@@ -28,7 +28,7 @@ pub(super) struct Args {
     limit: Option<usize>,
 }
 
-pub(super) static TOOL: FileTool<Args> = FileTool {
+pub(super) const TOOL: FileTool<Args> = FileTool {
     name: "list_dir",
     description: DESCRIPTION,
     effect: EffectClass::Pure,

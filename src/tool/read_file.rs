@@ -33,7 +33,7 @@ pub(super) struct Args {
     limit: Option<usize>,
 }
 
-pub(super) static TOOL: FileTool<Args> = FileTool {
+pub(super) const TOOL: FileTool<Args> = FileTool {
     name: "read_file",
     description: DESCRIPTION,
     effect: EffectClass::Pure,

@@ -21,7 +21,7 @@ pub(super) struct Args {
     content: String,
 }
 
-pub(super) static TOOL: FileTool<Args> = FileTool {
+pub(super) const TOOL: FileTool<Args> = FileTool {
     name: "write_file",
     description: DESCRIPTION,
     effect: EffectClass::Ledgered,

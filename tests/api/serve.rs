@@ -23,7 +23,6 @@ fn team(latency: &str) -> String {
 kind = "scripted"
 latency = "1ms"
 [providers.quick.scripts]
-late = [ {{ say = "Quickly done." }} ]
 lead = [ {{ say = "I ask.", call = "create_run", args = {{ agent = "helper", input = "the part" }} }}, {{ say = "All: {{{{last}}}}" }} ]
 [providers.held]
 kind = "scripted"
@@ -319,7 +318,7 @@ async fn a_file_is_loaded_again_for_new_tasks_and_a_bad_one_changes_nothing() {
         Value::Null
     );
 
-    let more = "[pools]\nworkers = 7\n[agents.late]\nprovider = 'quick'\n";
+    let more = "[pools]\nworkers = 7\n[agents.late]\nprovider = 'new'\n[providers.new]\nkind = 'scripted'\nscripts = { late = [{ say = 'Quickly done.' }] }\n";
     site.write(&(team("1h") + more));
     node.signal(Signal::HUP);
     node.program.wait_for("is in force");
