@@ -31,6 +31,8 @@ pub mod node;
 #[cfg(feature = "node")]
 pub mod provider;
 #[cfg(feature = "node")]
+pub mod settings;
+#[cfg(feature = "node")]
 pub mod store;
 #[cfg(feature = "node")]
 pub mod telemetry;

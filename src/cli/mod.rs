@@ -7,6 +7,7 @@ mod exit;
 mod output;
 mod run;
 mod schema;
+mod serve;
 
 use std::io;
 use std::process::ExitCode;
@@ -32,6 +33,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Box<run::Run>),
+    Serve(Box<serve::Serve>),
     Connect(Box<connect::Connect>),
     Check(check::Check),
     Schema(schema::Schema),
@@ -52,6 +54,7 @@ impl Command {
     fn run(&self) -> io::Result<Exit> {
         match self {
             Self::Run(command) => command.run(),
+            Self::Serve(command) => command.run(),
             Self::Connect(command) => command.run(),
             Self::Check(command) => command.run(),
             Self::Schema(command) => command.run(),

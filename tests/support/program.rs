@@ -116,9 +116,14 @@ impl Program {
     /// # Panics
     /// When it ends before that, or says nothing for too long.
     pub(crate) fn wait_for(&mut self, text: &str) {
+        self.line_with(text);
+    }
+
+    /// The same, and the line.
+    pub(crate) fn line_with(&mut self, text: &str) -> String {
         while let Some(line) = self.next() {
             if line.contains(text) {
-                return;
+                return line;
             }
         }
         panic!("it ended and has never said {text}\n{}", self.said());

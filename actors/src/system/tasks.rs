@@ -114,6 +114,7 @@ impl System {
         if definition.agents.is_empty() {
             return Err("it has no agent".to_owned());
         }
+        let providers = self.providers.all();
         for name in definition
             .available_agents
             .iter()
@@ -123,7 +124,7 @@ impl System {
                 .agents
                 .get(name)
                 .ok_or_else(|| format!("agent `{name}` is not defined"))?;
-            if !self.deps.providers.contains_key(&agent.provider) {
+            if !providers.contains_key(&agent.provider) {
                 return Err(format!(
                     "agent `{name}` thinks with provider `{}`, which is not there",
                     agent.provider
