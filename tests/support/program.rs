@@ -129,6 +129,15 @@ impl Program {
         panic!("it ended and has never said {text}\n{}", self.said());
     }
 
+    /// The next line it says.
+    ///
+    /// # Panics
+    /// When it ends before that, or says nothing for too long.
+    pub(crate) fn line(&mut self) -> String {
+        let line = self.next().expect("a line");
+        line.trim().to_owned()
+    }
+
     /// Gives it a line to read.
     pub(crate) fn tell(&mut self, line: &str) {
         let stdin = self.child.stdin.as_mut().expect("stdin");
