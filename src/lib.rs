@@ -19,6 +19,8 @@ pub mod local;
 #[cfg(feature = "node")]
 pub mod cli;
 #[cfg(feature = "node")]
+pub mod client;
+#[cfg(feature = "node")]
 pub mod config;
 #[cfg(feature = "node")]
 pub mod executor;
@@ -28,6 +30,8 @@ pub mod http;
 pub mod node;
 #[cfg(feature = "node")]
 pub mod provider;
+#[cfg(feature = "node")]
+mod sse;
 #[cfg(feature = "node")]
 pub mod store;
 #[cfg(feature = "node")]
