@@ -61,7 +61,10 @@ impl Client {
     /// [`Error::Settings`] when there is no key, or the address or the key cannot be one.
     pub fn from_env() -> Result<Self, Error> {
         let read = |name: &str| std::env::var(name).ok();
-        Self::found(read("IMPRESARIO_URL").as_deref(), read("IMPRESARIO_KEY").as_deref())
+        Self::found(
+            read("IMPRESARIO_URL").as_deref(),
+            read("IMPRESARIO_KEY").as_deref(),
+        )
     }
 
     /// The same with what is known already; empty texts count as missing.
@@ -69,7 +72,11 @@ impl Client {
     /// # Errors
     /// [`Error::Settings`] when there is no key, or the address or the key cannot be one.
     pub fn found(url: Option<&str>, key: Option<&str>) -> Result<Self, Error> {
-        let given = |text: Option<&str>| text.map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned);
+        let given = |text: Option<&str>| {
+            text.map(str::trim)
+                .filter(|it| !it.is_empty())
+                .map(str::to_owned)
+        };
         let url = given(url).unwrap_or_else(|| USUAL.to_owned());
         let key = match given(key) {
             Some(key) => key,
@@ -95,10 +102,10 @@ fn wrong(what: String) -> Error {
 
 fn address(text: &str) -> Result<Url, Error> {
     let no = |why: &str| wrong(format!("`{}` is no address of a node: {why}", shown(text)));
-    let url = Url::parse(text.trim()).map_err(|error| no(&error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(no("it has to begin with `http://` or `https://`"));
-    }
+    let parsed = Url::parse(text.trim()).ok();
+    let is_web = |url: &Url| matches!(url.scheme(), "http" | "https");
+    let url = parsed.filter(is_web);
+    let url = url.ok_or_else(|| no("it has to begin with `http://` or `https://`, and a host"))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(no("it holds credentials: the key is given apart"));
     }
@@ -192,12 +199,25 @@ mod tests {
             told("http://node", "ik_\n1"),
             told("http://node/under/", "ik_secret"),
         ];
-        insta::assert_snapshot!(all.join("\n"), @"");
+        insta::assert_snapshot!(all.join("\n"), @r#"
+        `127.0.0.1:7700` is no address of a node: it has to begin with `http://` or `https://`, and a host
+        `ftp://node` is no address of a node: it has to begin with `http://` or `https://`, and a host
+        `…@node` is no address of a node: it holds credentials: the key is given apart
+        `http://node?key=1` is no address of a node: it has to end with the path
+        the key is empty
+        the key holds characters that no key has
+        Client { url: "http://node/under", key: "[hidden]", .. }
+        "#);
     }
 
     #[test]
     fn the_key_of_this_machine_stays_on_it() {
         let error = Client::found(Some("http://node.example"), None).unwrap_err();
-        assert!(error.to_string().starts_with("no key for http://node.example"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with("no key for http://node.example"),
+            "{error}"
+        );
     }
 }

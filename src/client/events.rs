@@ -56,7 +56,11 @@ impl From<Value> for Update {
         if value["type"] == "delta"
             && let Ok(delta) = Delta::deserialize(&value)
         {
-            let Delta { run_id: run, agent, text } = delta;
+            let Delta {
+                run_id: run,
+                agent,
+                text,
+            } = delta;
             return Self::Delta { run, agent, text };
         }
         match Event::deserialize(&value) {
@@ -257,9 +261,12 @@ impl Session {
             .header("last-event-id", self.after);
         let late = |_| {
             let wait = shown(options.timeout);
-            self.client.unreachable(format!("no answer came within {wait}"))
+            self.client
+                .unreachable(format!("no answer came within {wait}"))
         };
-        let response = timeout(options.timeout, request.send()).await.map_err(late)?;
+        let response = timeout(options.timeout, request.send())
+            .await
+            .map_err(late)?;
         let response = response.map_err(|error| self.client.unreachable(cause(&error)))?;
         let kind = response.headers().get(CONTENT_TYPE);
         let is_stream = kind.is_some_and(|it| it.as_bytes().starts_with(b"text/event-stream"));
@@ -272,7 +279,9 @@ impl Session {
                 });
             }
             status if status.is_success() => {
-                return Err(self.client.stranger("it gives no stream of events".to_owned()));
+                return Err(self
+                    .client
+                    .stranger("it gives no stream of events".to_owned()));
             }
             _ => return Err(self.client.refused(response).await),
         }
@@ -295,10 +304,16 @@ impl Session {
         self.heard();
         let events = line.decoder.feed(&bytes);
         let most = self.options().largest;
-        let too_large = |_| self.client.stranger(format!("an event is larger than {most} bytes"));
+        let too_large = |_| {
+            self.client
+                .stranger(format!("an event is larger than {most} bytes"))
+        };
         for event in events.map_err(too_large)? {
             let value = serde_json::from_str::<Value>(&event.data);
-            let unread = |error| self.client.stranger(format!("an event cannot be read: {error}"));
+            let unread = |error| {
+                self.client
+                    .stranger(format!("an event cannot be read: {error}"))
+            };
             let value = value.map_err(unread)?;
             self.tries = 0;
             self.ready.push_back(value.into());

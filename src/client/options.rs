@@ -59,7 +59,9 @@ impl Options {
         let doubled = 1_u32.checked_shl(tries.saturating_sub(1).min(31));
         let wait = self.base.saturating_mul(doubled.unwrap_or(u32::MAX));
         // Clients that lost their node together do not come back together.
-        let wait = wait.min(self.cap).mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0);
+        let wait = wait
+            .min(self.cap)
+            .mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0);
         (asked <= self.cap).then(|| wait.max(asked))
     }
 }

@@ -146,7 +146,11 @@ mod tests {
 
     #[test]
     fn kinds_come_back_as_they_were() {
-        for text in ["urn:impresario:problem:in-use", "urn:other:in-use", "about:blank"] {
+        for text in [
+            "urn:impresario:problem:in-use",
+            "urn:other:in-use",
+            "about:blank",
+        ] {
             let kind = ProblemKind::from(text.to_owned());
             assert_eq!(String::from(kind), text);
         }

@@ -30,7 +30,8 @@ impl Client {
     /// # Errors
     /// Why it does not; [`WrongState`](super::ProblemKind::WrongState) when it has not ended.
     pub async fn follow_up(&self, run: RunId, content: &str) -> Result<RunDetail, Error> {
-        self.of_run(run, "messages", &json!({ "content": content })).await
+        self.of_run(run, "messages", &json!({ "content": content }))
+            .await
     }
 
     /// Everything that happened to a run, oldest first.
@@ -51,7 +52,8 @@ impl Client {
     /// # Errors
     /// Why it was not cancelled.
     pub async fn cancel_run(&self, run: RunId, reason: Option<&str>) -> Result<RunDetail, Error> {
-        self.of_run(run, "cancel", &json!({ "reason": reason })).await
+        self.of_run(run, "cancel", &json!({ "reason": reason }))
+            .await
     }
 
     /// Pauses a run, and with `subtree` all that works for it.
@@ -59,7 +61,8 @@ impl Client {
     /// # Errors
     /// Why it was not paused.
     pub async fn pause_run(&self, run: RunId, subtree: bool) -> Result<RunDetail, Error> {
-        self.of_run(run, "pause", &json!({ "subtree": subtree })).await
+        self.of_run(run, "pause", &json!({ "subtree": subtree }))
+            .await
     }
 
     /// Lets a run go on that was paused.
@@ -67,7 +70,8 @@ impl Client {
     /// # Errors
     /// Why it does not.
     pub async fn resume_run(&self, run: RunId, subtree: bool) -> Result<RunDetail, Error> {
-        self.of_run(run, "resume", &json!({ "subtree": subtree })).await
+        self.of_run(run, "resume", &json!({ "subtree": subtree }))
+            .await
     }
 
     async fn of_run<T: DeserializeOwned>(
@@ -76,6 +80,7 @@ impl Client {
         what: &str,
         body: &Value,
     ) -> Result<T, Error> {
-        self.ask(Ask::post(["runs", &run.to_string(), what], body)).await
+        self.ask(Ask::post(["runs", &run.to_string(), what], body))
+            .await
     }
 }

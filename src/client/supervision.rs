@@ -32,9 +32,7 @@ pub struct Node {
 }
 
 /// What is written otherwise is as good as nothing: the tree is for looking at.
-fn if_any<'de, T: DeserializeOwned, D: Deserializer<'de>>(
-    from: D,
-) -> Result<Option<T>, D::Error> {
+fn if_any<'de, T: DeserializeOwned, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
     let value = Value::deserialize(from)?;
     Ok(serde_json::from_value(value).ok())
 }

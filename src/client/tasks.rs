@@ -120,8 +120,13 @@ impl Client {
     ///
     /// # Errors
     /// Why it was not cancelled.
-    pub async fn cancel_task(&self, task: TaskId, reason: Option<&str>) -> Result<TaskDetail, Error> {
-        self.of_task(task, "cancel", &json!({ "reason": reason })).await
+    pub async fn cancel_task(
+        &self,
+        task: TaskId,
+        reason: Option<&str>,
+    ) -> Result<TaskDetail, Error> {
+        self.of_task(task, "cancel", &json!({ "reason": reason }))
+            .await
     }
 
     /// Pauses a task, or one agent in it. When this answers nothing of it begins any more.
@@ -129,15 +134,21 @@ impl Client {
     /// # Errors
     /// Why it was not paused.
     pub async fn pause_task(&self, task: TaskId, agent: Option<&str>) -> Result<TaskDetail, Error> {
-        self.of_task(task, "pause", &json!({ "agent": agent })).await
+        self.of_task(task, "pause", &json!({ "agent": agent }))
+            .await
     }
 
     /// Lets what was paused go on.
     ///
     /// # Errors
     /// Why it does not.
-    pub async fn resume_task(&self, task: TaskId, agent: Option<&str>) -> Result<TaskDetail, Error> {
-        self.of_task(task, "resume", &json!({ "agent": agent })).await
+    pub async fn resume_task(
+        &self,
+        task: TaskId,
+        agent: Option<&str>,
+    ) -> Result<TaskDetail, Error> {
+        self.of_task(task, "resume", &json!({ "agent": agent }))
+            .await
     }
 
     /// Answers what a task asks: of several questions the one that was asked first.
@@ -145,7 +156,8 @@ impl Client {
     /// # Errors
     /// Why it was not answered; [`WrongState`](super::ProblemKind::WrongState) when it waits for nothing.
     pub async fn answer(&self, task: TaskId, answer: &str) -> Result<TaskDetail, Error> {
-        self.of_task(task, "answer", &json!({ "answer": answer })).await
+        self.of_task(task, "answer", &json!({ "answer": answer }))
+            .await
     }
 
     /// Says something in the room, as a person: to one agent, or to all. Gives the number of its event.
@@ -188,6 +200,7 @@ impl Client {
         what: &str,
         body: &serde_json::Value,
     ) -> Result<T, Error> {
-        self.ask(Ask::post(["tasks", &task.to_string(), what], body)).await
+        self.ask(Ask::post(["tasks", &task.to_string(), what], body))
+            .await
     }
 }
