@@ -4,6 +4,7 @@ mod check;
 mod completions;
 mod exit;
 mod output;
+mod remote;
 mod run;
 mod schema;
 
@@ -33,6 +34,11 @@ enum Command {
     Run(Box<run::Run>),
     Check(check::Check),
     Schema(schema::Schema),
+    Task(Box<remote::task::Task>),
+    RunLog(Box<remote::run_log::RunLog>),
+    Tree(Box<remote::tree::Tree>),
+    Project(Box<remote::project::Project>),
+    Key(Box<remote::key::Key>),
     Completions(completions::Completions),
 }
 
@@ -52,6 +58,11 @@ impl Command {
             Self::Run(command) => command.run(),
             Self::Check(command) => command.run(),
             Self::Schema(command) => command.run(),
+            Self::Task(command) => command.run(),
+            Self::RunLog(command) => command.run(),
+            Self::Tree(command) => command.run(),
+            Self::Project(command) => command.run(),
+            Self::Key(command) => command.run(),
             Self::Completions(command) => command.run(),
         }
     }
