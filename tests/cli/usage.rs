@@ -71,6 +71,8 @@ fn bad_usage_goes_to_stderr_and_is_2() {
         &["completions", "cobol"],
         &["task"],
         &["task", "show", "run_1"],
+        &["task", "list", "--limit", "501"],
+        &["task", "create", "x", "--priority", "11"],
         &["task", "create", "x", "--team", "a", "--agent", "b"],
         &["key", "create", "--scope", "everything"],
     ] {
@@ -110,7 +112,7 @@ fn completions_name_the_commands() {
         } = run(&["completions", shell]);
         assert_eq!((code, stderr.as_str()), (Some(0), ""));
         assert!(
-            ["impresario", "check", "run-log", "needs_attention"]
+            ["impresario", "check", "run-log", "revoke"]
                 .iter()
                 .all(|word| stdout.contains(word)),
             "{shell}"

@@ -9,12 +9,12 @@ pub(super) mod tree;
 
 use std::io;
 
-use clap::{Args, ValueHint};
+use clap::{Args, ValueHint, value_parser};
 use serde::Serialize;
 
 use super::run::{Commands, Place};
 use super::{Exit, output};
-use crate::client::{Client, Error, Page, Paging};
+use crate::client::{Client, Error, Page, Paging, ProblemKind};
 
 /// Which node is asked, and how it answers.
 #[derive(Debug, Args)]
@@ -46,8 +46,8 @@ pub(super) struct Remote {
 #[derive(Debug, Args)]
 struct Part {
     /// How many at most, from 1 to 500
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    limit: usize,
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = value_parser!(u16).range(1..=500))]
+    limit: u16,
     /// Where to begin, as the list before said
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
@@ -100,8 +100,8 @@ impl Remote {
             output::json(&serde_json::to_value(problem)?)?;
         }
         output::error(&error.to_string())?;
-        if let Error::Unreachable { .. } = error {
-            output::note("is it running (`impresario serve`), and is `--url` right?")?;
+        if let Some(advice) = advice(error) {
+            output::note(advice)?;
         }
         Ok(match error {
             Error::Settings(_) => Exit::Refused,
@@ -138,10 +138,22 @@ impl Remote {
     }
 }
 
+fn advice(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::Unreachable { .. } => {
+            Some("is it running (`impresario serve`), and is `--url` right?")
+        }
+        error if error.is(&ProblemKind::Unauthorized) => {
+            Some("give a good key with `--key` or `IMPRESARIO_KEY`")
+        }
+        _ => None,
+    }
+}
+
 impl Part {
     fn paging(&self) -> Paging {
         Paging {
-            limit: Some(self.limit),
+            limit: Some(self.limit.into()),
             cursor: self.cursor.clone(),
         }
     }

@@ -83,8 +83,16 @@ mod tests {
 
     #[test]
     fn columns_stand_below_each_other() {
-        insta::assert_snapshot!(table().text(None, "none"), @"");
-        insta::assert_snapshot!(table().text(Some(32), "none"), @"");
+        insta::assert_snapshot!(table().text(None, "none"), @"
+        NAME  STATE       WHAT
+        漢字  idle        says[2J a long word or two
+        a     processing
+        ");
+        insta::assert_snapshot!(table().text(Some(32), "none"), @"
+        NAME  STATE       WHAT
+        漢字  idle        says[2J a lon…
+        a     processing
+        ");
         insta::assert_snapshot!(Table::new(["A"]).text(None, "none"), @"none");
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use actors::model::{TaskId, TaskStatus, Usage};
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, value_parser};
 
 use super::table::{Table, facts};
 use super::{Exit, Failure, Part, Remote, output};
@@ -121,6 +121,7 @@ struct Create {
         default_value_t = 0,
         allow_negative_numbers = true
     )]
+    #[arg(value_parser = value_parser!(i32).range(-10..=10))]
     priority: i32,
     /// Follow it to its end, as `task watch` does
     #[arg(long)]

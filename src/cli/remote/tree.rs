@@ -179,8 +179,17 @@ mod tests {
     #[test]
     fn a_tree_is_drawn_however_much_of_it_is_known() {
         let rows = rows(&tree(), Timestamp(3_500));
-        insta::assert_snapshot!(text(&rows, None), @"");
-        insta::assert_snapshot!(text(&rows, Some((20, 4))), @"");
+        insta::assert_snapshot!(text(&rows, None), @"
+        impresario     running
+        ├ journal      idle, 3 in its inbox, got on 2.5 s ago
+        └ tasks        2 restarts
+          └ task[2J_1  restarting, 1 restart
+        ");
+        insta::assert_snapshot!(text(&rows, Some((20, 4))), @"
+        impresario     run…
+        ├ journal      idl…
+        … and 2 more
+        ");
         insta::assert_snapshot!(text(&super::rows(&Node::default(), Timestamp(0)), None), @"");
     }
 

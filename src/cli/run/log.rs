@@ -5,7 +5,7 @@ use actors::model::{Event, EventBody, Sender, StopReason};
 
 use super::lines;
 use super::view::{View, text};
-use super::words::{clean, counted, ends, first_line, quoted};
+use super::words::{clean, counted, first_line, quoted};
 
 /// What an event says, with the view before it, which takes it in.
 pub(in crate::cli) fn told(view: &mut View, event: &Event) -> String {
@@ -34,8 +34,8 @@ fn detail(body: &EventBody) -> String {
         EventBody::ToolCallCompleted {
             outcome, content, ..
         } => match outcome {
-            Outcome::Ok => format!("gets {}", ends(text(content))),
-            Outcome::Error => format!("gets an error: {}", ends(text(content))),
+            Outcome::Ok => format!("gets {}", shortly(text(content))),
+            Outcome::Error => format!("gets an error: {}", shortly(text(content))),
         },
         EventBody::Message { from, content, .. } => {
             let by = match from {
@@ -73,4 +73,14 @@ fn reply(body: &EventBody) -> String {
         parts.push("cut off".to_owned());
     }
     parts.join("; ")
+}
+
+/// The first and the last line that say something.
+fn shortly(text: &str) -> String {
+    let mut lines = text.lines().map(clean).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    match lines.next_back() {
+        Some(last) => format!("{first} … {last}"),
+        None => first,
+    }
 }

@@ -16,7 +16,7 @@ async fn a_node_that_refuses() {
         &["task", "watch", never],
         &["task", "create", "x", "--agent", "nobody"],
         &["task", "list", "--key", "ik_unknown"],
-        &["task", "list", "--limit", "501"],
+        &["task", "list", "--cursor", "first"],
     ];
     insta::assert_snapshot!(asked.map(|args| told(&door, args)).concat());
     door.close().await;

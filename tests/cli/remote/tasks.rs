@@ -1,5 +1,6 @@
 //! `task` and `run-log`.
 
+use impresario::client::{Client, Update};
 use serde_json::Value;
 
 use super::{program, ran, told, word};
@@ -43,10 +44,17 @@ async fn a_task_and_everything_about_it() {
     door.close().await;
 }
 
+fn is_asked(update: &Option<Update>) -> bool {
+    matches!(update, Some(Update::Event(event)) if event.body.kind() == "model_call_started")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_is_acted_on() {
     let door = Door::open().await;
     let id = word(&door, &["task", "create", "wait", "--agent", "stuck"]);
+    let client = Client::new(&door.url, &door.key).expect("a client");
+    let mut events = client.events(id.parse().expect("an id")).private();
+    while !is_asked(&events.next().await.expect("an event")) {}
     let acts: [&[&str]; 8] = [
         &["message", &id, "hello", "--to", "stuck"],
         &["pause", &id, "--agent", "stuck"],

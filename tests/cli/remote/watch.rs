@@ -21,8 +21,6 @@ provider = "stage"
 provider = "stage"
 tools = ["post_message"]
 budget = { turns = 1 }
-[limits]
-on_exceeded = "ask"
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,8 +56,12 @@ async fn tasks_that_are_not() {
     let tasks = door.get("/v1/tasks").await.body;
     let id = tasks["data"][0]["id"].as_str().expect("an id");
     all += &told(&door, &["task", "show", id]);
-    all += &told(&door, &["task", "answer", id, "stop"]);
     insta::assert_snapshot!(all);
+    let answered = word(&door, &["task", "answer", id, "stop"]);
+    assert!(answered.starts_with(id), "{answered}");
+    door.settled(id).await;
+    let task = door.get(&format!("/v1/tasks/{id}")).await;
+    assert_eq!(task.body["status"], "failed");
     door.close().await;
 }
 
