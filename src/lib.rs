@@ -27,6 +27,8 @@ pub mod executor;
 #[cfg(feature = "node")]
 pub mod http;
 #[cfg(feature = "node")]
+pub mod link;
+#[cfg(feature = "node")]
 pub mod node;
 #[cfg(feature = "node")]
 pub mod provider;
@@ -34,5 +36,7 @@ pub mod provider;
 mod sse;
 #[cfg(feature = "node")]
 pub mod store;
+#[cfg(feature = "node")]
+pub mod telemetry;
 #[cfg(feature = "node")]
 pub mod tool;

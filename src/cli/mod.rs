@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod connect;
 mod exit;
 mod output;
 mod remote;
@@ -32,6 +33,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Box<run::Run>),
+    Connect(Box<connect::Connect>),
     Check(check::Check),
     Schema(schema::Schema),
     Task(Box<remote::task::Task>),
@@ -56,6 +58,7 @@ impl Command {
     fn run(&self) -> io::Result<Exit> {
         match self {
             Self::Run(command) => command.run(),
+            Self::Connect(command) => command.run(),
             Self::Check(command) => command.run(),
             Self::Schema(command) => command.run(),
             Self::Task(command) => command.run(),

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use actors::model::executor::{CallError, CallErrorCode, CallOutcome, FromExecutor};
 use actors::model::{CallId, EffectClass};
-use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
 use super::ledger::{Ledger, LedgerError, interrupted};
+use super::outbox::Outbox;
 use super::{Executor, Point, ServeError, outcome};
-use crate::tool::{Context, Job, Watch, failed};
+use crate::tool::{Context, Job, failed};
 
 /// A call that is to be done.
 pub(super) struct Call<'a> {
@@ -124,48 +124,5 @@ pub(super) async fn in_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Se
             // The runtime is being shut down: this future is about to be dropped.
             Err(_) => std::future::pending().await,
         },
-    }
-}
-
-/// Where frames go. Once the link is closing nobody is waited for.
-#[derive(Clone)]
-pub(super) struct Outbox {
-    pub(super) frames: Sender<FromExecutor>,
-    pub(super) closing: CancellationToken,
-}
-
-impl Outbox {
-    fn is_closing(&self) -> bool {
-        self.closing.is_cancelled()
-    }
-
-    pub(super) async fn send(&self, frame: FromExecutor) {
-        let permit = tokio::select! {
-            biased;
-            permit = self.frames.reserve() => permit.ok(),
-            () = self.closing.cancelled() => self.frames.try_reserve().ok(),
-        };
-        // Where nobody listens any more the ledger still has what counts.
-        if let Some(permit) = permit {
-            permit.send(frame);
-        }
-    }
-
-    pub(super) async fn result(&self, call_id: CallId, outcome: CallOutcome) {
-        self.send(FromExecutor::Result { call_id, outcome }).await;
-    }
-
-    fn watch(&self, call_id: CallId) -> Watch {
-        let frames = self.frames.clone();
-        Box::new(move |chunk| match frames.try_reserve() {
-            Ok(permit) => {
-                permit.send(FromExecutor::Output {
-                    call_id: call_id.clone(),
-                    chunk,
-                });
-                Ok(())
-            }
-            Err(_) => Err(chunk),
-        })
     }
 }

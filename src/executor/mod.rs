@@ -6,9 +6,11 @@
 //! The tools are in [`crate::tool`].
 
 mod call;
+mod connect;
 mod decide;
 mod ledger;
 mod options;
+mod outbox;
 mod serve;
 
 use std::fs::DirBuilder;
@@ -25,10 +27,13 @@ use crate::tool::{LocalTool, Workspace, WorkspaceError, file_tools, nonce};
 
 pub use crate::tool::shell::main_hook;
 pub use crate::tool::{Limits as ToolLimits, ShellLimits};
+pub use connect::{
+    Address, AddressError, ConnectError, ConnectOptions, ExecutorKey, KeyError, News,
+};
 use ledger::Ledger;
 pub use ledger::LedgerError;
 pub use options::{Limits, Observer, Options, Point};
-pub use serve::ServeError;
+pub use serve::{Line, ServeError};
 
 /// Why an executor cannot be opened.
 #[derive(Debug, thiserror::Error)]

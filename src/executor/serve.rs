@@ -16,9 +16,10 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::Executor;
-use super::call::{Call, Outbox, finish, in_a_thread};
+use super::call::{Call, finish, in_a_thread};
 use super::decide::{Asked, Verdict, decide, not_running};
 use super::ledger::{LedgerError, interrupted};
+use super::outbox::Outbox;
 
 /// How many answers may wait to be sent, besides the calls that run, before no more frames are read.
 const ANSWERS: usize = 64;
@@ -43,6 +44,15 @@ pub enum ServeError {
     },
 }
 
+/// One connection of an executor's link.
+#[derive(Debug)]
+pub struct Line {
+    /// What the node says; the connection ends when this does.
+    pub inbound: Receiver<ToExecutor>,
+    /// What the executor says.
+    pub outbound: Sender<FromExecutor>,
+}
+
 impl Executor {
     /// Serves a link until `inbound` closes: says hello, sends results that were never acknowledged, and does what it is asked for.
     /// When it returns, and soon after it is dropped, nothing that it started runs any more; calls that were running then are
@@ -56,17 +66,34 @@ impl Executor {
         outbound: Sender<FromExecutor>,
     ) -> Result<(), ServeError> {
         let _alone = self.serving.try_lock().map_err(|_| ServeError::Busy)?;
-        let outbox = Outbox {
-            frames: outbound,
-            closing: CancellationToken::new(),
-        };
-        let link = Link {
-            executor: self,
-            outbox,
-            running: HashMap::new(),
-            work: FuturesUnordered::new(),
-        };
-        link.serve(inbound).await
+        let mut link = Link::new(self);
+        link.plug(Line { inbound, outbound });
+        while link.is_plugged() {
+            link.step().await?;
+        }
+        link.close().await
+    }
+
+    /// Serves a link whose connections come and go, until `stop`: what runs when a connection ends runs on, and its result is for whoever
+    /// asks on a later one, where everything begins as in [`Self::serve`]. A newer connection takes an older one's place.
+    ///
+    /// # Errors
+    /// See [`ServeError`].
+    pub async fn serve_lines(
+        &self,
+        mut lines: Receiver<Line>,
+        stop: CancellationToken,
+    ) -> Result<(), ServeError> {
+        let _alone = self.serving.try_lock().map_err(|_| ServeError::Busy)?;
+        let mut link = Link::new(self);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return link.close().await,
+                Some(line) = lines.recv() => link.plug(line),
+                done = link.step() => done?,
+            }
+        }
     }
 }
 
@@ -80,15 +107,30 @@ type Work<'a> = BoxFuture<'a, Result<Option<CallId>, ServeError>>;
 
 struct Link<'a> {
     executor: &'a Executor,
+    inbound: Option<Receiver<ToExecutor>>,
     outbox: Outbox,
     running: HashMap<CallId, Running>,
     work: FuturesUnordered<Work<'a>>,
 }
 
 impl<'a> Link<'a> {
-    async fn serve(mut self, mut inbound: Receiver<ToExecutor>) -> Result<(), ServeError> {
-        self.outbox.send(self.executor.hello()).await;
-        let outbox = self.outbox.clone();
+    fn new(executor: &'a Executor) -> Self {
+        Self {
+            executor,
+            inbound: None,
+            outbox: Outbox::default(),
+            running: HashMap::new(),
+            work: FuturesUnordered::new(),
+        }
+    }
+
+    /// Goes on over this connection. Its hello is its first frame, and every result that is recorded from now on goes there.
+    fn plug(&mut self, line: Line) {
+        // There is room: it is the first.
+        let _ = line.outbound.try_send(self.executor.hello());
+        self.outbox.plug(line.outbound);
+        self.inbound = Some(line.inbound);
+        let outbox = self.outbox.here();
         let waiting = self.executor.unacknowledged();
         self.aside(async move {
             for result in waiting {
@@ -96,16 +138,25 @@ impl<'a> Link<'a> {
             }
             Ok(())
         });
+    }
+
+    fn is_plugged(&self) -> bool {
+        self.inbound.is_some()
+    }
+
+    /// Takes a frame in, or settles what is done. Nothing is lost when it is given up in between.
+    async fn step(&mut self) -> Result<(), ServeError> {
         let most = self.executor.limits.calls + ANSWERS;
-        loop {
-            tokio::select! {
-                frame = inbound.recv(), if self.work.len() < most => match frame {
-                    Some(frame) => self.take(frame),
-                    None => return self.close().await,
-                },
-                Some(done) = self.work.next() => self.settle(done)?,
-            }
+        let may_take = self.work.len() < most;
+        tokio::select! {
+            frame = next(&mut self.inbound), if may_take => match frame {
+                Some(frame) => self.take(frame),
+                None => self.inbound = None,
+            },
+            Some(done) = self.work.next() => self.settle(done)?,
+            else => std::future::pending().await,
         }
+        Ok(())
     }
 
     /// Does something that is no call.
@@ -246,9 +297,9 @@ impl<'a> Link<'a> {
         });
     }
 
-    /// Answers without having done or recorded anything.
+    /// Answers without having done or recorded anything. That is true on this connection only: on a later one it may be asked again.
     fn answer(&self, call_id: CallId, outcome: CallOutcome) {
-        let outbox = self.outbox.clone();
+        let outbox = self.outbox.here();
         self.aside(async move {
             outbox.result(call_id, outcome).await;
             Ok(())
@@ -257,6 +308,7 @@ impl<'a> Link<'a> {
 
     /// Ends what runs and waits for it.
     async fn close(mut self) -> Result<(), ServeError> {
+        self.inbound = None;
         self.outbox.closing.cancel();
         self.running
             .values()
@@ -273,6 +325,14 @@ impl<'a> Link<'a> {
                 calls: self.running.len(),
             }),
         }
+    }
+}
+
+/// The next frame; nothing when the connection has ended. Without one there is none.
+async fn next(inbound: &mut Option<Receiver<ToExecutor>>) -> Option<ToExecutor> {
+    match inbound {
+        Some(inbound) => inbound.recv().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -25,6 +25,7 @@ fn help_goes_to_stdout() {
     for args in [
         &["--help"][..],
         &["run", "--help"],
+        &["connect", "--help"],
         &["check", "--help"],
         &["schema", "--help"],
         &["completions", "--help"],

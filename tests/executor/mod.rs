@@ -6,6 +6,7 @@ mod gone;
 mod host;
 mod ledger;
 mod link;
+mod net;
 mod sandbox;
 mod shell;
 pub(crate) mod stage;

@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use supervision::{Actor, AtRestart, Context, Exit, Failure, Handle, Reply, Start, inbox};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use crate::model::CallId;
 use crate::model::executor::{CallOutcome, FromExecutor, ToExecutor};
+use crate::model::{CallId, Timestamp};
 
-use super::calls::{Calls, Heard};
-use super::tool::Executors;
+use super::calls::{Calls, Heard, Introduced};
+use super::directory::Executors;
 
 /// The two directions of a link to an executor, whatever carries them.
 #[derive(Debug)]
@@ -18,6 +18,37 @@ pub struct Link {
     pub to: mpsc::Sender<ToExecutor>,
     /// From the executor.
     pub from: mpsc::Receiver<FromExecutor>,
+}
+
+/// A link that is to be taken on.
+#[derive(Debug)]
+pub struct Joining {
+    /// The link.
+    pub link: Link,
+    /// The time.
+    pub at: Timestamp,
+    /// Told when a newer connection takes its place.
+    pub replaced: oneshot::Sender<()>,
+}
+
+/// A link that was taken on.
+#[derive(Debug)]
+pub struct Attached(oneshot::Receiver<()>);
+
+impl Joining {
+    /// This link, now.
+    #[must_use]
+    pub fn new(link: Link, at: Timestamp) -> (Self, Attached) {
+        let (replaced, is_replaced) = oneshot::channel();
+        (Self { link, at, replaced }, Attached(is_replaced))
+    }
+}
+
+impl Attached {
+    /// Whether the link ended because a newer connection of the same executor has taken its place.
+    pub fn is_replaced(&mut self) -> bool {
+        self.0.try_recv().is_ok()
+    }
 }
 
 /// What an executor's actor is told.
@@ -29,6 +60,8 @@ pub enum ExecutorMessage {
     Stop(CallId, Reply<CallOutcome>),
     /// The result of this call is durable.
     Ack(CallId),
+    /// The same executor has a newer connection.
+    Replaced,
     /// The executor said something; the receiver comes back for the next.
     Heard(Option<FromExecutor>, mpsc::Receiver<FromExecutor>),
 }
@@ -38,6 +71,8 @@ const INBOX: usize = 1024;
 
 struct ExecutorActor {
     project: String,
+    at: Timestamp,
+    replaced: Option<oneshot::Sender<()>>,
     to: mpsc::Sender<ToExecutor>,
     calls: Calls<Reply<CallOutcome>>,
     executors: Executors,
@@ -46,18 +81,23 @@ struct ExecutorActor {
 
 /// How the actor of a link is started. A link is one connection: when it ends, so does the actor, and it does not come back.
 #[must_use]
-pub fn attach(project: &str, link: Link, executors: Executors) -> Start {
+pub fn attach(project: &str, joining: Joining, executors: Executors) -> Start {
     let (handle, reads) = inbox(INBOX, AtRestart::DeadLetter);
     let project = project.to_owned();
-    let link = Arc::new(Mutex::new(Some(link)));
+    let joining = Arc::new(Mutex::new(Some(joining)));
     Start::actor(reads, move |cx| {
-        let link = link.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let joining = joining
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let (executors, project, handle) = (executors.clone(), project.clone(), handle.clone());
-        let actor = link.map(|Link { to, from }| {
-            listen(from, cx);
+        let actor = joining.map(|joining| {
+            listen(joining.link.from, cx);
             ExecutorActor {
                 project,
-                to,
+                at: joining.at,
+                replaced: Some(joining.replaced),
+                to: joining.link.to,
                 calls: Calls::default(),
                 executors,
                 handle,
@@ -86,12 +126,18 @@ impl Actor for ExecutorActor {
             ExecutorMessage::Call(call_id, frame, reply) => {
                 let frame = self.calls.call(call_id, frame, reply);
                 self.send(frame, cx);
+                self.count();
             }
             ExecutorMessage::Stop(call_id, reply) => {
                 let frame = self.calls.stop(call_id, reply);
                 self.send(Some(frame), cx);
+                self.count();
             }
             ExecutorMessage::Ack(call_id) => self.send(Some(ToExecutor::Ack { call_id }), cx),
+            ExecutorMessage::Replaced => {
+                self.replaced.take().map(|replaced| replaced.send(()));
+                cx.exit(Exit::Normal);
+            }
             ExecutorMessage::Heard(Some(frame), from) => {
                 listen(from, cx);
                 self.heard(frame, cx);
@@ -121,23 +167,47 @@ impl ExecutorActor {
 
     fn heard(&mut self, frame: FromExecutor, cx: &Context<ExecutorMessage>) {
         match self.calls.hear(frame) {
-            Heard::Hello {
-                executor,
-                tools,
-                again,
-            } => {
-                let (name, project) = (&executor.name, &self.project);
-                tracing::info!("executor `{name}` is connected to project `{project}`");
-                self.executors
-                    .connected(project, executor, &tools, &self.handle);
-                again
+            Heard::Hello { hello, again } => self.greeted(&hello, again, cx),
+            Heard::Ended(waiters, outcome) => {
+                self.count();
+                waiters
                     .into_iter()
-                    .for_each(|frame| self.send(Some(frame), cx));
+                    .for_each(|waiter| waiter.send(outcome.clone()));
             }
-            Heard::Ended(waiters, outcome) => waiters
-                .into_iter()
-                .for_each(|waiter| waiter.send(outcome.clone())),
-            Heard::Output(..) | Heard::Nothing => {}
+            // Its acknowledgement was lost with an earlier connection.
+            Heard::Unasked(call_id) if self.executors.is_over(&call_id) => {
+                self.send(Some(ToExecutor::Ack { call_id }), cx);
+            }
+            Heard::Unasked(_) | Heard::Output(..) | Heard::Nothing => {}
         }
+    }
+
+    fn greeted(
+        &mut self,
+        hello: &Introduced,
+        again: Vec<ToExecutor>,
+        cx: &Context<ExecutorMessage>,
+    ) {
+        let (name, project) = (&hello.executor.name, &self.project);
+        tracing::info!("executor `{name}` is connected to project `{project}`");
+        let executors = &self.executors;
+        let replaced = executors.connected(project, self.at, hello, &self.handle);
+        for older in replaced {
+            let _ = cx.attach_maybe(async move {
+                let _ = older.send(ExecutorMessage::Replaced).await;
+                None
+            });
+        }
+        let stops = executors.stops_for(project, &hello.executor).into_iter();
+        let stops = stops.map(|call_id| ToExecutor::Cancel { call_id });
+        again
+            .into_iter()
+            .chain(stops)
+            .for_each(|frame| self.send(Some(frame), cx));
+        self.count();
+    }
+
+    fn count(&self) {
+        self.executors.in_flight(&self.handle, self.calls.len());
     }
 }

@@ -19,20 +19,33 @@ impl<W> Default for Calls<W> {
     }
 }
 
+/// What an executor says of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Introduced {
+    /// Which it is.
+    pub executor: ExecutorName,
+    /// What it can do.
+    pub tools: Vec<ToolSpec>,
+    /// The folder it works in.
+    pub root: String,
+    /// Its life.
+    pub session: String,
+}
+
 /// What follows from a frame.
 #[derive(Debug, PartialEq)]
 pub enum Heard<W> {
     /// The executor introduced itself: it offers these tools, and is told again what is in flight; it knows what it has done.
     Hello {
-        /// Which it is.
-        executor: ExecutorName,
-        /// What it can do.
-        tools: Vec<ToolSpec>,
+        /// Who it is.
+        hello: Introduced,
         /// What to tell it.
         again: Vec<ToExecutor>,
     },
     /// A call has ended for these.
     Ended(Vec<W>, CallOutcome),
+    /// A result that nobody waits for.
+    Unasked(CallId),
     /// Some output, for watching.
     Output(CallId, String),
     /// Nothing follows.
@@ -69,10 +82,16 @@ impl<W> Calls<W> {
                 name,
                 ledger,
                 tools,
+                root,
+                session,
                 ..
             } => Heard::Hello {
-                executor: ExecutorName { name, ledger },
-                tools,
+                hello: Introduced {
+                    executor: ExecutorName { name, ledger },
+                    tools,
+                    root,
+                    session,
+                },
                 again: self
                     .waiting
                     .values()
@@ -83,7 +102,7 @@ impl<W> Calls<W> {
             FromExecutor::Output { call_id, chunk } => Heard::Output(call_id, chunk),
             FromExecutor::Result { call_id, outcome } => match self.waiting.remove(&call_id) {
                 Some((_, waiters)) => Heard::Ended(waiters, outcome),
-                None => Heard::Nothing,
+                None => Heard::Unasked(call_id),
             },
         }
     }

@@ -1,115 +1,18 @@
-//! Tools that live on executors, and the directory of the executors that are connected.
+//! Tools that live on executors.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::model::ToolSpec;
+use crate::model::executor::{CallErrorCode, CallOutcome, ExecutorName, ToExecutor};
+use crate::tool::{CallObserver, Invocation, Probe, RemoteCall, Tool, ToolError, Unobserved};
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 use supervision::{CallError, Handle};
-use tokio::sync::Notify;
-
-use crate::model::executor::{CallErrorCode, CallOutcome, ExecutorName, ToExecutor};
-use crate::model::{CallId, ToolSpec, WaitReason};
-use crate::tool::{CallObserver, Invocation, Probe, RemoteCall, Tool, ToolError, Unobserved};
 
 use super::actor::ExecutorMessage;
-
-/// The executors that are connected, by project. Read-mostly; the actors of the connections write it.
-#[derive(Debug, Clone, Default)]
-pub struct Executors(Arc<Directory>);
-
-#[derive(Debug, Default)]
-struct Directory {
-    connected: Mutex<Vec<Connected>>,
-    /// Who was sent which call, until that is settled: nobody else can say what has become of it.
-    sent: Mutex<BTreeMap<CallId, ExecutorName>>,
-    changed: Notify,
-}
-
-#[derive(Debug, Clone)]
-struct Connected {
-    project: String,
-    executor: ExecutorName,
-    tools: Vec<String>,
-    handle: Handle<ExecutorMessage>,
-}
+use super::directory::{Connected, Executors};
 
 impl Executors {
-    fn connected_now(&self) -> MutexGuard<'_, Vec<Connected>> {
-        self.0
-            .connected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn sent(&self) -> MutexGuard<'_, BTreeMap<CallId, ExecutorName>> {
-        let sent = &self.0.sent;
-        sent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn connected(
-        &self,
-        project: &str,
-        executor: ExecutorName,
-        tools: &[ToolSpec],
-        handle: &Handle<ExecutorMessage>,
-    ) {
-        let tools = tools.iter().map(|tool| tool.name.clone()).collect();
-        let mut connected = self.connected_now();
-        connected.retain(|other| other.handle != *handle);
-        connected.push(Connected {
-            project: project.to_owned(),
-            executor,
-            tools,
-            handle: handle.clone(),
-        });
-        drop(connected);
-        self.0.changed.notify_waiters();
-    }
-
-    pub(super) fn disconnected(&self, handle: &Handle<ExecutorMessage>) {
-        self.connected_now().retain(|other| other.handle != *handle);
-    }
-
-    fn find(&self, project: &str, tool: &str, is: Option<&ExecutorName>) -> Option<Connected> {
-        let mut fitting = self.all(project, tool).into_iter();
-        fitting.find(|connected| is.is_none_or(|it| connected.executor.is(it)))
-    }
-
-    fn all(&self, project: &str, tool: &str) -> Vec<Connected> {
-        let fits = |executor: &&Connected| {
-            executor.project == project && executor.tools.iter().any(|name| name == tool)
-        };
-        let connected = self.connected_now();
-        connected.iter().filter(fits).cloned().collect()
-    }
-
-    /// An executor of this project that has this tool, or this one; waits for one, and says so.
-    async fn wait_for(
-        &self,
-        project: &str,
-        tool: &str,
-        is: Option<&ExecutorName>,
-        observer: &dyn CallObserver,
-    ) -> Connected {
-        let mut has_said = false;
-        loop {
-            let changed = self.0.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            if let Some(executor) = self.find(project, tool, is) {
-                return executor;
-            }
-            if !std::mem::replace(&mut has_said, true) {
-                observer.waits(WaitReason::Executor {
-                    tool: tool.to_owned(),
-                    name: is.map(|it| it.name.clone()),
-                });
-            }
-            changed.await;
-        }
-    }
-
     /// This tool of any executor, as a tool of the node.
     #[must_use]
     pub fn tool(&self, spec: ToolSpec) -> Arc<dyn Tool> {
@@ -186,18 +89,23 @@ impl Tool for ExecutorTool {
         .boxed()
     }
 
-    /// The executor that it went to is told; whichever of them has it, where that is not known.
+    /// The executor that it went to is told; whichever of them has it, where that is not known. One that is not there, or whose word
+    /// does not come, is told when it comes back.
     fn stop(&self, call: RemoteCall) -> BoxFuture<'_, Option<Result<String, ToolError>>> {
         async move {
-            let call_id = call.call_id.clone();
-            let executors = self.of_call(call);
-            let stops = executors.iter().map(|executor| {
+            let (known, there) = self.of_call(&call);
+            let id = &call.call_id;
+            let stops = there.iter().map(|executor| {
                 executor
                     .handle
-                    .call(|reply| ExecutorMessage::Stop(call_id.clone(), reply), GRACE)
+                    .call(|reply| ExecutorMessage::Stop(id.clone(), reply), GRACE)
             });
-            let outcomes = join_all(stops).await.into_iter().flatten();
-            outcomes.map(result).max_by_key(|result| match result {
+            let outcomes: Vec<_> = join_all(stops).await.into_iter().flatten().collect();
+            if let (Some(known), true) = (known, outcomes.is_empty()) {
+                self.executors.stop_later(&call.project, id, known);
+            }
+            let outcomes = outcomes.into_iter().map(result);
+            outcomes.max_by_key(|result| match result {
                 Ok(_) => 2,
                 Err(ToolError::Unknown(_)) => 1,
                 Err(ToolError::Failed(_)) => 0,
@@ -208,9 +116,9 @@ impl Tool for ExecutorTool {
 
     fn settled(&self, call: RemoteCall) -> BoxFuture<'_, ()> {
         async move {
-            let call_id = call.call_id.clone();
-            for executor in self.of_call(call) {
-                let ack = ExecutorMessage::Ack(call_id.clone());
+            let (_, there) = self.of_call(&call);
+            for executor in there {
+                let ack = ExecutorMessage::Ack(call.call_id.clone());
                 let _ = executor.handle.send(ack).await;
             }
         }
@@ -219,19 +127,19 @@ impl Tool for ExecutorTool {
 }
 
 impl ExecutorTool {
-    /// Whoever has a call that is about to be over: those who are there of those who may have it.
-    fn of_call(&self, call: RemoteCall) -> Vec<Connected> {
-        let sent = self.executors.sent().remove(&call.call_id);
-        let known = sent.or(call.executor);
-        let mut executors = self.executors.all(&call.project, &self.spec.name);
-        executors.retain(|it| known.as_ref().is_none_or(|known| it.executor.is(known)));
-        executors
+    /// Who has a call that is about to be over, if that is known, and those who are there of those who may have it.
+    fn of_call(&self, call: &RemoteCall) -> (Option<ExecutorName>, Vec<Connected>) {
+        let sent = self.executors.over(&call.call_id);
+        let known = sent.or_else(|| call.executor.clone());
+        let mut there = self.executors.all(&call.project, &self.spec.name);
+        there.retain(|it| known.as_ref().is_none_or(|known| it.executor.is(known)));
+        (known, there)
     }
 
     /// The executor that may have begun a call.
     fn begun_by(&self, call: &Invocation) -> Option<ExecutorName> {
         let assigned = call.executor.as_ref()?;
-        let sent = || self.executors.sent().contains_key(&call.call_id);
+        let sent = || self.executors.was_sent(&call.call_id);
         (assigned.may_have_begun || sent()).then(|| assigned.executor.clone())
     }
 
@@ -250,7 +158,7 @@ impl ExecutorTool {
         let chosen = self.executors.wait_for(project, tool, None, observer).await;
         match observer.goes_to(chosen.executor.clone()).await {
             true => Ok(chosen),
-            false => Err(ToolError::Failed("the call was given up".to_owned())),
+            false => Err(given_up()),
         }
     }
 
@@ -268,12 +176,16 @@ impl ExecutorTool {
                 To::Chosen(connected) => (connected, true),
                 To::Asked(it) => {
                     let there = self.executors.wait_for(project, tool, Some(&it), observer);
-                    (there.await, false)
+                    let there = there.await;
+                    // Whether it ever heard of the call nobody knows: it may be about to begin.
+                    if !observer.goes_again().await {
+                        return Err(given_up());
+                    }
+                    (there, false)
                 }
             };
             let executor = connected.executor;
-            let id = call.call_id.clone();
-            self.executors.sent().insert(id, executor.clone());
+            self.executors.sends(&call.call_id, &executor);
             let ended = self.call_on(&connected.handle, call).await;
             if let Ok(outcome) = ended {
                 return result(outcome);
@@ -321,6 +233,10 @@ impl ExecutorTool {
             .ask(|reply| ExecutorMessage::Call(call.call_id.clone(), frame, reply))
             .await
     }
+}
+
+fn given_up() -> ToolError {
+    ToolError::Failed("the call was given up".to_owned())
 }
 
 fn result(outcome: CallOutcome) -> Result<String, ToolError> {

@@ -1,9 +1,11 @@
 //! The executor link's frames, as CONTRACT describes them. Over a socket each is one JSON text; in process they travel as they are.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::id::CallId;
+use super::id::{CallId, ExecutorId};
+use super::time::Timestamp;
 use super::tool::ToolSpec;
 
 /// The protocol's version, sent in [`FromExecutor::Hello`].
@@ -30,8 +32,32 @@ impl ExecutorName {
     }
 }
 
+/// An executor that is connected, as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectedExecutor {
+    /// The connection's id.
+    pub id: ExecutorId,
+    /// The project whose calls it does.
+    pub project: String,
+    /// Its name, for people.
+    pub name: String,
+    /// Its ledger, if it says which it keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<String>,
+    /// The names of its tools.
+    pub tools: Vec<String>,
+    /// The folder it works in.
+    pub root: String,
+    /// The life of its process.
+    pub session: String,
+    /// Since when it has been connected.
+    pub connected_at: Timestamp,
+    /// How many calls it was sent that have not ended.
+    pub calls_in_flight: usize,
+}
+
 /// What the node says to an executor.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToExecutor {
     /// Do this, once: a call id seen before returns the recorded result.
@@ -60,12 +86,12 @@ pub enum ToExecutor {
 }
 
 /// What an executor says to the node.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum FromExecutor {
     /// The first frame of a connection.
     Hello {
-        /// [`PROTOCOL`].
+        /// The version of the protocol: 1, as in [`PROTOCOL`].
         protocol: u32,
         /// A name for people.
         name: String,
@@ -103,7 +129,7 @@ pub enum FromExecutor {
 }
 
 /// How a call on an executor ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CallOutcome {
     /// It worked; the text is for the model.
@@ -113,7 +139,7 @@ pub enum CallOutcome {
 }
 
 /// Why a call on an executor did not work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CallError {
     /// The kind, to branch on.
     pub code: CallErrorCode,
@@ -122,7 +148,7 @@ pub struct CallError {
 }
 
 /// The kinds of [`CallError`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CallErrorCode {
     /// The tool ran and failed; the message says how.

@@ -1,12 +1,13 @@
 //! What a tool is, and what may happen to its effect in a crash.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What a tool's effect allows when a crash leaves a call started and not finished.
 ///
 /// The classes and their table are in `docs/guarantees.md`. A tool that says nothing is [`EffectClass::Once`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EffectClass {
     /// Has no effect: run again.
@@ -39,7 +40,7 @@ impl EffectClass {
 }
 
 /// Where a tool does its work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
     /// In the node itself.
@@ -49,7 +50,7 @@ pub enum Place {
 }
 
 /// A tool as a model sees it, with what the runtime must know of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ToolSpec {
     /// The name models call it by.
     pub name: String,

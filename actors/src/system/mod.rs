@@ -12,6 +12,7 @@ mod causes;
 mod chronicle;
 mod deps;
 mod desk;
+mod forking;
 mod opener;
 mod pausing;
 mod registry;
@@ -30,11 +31,12 @@ use supervision::{
 };
 use tokio::sync::watch;
 
-use crate::executor::{Executors, Link};
+use crate::executor::{Attached, Executors, Joining, Link};
 use crate::fault::{Faults, PlanError};
 use crate::feed::{Bus, Feed};
 use crate::journal::{Journal, JournalError, Trouble};
 use crate::model::event::Seq;
+use crate::model::executor::ConnectedExecutor;
 use crate::model::{AgentName, RunId, TaskId};
 use crate::pool::Pools;
 use crate::store::{EventQuery, RunRow, StoreError, TaskRow};
@@ -69,6 +71,9 @@ pub enum SystemError {
     /// It could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The run cannot be forked there.
+    #[error("the run cannot be forked: {0}")]
+    Fork(String),
     /// The topology cannot be used in this task.
     #[error("the topology cannot be changed: {0}")]
     Topology(String),
@@ -122,6 +127,7 @@ pub struct System {
     deps: Arc<Deps>,
     pools: Pools,
     toolbox: Arc<Toolbox>,
+    executors: Executors,
     executor_links: DynamicHandle<LinkArguments>,
     opener: Handle<OpenerMessage>,
     seats: Seats,
@@ -208,6 +214,7 @@ impl System {
             deps,
             pools,
             toolbox,
+            executors,
             executor_links,
             opener,
             seats,
@@ -326,17 +333,29 @@ impl System {
 
     // ---- executors
 
-    /// Takes on an executor of a project, over a link. It is used from its hello on, and forgotten when the link ends.
+    /// Takes on an executor of a project, over a link. It is used from its hello on, and forgotten when the link ends. A newer link of
+    /// an executor with the same ledger takes an older one's place, which ends then.
     ///
     /// # Errors
     /// [`SystemError::Silent`] when the system is stopping.
-    pub async fn attach_executor(&self, project: &str, link: Link) -> Result<(), SystemError> {
-        let link = Arc::new(std::sync::Mutex::new(Some(self.faults.on_link(link))));
-        let started = self
-            .executor_links
-            .start_child((project.to_owned(), link))
-            .await;
-        started.map(drop).map_err(|_| SystemError::Silent)
+    pub async fn attach_executor(
+        &self,
+        project: &str,
+        link: Link,
+    ) -> Result<Attached, SystemError> {
+        let (joining, attached) = Joining::new(self.faults.on_link(link), self.deps.clock.now());
+        let joining = Arc::new(std::sync::Mutex::new(Some(joining)));
+        let arguments = (project.to_owned(), joining);
+        match self.executor_links.start_child(arguments).await {
+            Ok(_) => Ok(attached),
+            Err(_) => Err(SystemError::Silent),
+        }
+    }
+
+    /// The executors that are connected now, of all projects or of one.
+    #[must_use]
+    pub fn executors(&self, project: Option<&str>) -> Vec<ConnectedExecutor> {
+        self.executors.list(project)
     }
 
     /// Stops everything in reverse order. Unfinished tasks stay unfinished and go on at the next start.

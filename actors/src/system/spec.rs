@@ -8,7 +8,7 @@ use supervision::{
     template,
 };
 
-use crate::executor::{Executors, Link};
+use crate::executor::{Executors, Joining};
 use crate::pool::Pools;
 use crate::task::TaskArguments;
 use crate::task::tree::{self, TaskWorld};
@@ -34,7 +34,7 @@ pub(super) fn tasks(
         .map_err(|error| SystemError::Definition(error.to_string()))
 }
 
-pub(super) type LinkArguments = (String, Arc<std::sync::Mutex<Option<Link>>>);
+pub(super) type LinkArguments = (String, Arc<std::sync::Mutex<Option<Joining>>>);
 
 pub(super) fn links(
     executors: &Executors,
