@@ -19,6 +19,8 @@ pub mod local;
 #[cfg(feature = "node")]
 pub mod cli;
 #[cfg(feature = "node")]
+pub mod client;
+#[cfg(feature = "node")]
 pub mod config;
 #[cfg(feature = "node")]
 pub mod executor;
@@ -32,6 +34,8 @@ pub mod node;
 pub mod provider;
 #[cfg(feature = "node")]
 pub mod settings;
+#[cfg(feature = "node")]
+mod sse;
 #[cfg(feature = "node")]
 pub mod store;
 #[cfg(feature = "node")]

@@ -3,6 +3,7 @@
 mod api;
 mod architecture;
 mod cli;
+mod client;
 mod config;
 mod examples;
 mod executor;

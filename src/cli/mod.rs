@@ -5,6 +5,7 @@ mod completions;
 mod connect;
 mod exit;
 mod output;
+mod remote;
 mod run;
 mod schema;
 mod serve;
@@ -37,6 +38,11 @@ enum Command {
     Connect(Box<connect::Connect>),
     Check(check::Check),
     Schema(schema::Schema),
+    Task(Box<remote::task::Task>),
+    RunLog(Box<remote::run_log::RunLog>),
+    Tree(Box<remote::tree::Tree>),
+    Project(Box<remote::project::Project>),
+    Key(Box<remote::key::Key>),
     Completions(completions::Completions),
 }
 
@@ -58,6 +64,11 @@ impl Command {
             Self::Connect(command) => command.run(),
             Self::Check(command) => command.run(),
             Self::Schema(command) => command.run(),
+            Self::Task(command) => command.run(),
+            Self::RunLog(command) => command.run(),
+            Self::Tree(command) => command.run(),
+            Self::Project(command) => command.run(),
+            Self::Key(command) => command.run(),
             Self::Completions(command) => command.run(),
         }
     }

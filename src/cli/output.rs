@@ -19,6 +19,21 @@ pub(super) fn json(document: &Value) -> io::Result<()> {
     data(&format!("{document:#}\n"))
 }
 
+/// How many columns and rows the terminal has that stdout is; none where it is none.
+pub(super) fn size() -> Option<(usize, usize)> {
+    let stdout = io::stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(stdout).ok()?;
+    (size.ws_col > 0 && size.ws_row > 0).then(|| (size.ws_col.into(), size.ws_row.into()))
+}
+
+/// How wide lines for stdout may be; as wide as they are where it is no terminal.
+pub(super) fn columns() -> Option<usize> {
+    size().map(|(columns, _)| columns)
+}
+
 /// The problems of a file for stderr: drawn on a terminal, one after the other elsewhere.
 pub(super) fn problems(problems: &Problems) -> io::Result<()> {
     let stderr = io::stderr();

@@ -2,11 +2,10 @@
 
 mod fault;
 mod retry;
-mod sse;
 
+pub(crate) use crate::sse::{Event, SseDecoder};
 pub(crate) use fault::{Fault, kind_of};
 pub(crate) use retry::retry_after;
-pub(crate) use sse::{Event, SseDecoder};
 
 /// Foreign text for one line of a message: without control characters, and not too long.
 pub(crate) fn quote(text: &str) -> String {

@@ -1,6 +1,7 @@
 //! Tests of `cli` through its public boundary: the program itself.
 
 mod check;
+mod remote;
 mod run;
 mod usage;
 

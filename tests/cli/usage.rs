@@ -30,6 +30,15 @@ fn help_goes_to_stdout() {
         &["check", "--help"],
         &["schema", "--help"],
         &["completions", "--help"],
+        &["task", "--help"],
+        &["task", "create", "--help"],
+        &["task", "list", "--help"],
+        &["task", "watch", "--help"],
+        &["run-log", "--help"],
+        &["tree", "--help"],
+        &["project", "--help"],
+        &["key", "--help"],
+        &["key", "create", "--help"],
     ] {
         let Ran {
             code,
@@ -62,6 +71,12 @@ fn bad_usage_goes_to_stderr_and_is_2() {
         &["check", "a", "b"],
         &["check", "a", "--jsno"],
         &["completions", "cobol"],
+        &["task"],
+        &["task", "show", "run_1"],
+        &["task", "list", "--limit", "501"],
+        &["task", "create", "x", "--priority", "11"],
+        &["task", "create", "x", "--team", "a", "--agent", "b"],
+        &["key", "create", "--scope", "everything"],
     ] {
         let Ran {
             code,
@@ -99,7 +114,9 @@ fn completions_name_the_commands() {
         } = run(&["completions", shell]);
         assert_eq!((code, stderr.as_str()), (Some(0), ""));
         assert!(
-            stdout.contains("impresario") && stdout.contains("check"),
+            ["impresario", "check", "run-log", "revoke"]
+                .iter()
+                .all(|word| stdout.contains(word)),
             "{shell}"
         );
     }

@@ -1,4 +1,4 @@
-//! Between a store and its database: a line that breaks where it is told to.
+//! Between a store and its database, or a client and its node: a line that breaks where it is told to.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -16,6 +16,8 @@ pub(crate) enum Trouble {
     Unanswered,
     /// The server never hears of it, and nobody is told.
     Stalled,
+    /// The line breaks before the answer comes back that says that something was made.
+    Made,
 }
 
 #[derive(Default)]
@@ -41,6 +43,7 @@ impl Trouble {
             Self::Unbegun => (b"Q\0\0\0\x0aBEGIN\0", true),
             Self::Lost | Self::Stalled => (b"Q\0\0\0\x0bCOMMIT\0", true),
             Self::Unanswered => (b"C\0\0\0\x0bCOMMIT\0", false),
+            Self::Made => (b"HTTP/1.1 201", false),
         }
     }
 }

@@ -4,7 +4,9 @@
 //! [`view`], and shown ([`show`]) as a drawing, as lines or as JSON.
 
 mod draw;
+mod follow;
 mod lines;
+mod log;
 mod out;
 mod place;
 #[cfg(test)]
@@ -14,7 +16,7 @@ mod start;
 mod summary;
 mod view;
 mod watch;
-mod words;
+pub(super) mod words;
 
 use std::io;
 use std::path::PathBuf;
@@ -30,8 +32,14 @@ use crate::config::Problems;
 use crate::node::Node;
 use show::Show;
 use start::Started;
-use summary::{Commands, Took};
+use summary::Took;
 use view::View;
+
+pub(super) use draw::{cut, width};
+pub(super) use follow::follow;
+pub(super) use log::told;
+pub(super) use summary::{Commands, Place};
+pub(super) use view::{View as Seen, ask};
 use watch::{Signals, Watch, Watched};
 
 /// Run one task to its end on this machine, with live progress
@@ -137,11 +145,8 @@ impl Run {
     }
 
     fn commands(&self) -> Commands {
-        let called = std::env::args().next().filter(|name| name.contains('/'));
-        Commands {
-            program: called.unwrap_or_else(|| "impresario".to_owned()),
-            data_dir: self.data_dir.as_ref().map(|dir| dir.display().to_string()),
-        }
+        let data_dir = self.data_dir.as_ref().map(|dir| dir.display().to_string());
+        Commands::new(Place::Here(data_dir))
     }
 }
 

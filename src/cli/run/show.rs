@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 
 use actors::model::{Event, Timestamp};
 use anstream::{AutoStream, ColorChoice};
+use serde_json::Value;
 
 use super::super::output;
 use super::draw::{Scene, Screen, Size};
@@ -94,6 +95,13 @@ impl Show {
         Ok(())
     }
 
+    /// An event that this version does not know.
+    pub(super) fn unknown(&mut self, event: &Value) {
+        if matches!(self.how, How::Json) {
+            self.out.put(format!("{event}\n").into());
+        }
+    }
+
     /// The line in place of a history.
     pub(super) fn goes_on(&mut self, view: &View, now: Timestamp) {
         if !matches!(self.how, How::Json) {
@@ -139,10 +147,7 @@ impl Show {
             beat: self.beat,
             trouble: aside.trouble.as_deref(),
             answer: &self.commands.answer(),
-            interrupt: match aside.is_cancelling {
-                true => "Ctrl-C ends at once",
-                false => "Ctrl-C cancels",
-            },
+            interrupt: self.commands.interrupt(aside.is_cancelling),
         };
         self.out.put(screen.draw(&scene, size()));
     }

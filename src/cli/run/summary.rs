@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use actors::model::{Amount, Measure, RunStatus, Timestamp};
+use actors::model::{Amount, Measure, RunStatus, TaskId, Timestamp};
 
 use super::draw::width;
 use super::view::{End, Run, View};
@@ -11,27 +11,71 @@ use super::words::{clean, clean_lines, counted, ends, first_line, grouped, money
 
 /// How this program is called to go on with a task.
 #[derive(Debug, Clone)]
-pub(super) struct Commands {
+pub(in crate::cli) struct Commands {
     /// The program, as it was called.
-    pub(super) program: String,
-    /// The data folder, if it was named.
-    pub(super) data_dir: Option<String>,
+    pub(in crate::cli) program: String,
+    /// Where the task is.
+    pub(in crate::cli) place: Place,
+}
+
+/// Where a task is at work.
+#[derive(Debug, Clone)]
+pub(in crate::cli) enum Place {
+    /// In this program, with this data folder if one was named.
+    Here(Option<String>),
+    /// On a node, at this address if one was named.
+    Node(TaskId, Option<String>),
 }
 
 impl Commands {
+    /// With the program as it was called, where that was not by its name alone.
+    pub(in crate::cli) fn new(place: Place) -> Self {
+        let called = std::env::args().next().filter(|name| name.contains('/'));
+        Self {
+            program: called.unwrap_or_else(|| "impresario".to_owned()),
+            place,
+        }
+    }
+
     /// Goes on with the task, or shows again how it ended.
-    pub(super) fn go_on(&self) -> String {
-        let data_dir = self
-            .data_dir
-            .as_ref()
-            .map_or_else(String::new, |dir| format!(" --data-dir {}", word(dir)));
-        format!("{} run --continue{data_dir}", word(&self.program))
+    pub(in crate::cli) fn go_on(&self) -> String {
+        match &self.place {
+            Place::Here(data_dir) => self.call("run --continue", &option("--data-dir", data_dir)),
+            Place::Node(task, url) => {
+                self.call(&format!("task watch {task}"), &option("--url", url))
+            }
+        }
     }
 
     /// Goes on with an answer.
-    pub(super) fn answer(&self) -> String {
-        format!("{} --answer TEXT", self.go_on())
+    pub(in crate::cli) fn answer(&self) -> String {
+        match &self.place {
+            Place::Here(_) => format!("{} --answer TEXT", self.go_on()),
+            Place::Node(task, url) => {
+                self.call(&format!("task answer {task} TEXT"), &option("--url", url))
+            }
+        }
     }
+
+    /// What Ctrl-C does next.
+    pub(super) fn interrupt(&self, is_cancelling: bool) -> &'static str {
+        match (&self.place, is_cancelling) {
+            (Place::Node(..), _) => "Ctrl-C stops watching",
+            (Place::Here(_), true) => "Ctrl-C ends at once",
+            (Place::Here(_), false) => "Ctrl-C cancels",
+        }
+    }
+
+    fn call(&self, command: &str, option: &str) -> String {
+        format!("{} {command}{option}", word(&self.program))
+    }
+}
+
+fn option(name: &str, value: &Option<String>) -> String {
+    let value = value
+        .as_ref()
+        .map(|value| format!(" {name} {}", word(value)));
+    value.unwrap_or_default()
 }
 
 /// A word as a shell reads it.
@@ -266,7 +310,7 @@ mod tests {
     fn commands() -> Commands {
         Commands {
             program: "./my programs/impresario".to_owned(),
-            data_dir: Some("it's here".to_owned()),
+            place: Place::Here(Some("it's here".to_owned())),
         }
     }
 

@@ -9,7 +9,7 @@ use super::view::{Doing, Run, View};
 
 /// Text for a terminal or a log: whatever would move the cursor, change colours or turn the writing direction is left out, and
 /// white space is one blank.
-pub(super) fn clean(text: &str) -> String {
+pub(in crate::cli) fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for part in text.split_whitespace() {
         if !out.is_empty() {
@@ -21,7 +21,7 @@ pub(super) fn clean(text: &str) -> String {
 }
 
 /// Several lines, each of them cleaned, with the blanks at its beginning.
-pub(super) fn clean_lines(text: &str) -> String {
+pub(in crate::cli) fn clean_lines(text: &str) -> String {
     let keep = |c: &char| !is_harmful(*c) || *c == '\t';
     let lines = text.lines().map(|line| line.chars().filter(keep).collect());
     lines.collect::<Vec<String>>().join("\n")
@@ -35,7 +35,7 @@ fn is_harmful(c: char) -> bool {
 }
 
 /// The first line that says something.
-pub(super) fn first_line(text: &str) -> String {
+pub(in crate::cli) fn first_line(text: &str) -> String {
     let line = text.lines().map(clean).find(|line| !line.is_empty());
     line.unwrap_or_default()
 }
@@ -51,12 +51,12 @@ pub(super) fn ends(text: &str) -> String {
     }
 }
 
-pub(super) fn quoted(text: &str) -> String {
+pub(in crate::cli) fn quoted(text: &str) -> String {
     format!("“{}”", first_line(text))
 }
 
 /// `1 turn`, `2 turns`.
-pub(super) fn counted(number: impl Into<u64>, what: &str) -> String {
+pub(in crate::cli) fn counted(number: impl Into<u64>, what: &str) -> String {
     match number.into() {
         1 => format!("1 {what}"),
         more => format!("{} {what}s", grouped(more)),
@@ -64,7 +64,7 @@ pub(super) fn counted(number: impl Into<u64>, what: &str) -> String {
 }
 
 /// A number with its thousands apart.
-pub(super) fn grouped(number: u64) -> String {
+pub(in crate::cli) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (place, digit) in digits.chars().enumerate() {
@@ -77,7 +77,7 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 /// Millionths of a dollar; none where nothing is known to have been spent.
-pub(super) fn money(micros: u64) -> Option<String> {
+pub(in crate::cli) fn money(micros: u64) -> Option<String> {
     (micros > 0).then(|| format!("${}.{:04}", micros / 1_000_000, micros % 1_000_000 / 100))
 }
 
@@ -102,7 +102,7 @@ pub(super) fn clock(passed: Duration) -> String {
 }
 
 /// The same for lines of a log: `00:07.259`.
-pub(super) fn stamp(passed: Duration) -> String {
+pub(in crate::cli) fn stamp(passed: Duration) -> String {
     let (seconds, millis) = (passed.as_secs(), passed.subsec_millis());
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     match hours {
@@ -112,7 +112,7 @@ pub(super) fn stamp(passed: Duration) -> String {
 }
 
 /// A time that passed, in words: `0.4 s`, `12 s`, `2m 5s`, `3h 7m`, `2d 4h`.
-pub(super) fn time(passed: Duration) -> String {
+pub(in crate::cli) fn time(passed: Duration) -> String {
     let seconds = passed.as_secs();
     match seconds {
         0..10 => format!("{:.1} s", (passed.as_millis() / 100) as f64 / 10.0),

@@ -14,10 +14,10 @@ use owo_colors::Style;
 use super::lines::{Line, NAMES, Tone};
 use super::view::{Agent, Doing, Run, Stage, View};
 use super::words::{self, clean, clock, counted, grouped, money, name, quoted, strategy, time};
-use text::{Row, cut, tail};
+use text::{Row, tail};
 
 pub(super) use screen::{Screen, Size};
-pub(super) use text::width;
+pub(in crate::cli) use text::{cut, width};
 
 /// What is drawn.
 pub(super) struct Scene<'a> {

@@ -76,7 +76,7 @@ fn write(out: &mut String, spans: &[Span], room: usize, color: bool) -> usize {
 }
 
 /// How many columns a terminal needs for a text.
-pub(in crate::cli::run) fn width(text: &str) -> usize {
+pub(in crate::cli) fn width(text: &str) -> usize {
     text.chars().map(|c| c.width().unwrap_or(0)).sum()
 }
 
@@ -85,7 +85,7 @@ fn width_of(spans: &[Span]) -> usize {
 }
 
 /// A text that is no wider than `columns`; one that was cut ends in an ellipsis.
-pub(super) fn cut(text: &str, columns: usize) -> String {
+pub(in crate::cli) fn cut(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
     }

@@ -16,7 +16,7 @@ pub(super) use run::{Doing, Run, Stage};
 
 /// A task as it is watched.
 #[derive(Debug, Clone, Default)]
-pub(super) struct View {
+pub(in crate::cli) struct View {
     /// What it was created with.
     pub(super) facts: Facts,
     /// Its agents, the root agent first, then the others in the order in which they are started.
@@ -53,11 +53,11 @@ pub(super) struct Agent {
 
 /// Something only a human can decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ask {
+pub(in crate::cli) struct Ask {
     /// What is asked, or what happened.
-    pub(super) question: String,
+    pub(in crate::cli) question: String,
     /// What is known about answering it.
-    pub(super) hint: &'static str,
+    pub(in crate::cli) hint: &'static str,
 }
 
 /// How a task ended.
@@ -234,7 +234,7 @@ impl View {
     }
 }
 
-fn ask(attention: &Attention) -> Ask {
+pub(in crate::cli) fn ask(attention: &Attention) -> Ask {
     let (question, hint) = match attention {
         Attention::InDoubt { question, .. } => (
             question.clone(),

@@ -3,7 +3,7 @@ use std::path::Path;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use super::super::summary::Commands;
+use super::super::summary::{Commands, Place};
 use super::*;
 use crate::config::{self, TaskChoice};
 use crate::node::Data;
@@ -61,7 +61,7 @@ async fn a_node_that_gives_up_ends_the_watching() {
     let started = started(&folder).await;
     let commands = Commands {
         program: "impresario".to_owned(),
-        data_dir: None,
+        place: Place::Here(None),
     };
     let (mut show, mut signals) = (Show::to(io::sink(), commands), no_signals());
     let watch = Watch::new(&started, &mut show).run(&mut signals);
