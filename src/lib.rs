@@ -32,3 +32,5 @@ pub mod provider;
 pub mod store;
 #[cfg(feature = "node")]
 pub mod tool;
+#[cfg(feature = "node")]
+pub mod webhook;

@@ -1,6 +1,6 @@
 //! What all handlers share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actors::model::{AgentName, RunId, TaskId};
@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::config::Config;
+use crate::webhook::Webhooks;
 
 use super::problem::Problem;
 
@@ -68,6 +69,8 @@ pub struct Shared {
     pub sockets: TaskTracker,
     /// Which life of the node this is.
     pub life: Uuid,
+    /// Where webhooks are made and sent; set once, by whoever starts their deliverer.
+    pub webhooks: OnceLock<Webhooks>,
 }
 
 impl std::ops::Deref for Api {
@@ -96,6 +99,7 @@ impl Api {
             stop: CancellationToken::new(),
             sockets: TaskTracker::new(),
             life,
+            webhooks: OnceLock::new(),
         }))
     }
 

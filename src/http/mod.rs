@@ -18,6 +18,7 @@ mod repeat;
 mod runs;
 mod tasks;
 mod view;
+mod webhooks;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -65,6 +66,10 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(access::remove_project))
         .routes(routes!(access::create_key, access::keys))
         .routes(routes!(access::revoke_key))
+        .routes(routes!(webhooks::create, webhooks::list))
+        .routes(routes!(webhooks::show, webhooks::remove))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::redeliver))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(health::openapi))

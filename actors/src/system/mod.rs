@@ -7,6 +7,7 @@
 //! └ opener                       opens every unfinished task; last, so that it does so again whenever something before it was lost
 //! ```
 
+mod alerts;
 mod budget;
 mod causes;
 mod chronicle;
