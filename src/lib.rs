@@ -29,6 +29,10 @@ pub mod node;
 #[cfg(feature = "node")]
 pub mod provider;
 #[cfg(feature = "node")]
+pub mod retention;
+#[cfg(feature = "node")]
+pub mod schedule;
+#[cfg(feature = "node")]
 pub mod store;
 #[cfg(feature = "node")]
 pub mod tool;

@@ -12,3 +12,4 @@ mod pages;
 mod provider;
 mod store;
 mod support;
+mod webhook;

@@ -16,6 +16,7 @@ mod page;
 mod problem;
 mod repeat;
 mod runs;
+mod schedules;
 mod tasks;
 mod view;
 mod webhooks;
@@ -66,6 +67,8 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(access::remove_project))
         .routes(routes!(access::create_key, access::keys))
         .routes(routes!(access::revoke_key))
+        .routes(routes!(schedules::create, schedules::list))
+        .routes(routes!(schedules::show, schedules::remove))
         .routes(routes!(webhooks::create, webhooks::list))
         .routes(routes!(webhooks::show, webhooks::remove))
         .routes(routes!(webhooks::deliveries))

@@ -18,6 +18,7 @@ pub mod recover;
 pub mod snapshot;
 pub mod state;
 pub mod tools;
+pub mod stuck;
 pub mod why;
 
 pub use actor::{Queued, RunArguments, RunMessage, RunReport};

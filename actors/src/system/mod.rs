@@ -46,6 +46,7 @@ use opener::OpenerMessage;
 use spec::{LinkArguments, links, root_spec, tasks};
 
 pub use crate::task::tree::Providers;
+pub use alerts::STUCK_AFTER;
 pub use causes::MOST_CAUSES;
 pub use deps::{Deps, Settings};
 pub use opener::Seats;
