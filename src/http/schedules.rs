@@ -2,9 +2,7 @@
 
 use actors::model::{TaskId, Timestamp};
 use actors::registry::access::Scope;
-use actors::registry::schedules::{
-    Brief, CatchUp, NewSchedule, Outcome, Overlap, Schedule, When,
-};
+use actors::registry::schedules::{Brief, CatchUp, NewSchedule, Outcome, Overlap, Schedule, When};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -170,17 +168,16 @@ impl From<ScheduledTask> for Brief {
     }
 }
 
-fn when(
-    at: Option<Timestamp>,
-    every: Option<&str>,
-    cron: Option<&str>,
-) -> Result<When, Problem> {
+fn when(at: Option<Timestamp>, every: Option<&str>, cron: Option<&str>) -> Result<When, Problem> {
     match (at, every, cron) {
         (Some(at), None, None) => Ok(When::At(at)),
         (None, Some(every), None) => {
             let step = humantime::parse_duration(every);
             let step = step.map_err(|error| {
-                Problem::invalid("/every", format!("`{every}` is no time such as `1h`: {error}"))
+                Problem::invalid(
+                    "/every",
+                    format!("`{every}` is no time such as `1h`: {error}"),
+                )
             })?;
             Ok(When::Every(
                 u64::try_from(step.as_millis()).unwrap_or(u64::MAX),

@@ -126,10 +126,20 @@ mod tests {
             assert!(check_url(url, false).is_err(), "{url}");
             assert!(check_url(url, true).is_ok(), "{url}");
         }
-        for url in ["https://example.com/hook", "http://93.184.215.14/", "https://[2606:4700::1]/"] {
+        for url in [
+            "https://example.com/hook",
+            "http://93.184.215.14/",
+            "https://[2606:4700::1]/",
+        ] {
             assert!(check_url(url, false).is_ok(), "{url}");
         }
-        for url in ["", "example.com", "ftp://example.com/", "https://me:it@example.com/", "http://"] {
+        for url in [
+            "",
+            "example.com",
+            "ftp://example.com/",
+            "https://me:it@example.com/",
+            "http://",
+        ] {
             assert!(check_url(url, true).is_err(), "{url}");
         }
     }

@@ -102,7 +102,10 @@ impl Deliverer {
                 if due.due > now {
                     return Ok(due.due.since(now).min(options.look));
                 }
-                let is_busy = self.busy.get(&due.webhook).is_some_and(|n| *n >= options.to_one);
+                let is_busy = self
+                    .busy
+                    .get(&due.webhook)
+                    .is_some_and(|n| *n >= options.to_one);
                 if !is_busy && !self.taken.contains(&due.key) && self.flying.len() < options.at_once
                 {
                     self.begin(due, now).await?;
@@ -198,7 +201,12 @@ impl Deliverer {
     }
 
     /// Should somebody else have changed it, that stands.
-    async fn change(&mut self, was: &Delivery, version: u64, now: &Delivery) -> Result<(), Failure> {
+    async fn change(
+        &mut self,
+        was: &Delivery,
+        version: u64,
+        now: &Delivery,
+    ) -> Result<(), Failure> {
         let changed = self.hooks.0.registry.change_delivery(was, version, now);
         match changed.await {
             Ok(()) | Err(RegistryError::Conflict(_)) => Ok(()),

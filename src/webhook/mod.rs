@@ -86,7 +86,9 @@ struct Shared {
 impl std::fmt::Debug for Webhooks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("Webhooks");
-        shown.field("options", &self.0.options).finish_non_exhaustive()
+        shown
+            .field("options", &self.0.options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -184,7 +186,11 @@ impl Webhooks {
         let file: Vec<_> = declared.iter().map(|one| one.webhook.clone()).collect();
         let secrets = declared.into_iter();
         let secrets = secrets.map(|one| (one.webhook.id(), one.secret)).collect();
-        *self.0.declared.lock().unwrap_or_else(PoisonError::into_inner) = secrets;
+        *self
+            .0
+            .declared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = secrets;
         self.0.registry.merge_webhooks(&file).await?;
         self.announce().await?;
         Ok(())

@@ -24,7 +24,11 @@ impl Secret {
     /// The secret of a webhook, which is always the same for the same secret of the node.
     #[must_use]
     pub fn derived(node: &[u8; 32], webhook: &str) -> Self {
-        Self(blake3::keyed_hash(node, webhook.as_bytes()).as_bytes().to_vec())
+        Self(
+            blake3::keyed_hash(node, webhook.as_bytes())
+                .as_bytes()
+                .to_vec(),
+        )
     }
 
     /// A secret as it is written: `whsec_` and the base64 of 24 to 64 bytes.

@@ -17,10 +17,10 @@ use impresario::webhook::Options;
 use super::{Bed, Scripted, child, new_webhook};
 
 /// A store one of whose writes fails: before it is done, or after it, so that whoever writes does not know.
-struct Fails {
-    inner: Arc<Memory>,
-    left: AtomicUsize,
-    is_done: bool,
+pub(super) struct Fails {
+    pub(super) inner: Arc<Memory>,
+    pub(super) left: AtomicUsize,
+    pub(super) is_done: bool,
 }
 
 impl Fails {
@@ -33,7 +33,9 @@ impl Fails {
             detail: "it failed on purpose".to_owned(),
         };
         async move {
-            let left = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+            let left = self
+                .left
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
             match left {
                 Ok(1) if self.is_done => write.await.and(Err(error())),
                 Ok(1) => Err(error()),
@@ -67,7 +69,11 @@ impl Records for Fails {
     fn announce(&self, what: Announce) {
         self.inner.announce(what);
     }
-    fn announced(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Announced>, StoreError>> {
+    fn announced(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Announced>, StoreError>> {
         self.inner.announced(after, limit)
     }
     fn forget_announced(&self, up_to: u64) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -86,13 +92,24 @@ async fn every_write_of_it_may_fail() {
         for n in 1.. {
             let inner = Arc::new(Memory::default());
             let left = AtomicUsize::new(usize::MAX);
-            let fails = Arc::new(Fails { inner: inner.clone(), left, is_done });
+            let fails = Arc::new(Fails {
+                inner: inner.clone(),
+                left,
+                is_done,
+            });
             let bed = Bed::over(inner, fails.clone()).await;
             let hooks = bed.hooks(Options::default());
-            hooks.create(new_webhook("ours", "https://example.com/", &[])).await.unwrap();
+            hooks
+                .create(new_webhook("ours", "https://example.com/", &[]))
+                .await
+                .unwrap();
             let mut is_first = true;
             let carrier = Scripted::new(&bed, move |_| {
-                let status = if std::mem::take(&mut is_first) { 500 } else { 200 };
+                let status = if std::mem::take(&mut is_first) {
+                    500
+                } else {
+                    200
+                };
                 Some(Outcome::Answered(status))
             });
             fails.left.store(n, Ordering::SeqCst);
@@ -107,10 +124,17 @@ async fn every_write_of_it_may_fail() {
                 let body: serde_json::Value = serde_json::from_str(body).unwrap();
                 body["data"]["event"].as_u64().unwrap()
             };
-            let sent: BTreeSet<_> = letters.iter().map(|(_, it)| (event(&it.body), &it.id)).collect();
+            let sent: BTreeSet<_> = letters
+                .iter()
+                .map(|(_, it)| (event(&it.body), &it.id))
+                .collect();
             let arrived: BTreeSet<u64> = sent.iter().map(|(event, _)| *event).collect();
             assert_eq!(arrived, expected, "write {n}");
-            assert_eq!(sent.len(), expected.len(), "two ids of one event, write {n}");
+            assert_eq!(
+                sent.len(),
+                expected.len(),
+                "two ids of one event, write {n}"
+            );
             let alerts = events.iter().filter(|event| event.body.kind() == "alert");
             assert_eq!(alerts.count(), 1, "write {n}");
             sending.stop().await;
@@ -128,7 +152,14 @@ async fn every_write_of_it_may_fail() {
 async fn an_attempt_that_was_under_way_is_made_again_under_the_same_id() {
     let bed = Bed::open().await;
     let hooks = bed.hooks(Options::default());
-    hooks.create(new_webhook("ours", "https://example.com/", &["task_completed"])).await.unwrap();
+    hooks
+        .create(new_webhook(
+            "ours",
+            "https://example.com/",
+            &["task_completed"],
+        ))
+        .await
+        .unwrap();
     let silent = Scripted::new(&bed, |_| None);
     let sending = child(hooks.deliverer_over(&bed.system, silent.clone())).await;
     bed.task("ours", "lead").await;
@@ -141,7 +172,10 @@ async fn an_attempt_that_was_under_way_is_made_again_under_the_same_id() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     let (first, second) = (silent.letters(), taken.letters());
     assert_eq!((first.len(), second.len()), (1, 1));
-    assert_eq!((&first[0].1.id, &first[0].1.body), (&second[0].1.id, &second[0].1.body));
+    assert_eq!(
+        (&first[0].1.id, &first[0].1.body),
+        (&second[0].1.id, &second[0].1.body)
+    );
     sending.stop().await;
     bed.close().await;
 }

@@ -1,8 +1,11 @@
 //! Webhooks: from an event to whoever takes it.
 
+mod alerts;
 mod crashes;
 mod receivers;
+mod retention;
 mod routes;
+mod schedules;
 mod times;
 
 use std::collections::BTreeSet;
@@ -120,7 +123,10 @@ pub(crate) fn new_webhook(project: &str, url: &str, events: &[&str]) -> NewWebho
     NewWebhook {
         project: project.to_owned(),
         url: url.to_owned(),
-        events: events.iter().map(|&it| it.to_owned()).collect::<BTreeSet<_>>(),
+        events: events
+            .iter()
+            .map(|&it| it.to_owned())
+            .collect::<BTreeSet<_>>(),
         description: String::new(),
     }
 }
@@ -154,7 +160,10 @@ impl Scripted {
 impl Carrier for Scripted {
     fn carry(&self, letter: Letter) -> BoxFuture<'_, Outcome> {
         let now = self.clock.now();
-        self.letters.lock().expect("no panic").push((now, letter.clone()));
+        self.letters
+            .lock()
+            .expect("no panic")
+            .push((now, letter.clone()));
         let answer = (self.answer.lock().expect("no panic"))(&letter);
         Box::pin(async move {
             match answer {

@@ -6,7 +6,7 @@ use actors::registry::webhooks::plan::RetryTimes;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use impresario::webhook::{Letter, Carrier, Options, Post};
+use impresario::webhook::{Carrier, Letter, Options, Post};
 use insta::assert_snapshot;
 use sha2::Sha256;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -72,14 +72,21 @@ async fn answer(mut socket: TcpStream, tell: mpsc::UnboundedSender<Came>) -> Opt
 
 pub(super) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     let mut lines = head.lines().filter_map(|line| line.split_once(": "));
-    lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    lines
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
 }
 
 /// The signature as the receiver computes it, with an implementation that is not the sender's.
 pub(super) fn expected(secret: &str, head: &str, body: &str) -> String {
-    let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
+    let key = STANDARD
+        .decode(secret.strip_prefix("whsec_").unwrap())
+        .unwrap();
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
-    let (id, at) = (header(head, "webhook-id").unwrap(), header(head, "webhook-timestamp").unwrap());
+    let (id, at) = (
+        header(head, "webhook-id").unwrap(),
+        header(head, "webhook-timestamp").unwrap(),
+    );
     mac.update(format!("{id}.{at}.{body}").as_bytes());
     format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
@@ -99,12 +106,25 @@ async fn what_each_of_them_comes_to() {
     let (url, _came) = receiver().await;
     let post = Post::new(Duration::from_millis(300), true);
     let mut told = String::new();
-    let paths = ["taken", "broken", "gone", "elsewhere", "cut", "half", "noise", "silent"];
+    let paths = [
+        "taken",
+        "broken",
+        "gone",
+        "elsewhere",
+        "cut",
+        "half",
+        "noise",
+        "silent",
+    ];
     for path in paths {
         let outcome = post.carry(letter(format!("{url}/{path}"))).await;
         told += &format!("{path}: {outcome:?}\n");
     }
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let outcome = post.carry(letter(format!("http://{closed}/"))).await;
     told += &format!("nobody there: {outcome:?}\n");
     assert_snapshot!("outcomes", told);
@@ -117,7 +137,9 @@ async fn a_name_that_leads_to_this_machine_is_refused() {
     let post = Post::new(Duration::from_secs(5), false);
     let port = url.rsplit(':').next().unwrap();
     for host in ["127.0.0.1", "localhost", "[::1]"] {
-        let outcome = post.carry(letter(format!("http://{host}:{port}/taken"))).await;
+        let outcome = post
+            .carry(letter(format!("http://{host}:{port}/taken")))
+            .await;
         assert!(!outcome.is_success(), "{host}: {outcome:?}");
     }
     assert!(came.try_recv().is_err());

@@ -11,7 +11,9 @@ use super::receivers::{expected, header, quick, receiver};
 use crate::api::{Answer, Door, plain};
 
 fn told(answer: &Answer) -> String {
-    let mask = regex::Regex::new(r"msg_[0-9a-f]{32}|whsec_[A-Za-z0-9+/=]+|127.0.0.1:\d+|\b\d+ms|took_ms.: \d+");
+    let mask = regex::Regex::new(
+        r"msg_[0-9a-f]{32}|whsec_[A-Za-z0-9+/=]+|127.0.0.1:\d+|\b\d+ms|took_ms.: \d+",
+    );
     let text = answer.told();
     mask.unwrap().replace_all(&plain(&text), "…").into_owned()
 }
@@ -35,7 +37,10 @@ async fn a_webhook_from_its_creation_to_its_end() {
     let new = json!({ "url": format!("{url}/taken"), "events": ["task_completed"] });
     let made = ask(Method::POST, &ours, "/v1/webhooks", new).await;
     assert_snapshot!("made", told(&made));
-    let (id, secret) = (made.body["id"].as_str().unwrap(), made.body["secret"].as_str().unwrap());
+    let (id, secret) = (
+        made.body["id"].as_str().unwrap(),
+        made.body["secret"].as_str().unwrap(),
+    );
     let broken = json!({ "url": format!("{url}/broken"), "events": ["task_completed"] });
     let broken = ask(Method::POST, &ours, "/v1/webhooks", broken).await;
     let task = json!({ "description": "ours", "root_agent": "lead" });
@@ -44,7 +49,10 @@ async fn a_webhook_from_its_creation_to_its_end() {
     for _ in 0..3 {
         let (path, head, body) = came.recv().await.unwrap();
         if path == "/taken" {
-            assert_eq!(header(&head, "webhook-signature").unwrap(), expected(secret, &head, &body));
+            assert_eq!(
+                header(&head, "webhook-signature").unwrap(),
+                expected(secret, &head, &body)
+            );
             assert!(body.contains("\"project\":\"ours\""), "{body}");
             assert!(body.len() < 20_000);
         }
@@ -59,10 +67,19 @@ async fn a_webhook_from_its_creation_to_its_end() {
     };
     let delivered = settled(&path, "delivered").await;
     assert_snapshot!("delivered", told(&delivered));
-    let of_broken = format!("/v1/webhooks/{}/deliveries", broken.body["id"].as_str().unwrap());
+    let of_broken = format!(
+        "/v1/webhooks/{}/deliveries",
+        broken.body["id"].as_str().unwrap()
+    );
     assert_snapshot!("parked", told(&settled(&of_broken, "parked").await));
     let msg = delivered.body["data"][0]["id"].as_str().unwrap();
-    let again = ask(Method::POST, &ours, &format!("{path}/{msg}/redeliver"), Value::Null).await;
+    let again = ask(
+        Method::POST,
+        &ours,
+        &format!("{path}/{msg}/redeliver"),
+        Value::Null,
+    )
+    .await;
     assert_eq!(again.status, 202);
     let (_, head, _) = came.recv().await.unwrap();
     assert_eq!(header(&head, "webhook-id"), Some(msg));
@@ -72,11 +89,24 @@ async fn a_webhook_from_its_creation_to_its_end() {
         (Method::POST, format!("{path}/{msg}/redeliver")),
         (Method::DELETE, format!("/v1/webhooks/{id}")),
     ] {
-        assert_eq!(ask(method, &theirs, &path, Value::Null).await.status, 404, "{path}");
+        assert_eq!(
+            ask(method, &theirs, &path, Value::Null).await.status,
+            404,
+            "{path}"
+        );
     }
-    let gone = ask(Method::DELETE, &ours, &format!("/v1/webhooks/{id}"), Value::Null).await;
+    let gone = ask(
+        Method::DELETE,
+        &ours,
+        &format!("/v1/webhooks/{id}"),
+        Value::Null,
+    )
+    .await;
     assert_eq!(gone.status, 204);
-    assert_snapshot!("left", told(&ask(Method::GET, &ours, "/v1/webhooks", Value::Null).await));
+    assert_snapshot!(
+        "left",
+        told(&ask(Method::GET, &ours, "/v1/webhooks", Value::Null).await)
+    );
     sending.stop().await;
     door.close().await;
 }
@@ -126,7 +156,9 @@ async fn what_can_not_be_a_webhook_is_refused() {
         refused.push(door.post("/v1/webhooks", wrong).await.told());
     }
     let reader = door.project("ours", &[Scope::TasksRead]).await;
-    let request = door.request(Method::POST, "/v1/webhooks", &reader).json(&new);
+    let request = door
+        .request(Method::POST, "/v1/webhooks", &reader)
+        .json(&new);
     refused.push(Answer::of(request.send().await).await.told());
     assert_snapshot!("refused", refused.join("\n\n"));
     door.close().await;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use actors::registry::access::{KeyKind, NewKey, Scope};
+use actors::registry::webhooks::FileWebhook;
 use actors::registry::webhooks::deliveries::DeliveryState;
 use actors::registry::webhooks::plan::Outcome;
-use actors::registry::webhooks::FileWebhook;
 use impresario::webhook::{Declared, Options};
 use insta::assert_snapshot;
 
@@ -46,12 +46,24 @@ async fn what_fails_is_tried_for_days_then_parked_then_sent_again_by_hand() {
         expires_at: None,
     };
     let (key, _) = bed.registry.create_key(key).await.unwrap();
-    hooks.redeliver(&key, &webhook.id, &parked[0].id).await.unwrap();
+    hooks
+        .redeliver(&key, &webhook.id, &parked[0].id)
+        .await
+        .unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
     let (letters, id) = (carrier.letters(), &parked[0].id);
     assert_eq!(letters.len(), 11);
-    assert!(letters.iter().all(|(_, letter)| letter.id == *id && letter.body == parked[0].body));
-    let (delivered, _) = bed.registry.delivery(&webhook.id, id).await.unwrap().unwrap();
+    assert!(
+        letters
+            .iter()
+            .all(|(_, letter)| letter.id == *id && letter.body == parked[0].body)
+    );
+    let (delivered, _) = bed
+        .registry
+        .delivery(&webhook.id, id)
+        .await
+        .unwrap()
+        .unwrap();
     assert!(matches!(delivered.state, DeliveryState::Delivered { .. }));
     sending.stop().await;
     bed.close().await;
@@ -75,7 +87,10 @@ async fn each_is_sent_what_it_asked_for_of_its_project_and_an_alert_for_a_failed
         events: ["task_failed".to_owned()].into(),
     };
     let secret = None;
-    hooks.merge(vec![Declared { webhook, secret }]).await.unwrap();
+    hooks
+        .merge(vec![Declared { webhook, secret }])
+        .await
+        .unwrap();
     let carrier = Scripted::new(&bed, |_| Some(Outcome::Answered(200)));
     let sending = child(hooks.deliverer_over(&bed.system, carrier.clone())).await;
     bed.task("ours", "broken").await;
@@ -85,7 +100,11 @@ async fn each_is_sent_what_it_asked_for_of_its_project_and_an_alert_for_a_failed
         .into_iter()
         .map(|(_, letter)| {
             let path = letter.url.trim_start_matches("https://example.com/");
-            let signed = if letter.signature.is_some() { "" } else { " unsigned" };
+            let signed = if letter.signature.is_some() {
+                ""
+            } else {
+                " unsigned"
+            };
             format!("{path}{signed}: {}", letter.body)
         })
         .collect();
@@ -109,17 +128,32 @@ async fn webhooks_of_the_file_are_those_it_has_now() {
     };
     let names = async || {
         let found = bed.registry.webhooks(None, "", 10).await.unwrap();
-        let mut all: Vec<_> = found.into_iter().map(|it| (it.name.unwrap(), it.url)).collect();
+        let mut all: Vec<_> = found
+            .into_iter()
+            .map(|it| (it.name.unwrap(), it.url))
+            .collect();
         all.sort();
-        all.into_iter().map(|(name, url)| format!("{name} {url}")).collect::<Vec<_>>().join(", ")
+        all.into_iter()
+            .map(|(name, url)| format!("{name} {url}"))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
-    let first = vec![declared("a", "https://a.com/"), declared("b", "https://b.com/")];
+    let first = vec![
+        declared("a", "https://a.com/"),
+        declared("b", "https://b.com/"),
+    ];
     hooks.merge(first).await.unwrap();
     assert_snapshot!(names().await, @"a https://a.com/, b https://b.com/");
-    let second = vec![declared("b", "https://b.org/"), declared("c", "https://c.com/")];
+    let second = vec![
+        declared("b", "https://b.org/"),
+        declared("c", "https://c.com/"),
+    ];
     hooks.merge(second).await.unwrap();
     assert_snapshot!(names().await, @"b https://b.org/, c https://c.com/");
-    let wrong = hooks.merge(vec![declared("d", "http://10.0.0.1/")]).await.unwrap_err();
+    let wrong = hooks
+        .merge(vec![declared("d", "http://10.0.0.1/")])
+        .await
+        .unwrap_err();
     assert_snapshot!(wrong, @"webhooks: `d`: url: 10.0.0.1 is not a public address, and nothing is sent there: whoever runs the node can allow private targets");
     assert_snapshot!(names().await, @"b https://b.org/, c https://c.com/");
     bed.close().await;

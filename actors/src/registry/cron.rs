@@ -37,12 +37,7 @@ const MONTHS: &[&str] = &[
 ];
 const WEEKDAYS: &[&str] = &["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
-const fn field(
-    name: &'static str,
-    first: u32,
-    last: u32,
-    names: &'static [&'static str],
-) -> Field {
+const fn field(name: &'static str, first: u32, last: u32, names: &'static [&'static str]) -> Field {
     Field {
         name,
         first,
@@ -119,7 +114,9 @@ impl FromStr for Cron {
         let fields: Vec<&str> = text.split_whitespace().collect();
         let Ok(fields) = <[&str; 5]>::try_from(fields) else {
             let shape = "five fields: minute, hour, day of the month, month, day of the week";
-            return Err(CronError(format!("a cron time has {shape}, as in `30 9 * * 1-5`")));
+            return Err(CronError(format!(
+                "a cron time has {shape}, as in `30 9 * * 1-5`"
+            )));
         };
         let mut bits = [0; 5];
         for ((bits, field), text) in bits.iter_mut().zip(&FIELDS).zip(fields) {
@@ -176,7 +173,11 @@ impl Cron {
         let today = from / DAY;
         let days = (today..today.checked_add(DAYS)?).filter(|day| self.has_day(*day));
         let mut found = days.filter_map(|day| {
-            let begin = if day == today { (from % DAY) / MINUTE } else { 0 };
+            let begin = if day == today {
+                (from % DAY) / MINUTE
+            } else {
+                0
+            };
             let minute = (begin..24 * 60).find(|minute| self.has_minute(*minute))?;
             Some(Timestamp(day * DAY + minute * MINUTE))
         });
@@ -236,7 +237,8 @@ mod tests {
         let from = time("2026-02-27T23:59:30Z");
         let next = |text: &str| {
             let cron: Cron = text.parse().expect("a cron time");
-            cron.after(from).map_or_else(String::new, |at| at.to_string())
+            cron.after(from)
+                .map_or_else(String::new, |at| at.to_string())
         };
         let told: Vec<_> = [
             "* * * * *",
@@ -257,8 +259,19 @@ mod tests {
     #[test]
     fn what_is_none() {
         let wrong: Vec<_> = [
-            "", "* * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8",
-            "5-1 * * * *", "*/0 * * * *", "+5 * * * *", "a * * * *", "1,, * * * *", "0 0 30 2 *",
+            "",
+            "* * * *",
+            "60 * * * *",
+            "* 24 * * *",
+            "* * 0 * *",
+            "* * * 13 *",
+            "* * * * 8",
+            "5-1 * * * *",
+            "*/0 * * * *",
+            "+5 * * * *",
+            "a * * * *",
+            "1,, * * * *",
+            "0 0 30 2 *",
         ]
         .iter()
         .map(|text| match text.parse::<Cron>() {

@@ -237,7 +237,9 @@ impl Registry {
     pub async fn create_schedule(&self, new: NewSchedule) -> Result<Schedule, RegistryError> {
         self.project(&new.project).await?;
         check_name("name", &new.name)?;
-        let there = self.schedules(Some(&new.project), "", MOST_SCHEDULES).await?;
+        let there = self
+            .schedules(Some(&new.project), "", MOST_SCHEDULES)
+            .await?;
         if there.len() == MOST_SCHEDULES {
             return Err(RegistryError::InUse {
                 what: "project",
@@ -267,7 +269,8 @@ impl Registry {
             last: None,
             last_task: None,
         };
-        self.put(SCHEDULE, &id.to_string(), Some(0), &schedule).await?;
+        self.put(SCHEDULE, &id.to_string(), Some(0), &schedule)
+            .await?;
         Ok(schedule)
     }
 
@@ -278,7 +281,8 @@ impl Registry {
     pub async fn schedule_for(&self, by: &Key, id: &str) -> Result<Schedule, RegistryError> {
         let found = self.get::<Schedule>(SCHEDULE, key_of(id)).await?;
         let seen = found.filter(|(schedule, _)| by.sees(&schedule.project));
-        seen.map(|(schedule, _)| schedule).ok_or_else(|| missing(id))
+        seen.map(|(schedule, _)| schedule)
+            .ok_or_else(|| missing(id))
     }
 
     /// A schedule and its version.

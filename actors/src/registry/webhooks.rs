@@ -149,7 +149,8 @@ impl Registry {
             created_at: self.now(),
             disabled: None,
         };
-        self.put(WEBHOOK, &id.to_string(), Some(0), &webhook).await?;
+        self.put(WEBHOOK, &id.to_string(), Some(0), &webhook)
+            .await?;
         Ok(webhook)
     }
 

@@ -17,8 +17,8 @@ pub mod read;
 pub mod recover;
 pub mod snapshot;
 pub mod state;
-pub mod tools;
 pub mod stuck;
+pub mod tools;
 pub mod why;
 
 pub use actor::{Queued, RunArguments, RunMessage, RunReport};

@@ -156,7 +156,9 @@ impl Lookout {
         let silent = Duration::from_secs(now.since(point.at).as_secs());
         let silent = humantime::format_duration(silent);
         let note = format!("{run} has made no progress for {silent}: {why}");
-        let said = self.system.alert(task, run, point.seq, AlertKind::Stuck, note);
+        let said = self
+            .system
+            .alert(task, run, point.seq, AlertKind::Stuck, note);
         said.await.map(drop)
     }
 }

@@ -176,7 +176,12 @@ impl Registry {
         Ok(())
     }
 
-    fn puts(&self, delivery: &Delivery, expected: Option<u64>, was_due: Option<String>) -> Vec<Put> {
+    fn puts(
+        &self,
+        delivery: &Delivery,
+        expected: Option<u64>,
+        was_due: Option<String>,
+    ) -> Vec<Put> {
         let put = |kind: &str, key: String, expected, body| Put {
             kind: kind.to_owned(),
             key,
@@ -188,7 +193,11 @@ impl Registry {
         let body = serde_json::to_value(delivery).unwrap_or_default();
         let mut puts = vec![put(DELIVERY, key, expected, Some(body))];
         puts.extend(was_due.map(|key| put(DUE, key, None, None)));
-        puts.extend(delivery.due_key().map(|key| put(DUE, key, None, Some(json!({})))));
+        puts.extend(
+            delivery
+                .due_key()
+                .map(|key| put(DUE, key, None, Some(json!({})))),
+        );
         puts
     }
 
@@ -227,7 +236,11 @@ impl Registry {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn due_deliveries(&self, after: &str, limit: usize) -> Result<Vec<Due>, RegistryError> {
+    pub async fn due_deliveries(
+        &self,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Due>, RegistryError> {
         let query = RecordQuery {
             kind: DUE.to_owned(),
             prefix: String::new(),
@@ -235,7 +248,10 @@ impl Registry {
             limit,
         };
         let found = self.records.records(query).await?;
-        Ok(found.iter().filter_map(|record| due_of(&record.key)).collect())
+        Ok(found
+            .iter()
+            .filter_map(|record| due_of(&record.key))
+            .collect())
     }
 
     /// Strikes out what waits for nothing.

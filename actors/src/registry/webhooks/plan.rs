@@ -217,7 +217,10 @@ mod tests {
         let waits: Vec<_> = waits.into_iter().flatten().collect();
         assert!(waits.is_sorted(), "{waits:?}");
         for (wait, written) in waits.iter().zip(&times.0).skip(1) {
-            assert!(wait > written && *wait <= *written + *written / 10, "{wait:?}");
+            assert!(
+                wait > written && *wait <= *written + *written / 10,
+                "{wait:?}"
+            );
         }
         assert_ne!(times.wait(3, "one"), times.wait(3, "two"));
     }
