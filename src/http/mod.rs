@@ -17,6 +17,7 @@ mod problem;
 mod repeat;
 mod runs;
 mod schedules;
+mod socket;
 mod tasks;
 mod view;
 mod webhooks;
@@ -56,6 +57,7 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(tasks::answer))
         .routes(routes!(tasks::messages, tasks::say))
         .routes(routes!(events::stream))
+        .routes(routes!(socket::open))
         .routes(routes!(runs::of_task))
         .routes(routes!(runs::show))
         .routes(routes!(runs::messages, runs::follow_up))

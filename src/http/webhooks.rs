@@ -130,13 +130,8 @@ pub(super) async fn create(
 
 fn hooks(api: &Api) -> Result<&Webhooks, Problem> {
     let missing = || {
-        let detail = "this node sends no webhooks: nothing of it was started to do so";
-        Problem::new(
-            StatusCode::NOT_IMPLEMENTED,
-            "no-webhooks",
-            "no webhooks",
-            detail,
-        )
+        let detail = "this node sends no webhooks: its deliverer was not started";
+        Problem::wrong_state("off", detail)
     };
     api.webhooks.get().ok_or_else(missing)
 }
@@ -191,6 +186,7 @@ pub(super) async fn remove(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     caller.needs(Scope::ConfigWrite)?;
+    api.registry.webhook_for(&caller, &id).await?;
     hooks(&api)?.remove(&caller, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -302,6 +298,7 @@ pub(super) async fn redeliver(
     Path((id, delivery)): Path<(String, String)>,
 ) -> Result<(StatusCode, Json<DeliveryView>), Problem> {
     caller.needs(Scope::ConfigWrite)?;
+    api.registry.webhook_for(&caller, &id).await?;
     let again = hooks(&api)?.redeliver(&caller, &id, &delivery).await?;
     Ok((StatusCode::ACCEPTED, Json(again.into())))
 }

@@ -4,6 +4,7 @@
 //! database may be shared by several nodes. [`open`] opens either by its URL.
 
 pub mod folder;
+mod group;
 mod migrate;
 mod open;
 pub mod postgres;

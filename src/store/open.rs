@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use actors::store::{Store, StoreError};
+use actors::store::{Records, Store, StoreError};
 use futures_util::future::{BoxFuture, FutureExt};
 
 use super::postgres::{self, Postgres, UrlError};
 use super::sqlite::{self, Durability, Sqlite};
 
-/// A store that outlives its process.
-pub trait Durable: Store + std::fmt::Debug {
+/// A store that outlives its process, and the records in it: an `Arc` of it is one of a [`Store`] and of [`Records`] as well.
+pub trait Durable: Store + Records + std::fmt::Debug {
     /// Waits for what was handed over, and closes it. Whatever is asked later is [`StoreError::Closed`].
     ///
     /// # Errors

@@ -15,8 +15,11 @@ mod batch;
 mod changes;
 mod error;
 mod link;
+mod lists;
 mod query;
 mod readers;
+mod records;
+mod remove;
 mod rows;
 mod schema;
 mod thread;
@@ -27,13 +30,16 @@ mod writer;
 use std::time::Duration;
 
 use actors::model::{Event, RunId, Seq, TaskId};
+use actors::store::version::Change;
 use actors::store::{
-    Append, Appended, EventQuery, Page, RunRow, Snapshot, Store, StoreError, TaskRow,
+    Announce, Announced, Append, Appended, Conflict, EventQuery, Page, Put, Record, RecordQuery,
+    Records, RunRow, Snapshot, Store, StoreError, TaskQuery, TaskRow,
 };
 use futures_util::future::{BoxFuture, FutureExt};
 use tokio_postgres::Row;
 
 use super::Durability;
+use super::group::Call;
 use error::Failure;
 use readers::{Readers, Values};
 use rows::{get, kept};
@@ -143,6 +149,15 @@ impl Postgres {
                 after = events.last().map_or(u64::MAX, |event| event.id);
             }
         }
+        let (mut kind, mut key) = (String::new(), String::new());
+        loop {
+            let after = records::name_values(&kind, &key);
+            let some = self.read(records::SOME, after, records::some).await?;
+            let Some(last) = some.into_iter().next_back() else {
+                break;
+            };
+            (kind, key) = (last.kind, last.key);
+        }
         let hashes = self.readers.query(query::HASHES, Vec::new()).await?;
         for row in &hashes {
             let hash: String = self.understood(get(row, 0))?;
@@ -244,6 +259,74 @@ impl Store for Postgres {
     fn snapshot(&self, run: RunId) -> BoxFuture<'_, Result<Option<Snapshot>, StoreError>> {
         let understand = move |rows: &[Row]| query::snapshot(run, rows);
         self.read(query::SNAPSHOT, vec![Box::new(run.0)], understand)
+            .boxed()
+    }
+}
+
+impl Records for Postgres {
+    fn record(&self, kind: &str, key: &str) -> BoxFuture<'_, Result<Option<Record>, StoreError>> {
+        let first = |rows: &[Row]| rows.first().map(records::record).transpose();
+        self.read(records::RECORD, records::name_values(kind, key), first)
+            .boxed()
+    }
+
+    fn records(&self, query: RecordQuery) -> BoxFuture<'_, Result<Vec<Record>, StoreError>> {
+        let values = records::query_values(&query);
+        let understand = move |rows: &[Row]| records::beginning(&query.prefix, rows);
+        self.read(records::RECORDS, values, understand).boxed()
+    }
+
+    fn put_records(
+        &self,
+        puts: Vec<Put>,
+    ) -> BoxFuture<'_, Result<Result<Vec<u64>, Conflict>, StoreError>> {
+        async {
+            let changes = Change::all(puts)?;
+            self.thread
+                .ask(|answer| Command::PutRecords(Call { changes, answer }))
+                .await
+        }
+        .boxed()
+    }
+
+    fn page_of_tasks(&self, query: TaskQuery) -> BoxFuture<'_, Result<Vec<TaskRow>, StoreError>> {
+        async move {
+            match self.understood(lists::page(&query))? {
+                Some((sql, values)) => self.read(sql, values, query::tasks).await,
+                None => Ok(Vec::new()),
+            }
+        }
+        .boxed()
+    }
+
+    fn find_run(&self, run: RunId) -> BoxFuture<'_, Result<Option<RunRow>, StoreError>> {
+        let first = |rows: &[Row]| rows.first().map(rows::run).transpose();
+        self.read(query::RUN, vec![Box::new(run.0)], first).boxed()
+    }
+
+    fn announce(&self, what: Announce) {
+        self.thread.announce(what);
+    }
+
+    fn announced(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Announced>, StoreError>> {
+        let values = lists::announced_values(after, limit);
+        self.read(lists::ANNOUNCED, values, lists::announced)
+            .boxed()
+    }
+
+    fn forget_announced(&self, up_to: u64) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.thread
+            .ask(move |answer| Command::Forget(up_to, answer))
+            .boxed()
+    }
+
+    fn remove_task(&self, task: TaskId) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.thread
+            .ask(move |answer| Command::Remove(task, answer))
             .boxed()
     }
 }

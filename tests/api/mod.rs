@@ -1,7 +1,14 @@
 //! The node's HTTP interface, over real sockets.
 
 mod access;
+mod bad;
+mod described;
+mod fuzz;
+mod repeat;
+mod socket;
+mod streams;
 mod tasks;
+mod walls;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use actors::model::{Event, EventBody};
-use actors::store::{Append, Blob};
+use actors::model::{Event, EventBody, Timestamp};
+use actors::store::{Announce, Append, Blob, Put};
 use actors::testing::conformance::store::draft::{append, blob, created, events, note, task};
 use fastrand::Rng;
 use impresario::store::{Durability, Durable, open};
@@ -46,6 +46,29 @@ fn batch(n: u64) -> Vec<Append> {
     vec![with_blob, append(task(2), drafts)]
 }
 
+/// A store whose every event is announced.
+async fn announcing(url: &str) -> Arc<dyn Durable> {
+    let store = opened(url).await;
+    store.announce(Announce::Everything);
+    store
+}
+
+/// Says in a record how far the batches have come.
+async fn note_down(store: &dyn Durable, n: u64) {
+    let put = Put {
+        kind: "batch".to_owned(),
+        key: "newest".to_owned(),
+        expected: None,
+        at: Timestamp(n),
+        body: Some(n.into()),
+    };
+    let put = store
+        .put_records(vec![put])
+        .await
+        .expect("the store takes it");
+    assert!(put.is_ok(), "{put:?}");
+}
+
 /// Writes batch after batch and says which are acknowledged. Closes the store now and then, so that a kill may hit that too.
 #[test]
 #[ignore = "a child process of another test"]
@@ -55,15 +78,16 @@ fn write_for_ever() {
     };
     let url = url.to_str().expect("a URL");
     runtime().block_on(async {
-        let mut store = opened(url).await;
+        let mut store = announcing(url).await;
         let before = store.task(task(1)).await.expect("task 1");
         for n in before.map_or(0, |row| row.head) + 1.. {
             let answers = store.append(batch(n)).await.expect("the store takes it");
             assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+            note_down(&*store, n).await;
             child::say(&n.to_string());
             if n % 7 == 0 {
                 drop(store);
-                store = opened(url).await;
+                store = announcing(url).await;
             }
         }
     });
@@ -113,10 +137,10 @@ fn kill_and_read(url: &str) {
     let mut newest = 0;
     for round in 0..ROUNDS {
         newest = newest.max(write_and_die(url, &mut rng));
-        let stored = runtime().block_on(stored(url));
+        let (stored, noted) = runtime().block_on(stored(url));
         assert!(
-            stored >= newest,
-            "round {round}: {newest} acknowledged, {stored} stored"
+            (newest..=stored).contains(&noted),
+            "round {round}: {newest} acknowledged, {stored} stored, {noted} in a record"
         );
     }
     assert!(
@@ -125,8 +149,8 @@ fn kill_and_read(url: &str) {
     );
 }
 
-/// How many batches are there; each is there whole and says what it said.
-async fn stored(url: &str) -> u64 {
+/// How many batches are there, and how many a record tells of; each is there whole, says what it said and is announced.
+async fn stored(url: &str) -> (u64, u64) {
     let store = opened(url).await;
     store.check().await.expect("nothing is damaged");
     let first = events(&*store, task(1)).await;
@@ -142,7 +166,13 @@ async fn stored(url: &str) -> u64 {
         let blob = blob_of(n);
         assert_eq!(store.blob(blob.hash).await, Ok(Some(blob.bytes)));
     }
-    first.len() as u64
+    let announced = store.announced(0, usize::MAX).await.expect("the outbox");
+    let announced = announced.iter().map(|it| (it.task, it.seq));
+    let both = (1..=first.len() as u64).flat_map(|n| [1, 2].map(|of| (task(of), n)));
+    assert!(both.eq(announced), "what is written is announced");
+    let noted = store.record("batch", "newest").await.expect("the record");
+    let noted = noted.map_or(Some(0), |record| record.body.as_u64());
+    (first.len() as u64, noted.expect("a number"))
 }
 
 fn content(event: &Event) -> String {

@@ -9,5 +9,6 @@ mod full;
 mod limits;
 mod locked;
 mod postgres;
+mod records;
 mod schema;
 mod size;

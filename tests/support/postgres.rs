@@ -76,6 +76,7 @@ impl Schema {
 /// Making tables takes a server long.
 const EMPTY: &str = "DO $$ BEGIN IF to_regclass('writers') IS NOT NULL THEN
     DELETE FROM events; DELETE FROM runs; DELETE FROM tasks; DELETE FROM blobs; DELETE FROM snapshots; DELETE FROM writers;
+    DELETE FROM records; DELETE FROM outbox; DELETE FROM outbox_newest;
   END IF; END $$";
 
 impl Drop for Schema {

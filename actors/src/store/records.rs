@@ -23,6 +23,9 @@ pub const KEY_BYTES: usize = 512;
 /// The most records that are changed at once.
 pub const PUTS: usize = 1_000;
 
+/// The most bytes of what they say together: 16 MiB.
+pub const PUTS_BYTES: usize = 16 * 1024 * 1024;
+
 /// A document that is kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
@@ -147,7 +150,8 @@ pub trait Records: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the store cannot be written; [`StoreError::Refused`] for a record over [`RECORD_BYTES`], for a kind or a key that is empty,
-    /// holds a NUL or is over [`KEY_BYTES`], and for more than [`PUTS`] changes. Nothing is changed then.
+    /// holds a NUL or is over [`KEY_BYTES`], and for more than [`PUTS`] changes or [`PUTS_BYTES`] in one call. Nothing is
+    /// changed then.
     fn put_records(
         &self,
         puts: Vec<Put>,
@@ -167,7 +171,7 @@ pub trait Records: Send + Sync + 'static {
     fn find_run(&self, run: RunId) -> BoxFuture<'_, Result<Option<RunRow>, StoreError>>;
 
     /// From now on these events go to the outbox, in the transaction that writes them, and no others. It is forgotten when the store is
-    /// closed; the outbox is not.
+    /// closed; the outbox is not. Where several nodes share a store, each announces what it writes itself.
     fn announce(&self, what: Announce);
 
     /// What is in the outbox after a position, in order. Whatever comes into it later has a higher position than all that was ever seen.

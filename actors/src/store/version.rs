@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::Timestamp;
 
-use super::records::{KEY_BYTES, PUTS, RECORD_BYTES};
+use super::records::{KEY_BYTES, PUTS, PUTS_BYTES, RECORD_BYTES};
 use super::{Conflict, Put, StoreError};
 
 /// A change that keeps within the limits, as stores write it.
@@ -32,7 +32,19 @@ impl Change {
             let why = format!("at most {PUTS} records are changed at once: make several calls");
             return Err(refused(format!("{} changes", puts.len()), why));
         }
-        puts.into_iter().map(Self::of).collect()
+        let changes: Vec<_> = puts.into_iter().map(Self::of).collect::<Result<_, _>>()?;
+        let bytes: usize = changes.iter().map(Self::bytes).sum();
+        if bytes > PUTS_BYTES {
+            let why = format!("at most {PUTS_BYTES} are written at once: make several calls");
+            return Err(refused(format!("{bytes} bytes of records"), why));
+        }
+        Ok(changes)
+    }
+
+    /// How long it is.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.kind.len() + self.key.len() + self.body.as_ref().map_or(0, String::len)
     }
 
     fn of(put: Put) -> Result<Self, StoreError> {

@@ -1,6 +1,6 @@
 //! What is written, inside one transaction each.
 
-use actors::store::{Append, Appended, Snapshot};
+use actors::store::{Announce, Append, Appended, Snapshot};
 use futures_util::future::{try_join, try_join_all, try_join4};
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
@@ -9,6 +9,8 @@ use uuid::Uuid;
 use super::changes::{self, Changes, Limit, Step};
 use super::error::Failure;
 use super::link::Link;
+use super::lists::place;
+use super::records;
 use super::rows::{number, run_columns, task_columns};
 
 /// Names a transaction, so that its writer can ask whether it was committed.
@@ -21,11 +23,11 @@ pub(super) struct Mark {
 }
 
 /// How a transaction ended.
-pub(super) enum Ended {
+pub(super) enum Ended<T> {
     /// It is as durable as it will be.
-    Written(Appended),
+    Written(T),
     /// It was to be committed, and no answer came.
-    Unknown(Appended, Failure),
+    Unknown(T, Failure),
 }
 
 // It never adds a row: one that is not yet committed could not be waited for.
@@ -43,7 +45,7 @@ const WAIT: &str = "SELECT id FROM writers ORDER BY id FOR UPDATE";
 const UNMARK: &str = "DELETE FROM writers WHERE id = $1 OR at < now() - interval '30 days'";
 
 // Two nodes lock what both write in the same order, so neither waits for the other in a circle.
-const LOCK_TASKS: &str = concat!(
+pub(super) const LOCK_TASKS: &str = concat!(
     "SELECT ",
     task_columns!(),
     " FROM tasks WHERE id = ANY($1) ORDER BY id FOR UPDATE"
@@ -74,8 +76,8 @@ pub(super) async fn prepare(link: &mut Link) -> Result<(), Failure> {
         LOCK_RUNS,
         SAVE_SNAPSHOT,
     ];
-    link.prepare(here.into_iter().chain(changes::STATEMENTS))
-        .await
+    let others = changes::STATEMENTS.into_iter().chain(records::STATEMENTS);
+    link.prepare(here.into_iter().chain(others)).await
 }
 
 /// Enters a writer. Whatever is read after that does not change any more through a program that is gone, whose last transaction the
@@ -90,12 +92,12 @@ pub(super) async fn append(
     link: &mut Link,
     mark: Mark,
     batch: &[Append],
-    limit: Limit,
-) -> Result<Ended, Failure> {
+    (limit, announce): (Limit, &Announce),
+) -> Result<Ended<Appended>, Failure> {
     let mut changes = begin(link, mark, batch).await?;
     let answers: Appended = batch
         .iter()
-        .map(|append| changes.apply(append, limit))
+        .map(|append| changes.apply(append, limit, announce))
         .collect();
     let steps = changes.steps()?;
     if steps.is_empty() {
@@ -114,11 +116,32 @@ pub(super) async fn append(
             link.batch("COMMIT").await
         }
     };
-    match sent {
+    ended(sent, answers)
+}
+
+fn ended<T>(committed: Result<(), Failure>, answers: T) -> Result<Ended<T>, Failure> {
+    match committed {
         Ok(()) => Ok(Ended::Written(answers)),
         Err(failure) if failure.is_away() => Ok(Ended::Unknown(answers, failure)),
         Err(failure) => Err(failure),
     }
+}
+
+/// Begins a transaction that is marked.
+pub(super) async fn begin_marked(link: &mut Link, mark: Mark) -> Result<(), Failure> {
+    link.batch("BEGIN").await?;
+    let marking = link.statement(MARK).await?;
+    let values: [&(dyn ToSql + Sync); 2] = [&mark.writer, &mark.number];
+    let asking = async { Ok(link.client.execute(&marking, &values).await?) };
+    match link.within(asking).await? {
+        1 => Ok(()),
+        _ => Err(Failure::Forgotten),
+    }
+}
+
+/// Ends a transaction whose statements were all answered.
+pub(super) async fn commit<T>(link: &Link, answers: T) -> Result<Ended<T>, Failure> {
+    ended(link.batch("COMMIT").await, answers)
 }
 
 /// Marks the transaction, then locks and reads the rows that the batch touches: one round trip. The mark is answered before anything
@@ -196,6 +219,12 @@ pub(super) async fn was_written(link: &mut Link, mark: Mark) -> Result<bool, Fai
 /// Forgets a writer that has nothing left to ask, and those that ended without doing so long ago.
 pub(super) async fn unmark(link: &mut Link, writer: Uuid) -> Result<(), Failure> {
     link.query(UNMARK, &[&writer]).await.map(|_| ())
+}
+
+/// Empties the outbox up to a position.
+pub(super) async fn forget(link: &mut Link, up_to: u64) -> Result<(), Failure> {
+    const FORGET: &str = "DELETE FROM outbox WHERE position <= $1";
+    link.query(FORGET, &[&place(up_to)]).await.map(|_| ())
 }
 
 /// Keeps a snapshot unless a newer one is there.

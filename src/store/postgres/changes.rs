@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use actors::model::{Event, RunId, TaskId};
 use actors::store::project::Projection;
-use actors::store::{Append, Blob, Illegal, Rejected, RunRow, TaskRow};
+use actors::store::{Announce, Append, Blob, Illegal, Rejected, RunRow, TaskRow};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -48,14 +48,28 @@ const EVENTS: &str = "INSERT INTO events (task, seq, kind, run, agent, at, epoch
 
 const BLOBS: &str = "INSERT INTO blobs (hash, bytes) SELECT * FROM unnest($1::text[], $2::bytea[]) ON CONFLICT (hash) DO NOTHING";
 
+/// Whoever writes or refers to a blob does so before or after one who removes blobs, see `remove::LOCK_BLOBS`: it is not removed
+/// between its being found there and its being referred to.
+const HOLD_BLOBS: &str = "SELECT pg_advisory_xact_lock_shared(hashtext('impresario: blobs'), hashtext(current_schema()))";
+
+// The row of the newest position stays locked until the end of the transaction, so others get theirs after that.
+const OUTBOX: &str = "WITH newest AS (
+       INSERT INTO outbox_newest (nr, position) VALUES (1, cardinality($1::uuid[]))
+       ON CONFLICT (nr) DO UPDATE SET position = outbox_newest.position + excluded.position RETURNING position)
+     INSERT INTO outbox (position, task, seq)
+     SELECT newest.position - cardinality($1::uuid[]) + new.place, new.task, new.seq
+     FROM newest, unnest($1::uuid[], $2::bigint[]) WITH ORDINALITY AS new (task, seq, place)";
+
 /// All of them.
-pub(super) const STATEMENTS: [&str; 6] = [
+pub(super) const STATEMENTS: [&str; 8] = [
     NEW_TASKS,
     CHANGED_TASKS,
     NEW_RUNS,
     CHANGED_RUNS,
     EVENTS,
     BLOBS,
+    HOLD_BLOBS,
+    OUTBOX,
 ];
 
 /// A statement with what it is given: a column of values for each parameter.
@@ -88,6 +102,9 @@ pub(super) struct Changes<'b> {
     tasks: Rows<TaskId, TaskRow>,
     runs: Rows<RunId, RunRow>,
     events: Vec<Encoded>,
+    /// Whether one of them refers to a blob.
+    refers: bool,
+    announced: Vec<(Uuid, i64)>,
     blobs: BTreeMap<&'b str, &'b [u8]>,
 }
 
@@ -168,6 +185,7 @@ impl<'b> Changes<'b> {
         &mut self,
         append: &'b Append,
         limit: Limit,
+        announce: &Announce,
     ) -> Result<Vec<Event>, Rejected> {
         let named = Projection::runs_of(append);
         let rows = named.iter().filter_map(|run| self.runs.all.get(run));
@@ -187,6 +205,10 @@ impl<'b> Changes<'b> {
                 self.runs.put(run, row);
             }
         }
+        let announced = encoded.iter().filter(|event| announce.has(event.kind));
+        self.announced
+            .extend(announced.map(|event| (event.task, event.seq)));
+        self.refers |= events.iter().any(|event| event.body.blob().is_some());
         self.events.extend(encoded);
         let blobs = append.blobs.iter();
         self.blobs
@@ -197,6 +219,7 @@ impl<'b> Changes<'b> {
     /// What is to be sent, in order; what two nodes may write at once is sorted, so that neither waits for the other in a circle.
     pub(super) fn steps(&self) -> Result<Vec<Step<'_>>, Failure> {
         let mut steps = vec![
+            (self.refers || !self.blobs.is_empty()).then(hold_blobs),
             new_tasks(&self.tasks.touched(true))?,
             changed_tasks(&self.tasks.touched(false))?,
             new_runs(&self.runs.touched(true))?,
@@ -209,6 +232,8 @@ impl<'b> Changes<'b> {
         for some in split(&blobs, size) {
             steps.push(Some(self::blobs(some)));
         }
+        // Last, because nobody else can announce anything from here to the end.
+        steps.extend(split(&self.announced, |_| 0).map(|some| Some(outbox(some))));
         Ok(steps.into_iter().flatten().collect())
     }
 }
@@ -386,5 +411,24 @@ fn blobs<'a>(blobs: &[(&&'a str, &&'a [u8])]) -> Step<'a> {
             column(blobs, |(_, bytes)| **bytes),
         ],
         bytes: blobs.iter().map(|(_, bytes)| bytes.len()).sum(),
+    }
+}
+
+fn hold_blobs<'a>() -> Step<'a> {
+    Step {
+        sql: HOLD_BLOBS,
+        columns: Vec::new(),
+        bytes: 0,
+    }
+}
+
+fn outbox<'a>(announced: &[(Uuid, i64)]) -> Step<'a> {
+    Step {
+        sql: OUTBOX,
+        columns: vec![
+            column(announced, |(task, _)| *task),
+            column(announced, |(_, seq)| *seq),
+        ],
+        bytes: 32 * announced.len(),
     }
 }

@@ -22,6 +22,8 @@ pub(super) enum Failure {
     Limit(String),
     /// The writer was silent for so long that it was taken for gone.
     Forgotten,
+    /// What is asked for is never done.
+    Refused(StoreError),
     /// It was written by a later program.
     TooNew { found: u32, known: u32 },
 }
@@ -61,6 +63,11 @@ impl Failure {
         ];
         let is_forgotten = matches!(self, Self::Forgotten);
         is_forgotten || self.code().is_some_and(|code| codes.contains(code))
+    }
+
+    /// Whether the connection may be used again once the transaction was taken back.
+    pub(super) fn leaves_link(&self) -> bool {
+        self.is_conflict() || matches!(self, Self::Refused(_))
     }
 
     fn code(&self) -> Option<&SqlState> {
@@ -123,6 +130,7 @@ impl Place {
         match failure {
             Failure::Damage(detail) => self.corrupt(detail),
             Failure::Limit(detail) => self.io(detail),
+            Failure::Refused(error) => error.clone(),
             Failure::Silent(time) => self.io(format!(
                 "it has not answered for {time:?}: see whether the server runs and can be reached"
             )),

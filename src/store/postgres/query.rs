@@ -27,6 +27,8 @@ pub(super) const RUNS: &str = concat!(
     " FROM runs WHERE task = $1 ORDER BY nr"
 );
 
+pub(super) const RUN: &str = concat!("SELECT ", run_columns!(), " FROM runs WHERE id = $1");
+
 pub(super) const BLOB: &str = "SELECT bytes FROM blobs WHERE hash = $1";
 
 pub(super) const HASHES: &str = "SELECT hash FROM blobs ORDER BY hash";

@@ -9,10 +9,16 @@ use super::link::{Access, Link, quoted};
 use super::rows::get;
 
 /// Every version there was, oldest first.
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    sql: include_str!("../schema/postgres/001.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        sql: include_str!("../schema/postgres/001.sql"),
+    },
+    Migration {
+        version: 2,
+        sql: include_str!("../schema/postgres/002.sql"),
+    },
+];
 
 const VERSIONS: &str = "CREATE TABLE schema_version (version BIGINT PRIMARY KEY, checksum TEXT NOT NULL, applied_at TIMESTAMPTZ NOT NULL DEFAULT now())";
 

@@ -1,20 +1,22 @@
 //! The thread that speaks to the server, with a runtime of its own: what is asked goes on whoever stops waiting for it.
 
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 
-use actors::store::StoreError;
+use actors::store::{Announce, StoreError};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Options;
 use super::link::Access;
-use super::writer::{Answer, Command, Writer};
+use super::writer::{Announcing, Answer, Command, Writer};
 
 /// Hands commands to the thread. Dropping it waits until everything that was handed over is written, or cannot be.
 #[derive(Debug)]
 pub(super) struct Thread {
     commands: Option<mpsc::Sender<Command>>,
+    announcing: Announcing,
     /// Ends waiting for a server that is away.
     over: Option<DropGuard>,
     runtime: Handle,
@@ -34,13 +36,16 @@ impl Thread {
         let (commands, received) = mpsc::channel(options.queue.max(1));
         let (opened, is_open) = oneshot::channel();
         let over = CancellationToken::new();
+        let announcing = Announcing::default();
         let mut thread = Self {
             commands: Some(commands),
+            announcing: announcing.clone(),
             over: Some(over.clone().drop_guard()),
             runtime: runtime.handle().clone(),
             thread: None,
         };
-        let writer = Writer::open(access.clone(), options.item_bytes, options.patience, over);
+        let (limit, patience) = (options.item_bytes, options.patience);
+        let writer = Writer::open(access.clone(), limit, announcing, patience, over);
         let started = std::thread::Builder::new()
             .name("impresario-store".to_owned())
             .spawn(move || work(&runtime, writer, opened, received))
@@ -53,6 +58,12 @@ impl Thread {
     /// Where the thread's work is done.
     pub(super) fn runtime(&self) -> Handle {
         self.runtime.clone()
+    }
+
+    /// From now on these events are announced.
+    pub(super) fn announce(&self, what: Announce) {
+        let announcing = self.announcing.write();
+        *announcing.unwrap_or_else(PoisonError::into_inner) = Arc::new(what);
     }
 
     pub(super) async fn ask<T>(

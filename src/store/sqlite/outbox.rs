@@ -42,12 +42,9 @@ pub(super) fn announced(
 ) -> Result<Vec<Announced>, Failure> {
     const SQL: &str = "SELECT position, task, seq, sum FROM outbox WHERE position > ?1 ORDER BY position LIMIT ?2";
     // One of them may be done with.
-    let found = all(
-        conn,
-        SQL,
-        (place(after), limit(count.saturating_add(1))),
-        read,
-    )?;
+    let values = (place(after), limit(count.saturating_add(1)));
+    let found = all(conn, SQL, values, read);
+    let found = found.map_err(|error| error.at(|| "the outbox".to_owned()))?;
     let mut tasks = Tasks::default();
     let mut announced = Vec::with_capacity(found.len());
     for found in found {

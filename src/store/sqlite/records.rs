@@ -1,7 +1,7 @@
 //! Records as rows.
 
 use actors::store::version::{Change, Versions};
-use actors::store::{Conflict, Record, RecordQuery};
+use actors::store::{Record, RecordQuery};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, Transaction, TransactionBehavior, params_from_iter};
 use serde::Deserialize;
@@ -10,9 +10,7 @@ use super::error::Failure;
 use super::query::{all, first, limit, next_number};
 use super::rows::{count, number, text, time};
 use super::seal::{check, seal};
-
-/// What several calls for changes come to, in order.
-pub(super) type Answers = Vec<Result<Vec<u64>, Conflict>>;
+use crate::store::group::Answer;
 
 macro_rules! record_columns {
     () => {
@@ -49,7 +47,10 @@ pub(super) fn records(conn: &Connection, query: &RecordQuery) -> Result<Vec<Reco
 /// Looks at all of them.
 pub(super) fn inspect(conn: &Connection) -> Result<(), Failure> {
     const SQL: &str = concat!("SELECT ", record_columns!(), " FROM records");
-    all(conn, SQL, [], |row| read(row).map(|_| ())).map(|_| ())
+    let found = all(conn, SQL, [], |row| read(row).map(|_| ()));
+    found
+        .map(|_| ())
+        .map_err(|error| error.at(|| "a record".to_owned()))
 }
 
 fn read(row: &Row<'_>) -> Result<Record, Failure> {
@@ -68,7 +69,7 @@ fn read(row: &Row<'_>) -> Result<Record, Failure> {
 }
 
 /// Makes the changes of several calls, each whole or not at all, in one transaction.
-pub(super) fn put(conn: &mut Connection, calls: &[Vec<Change>]) -> Result<Answers, Failure> {
+pub(super) fn put(conn: &mut Connection, calls: &[Vec<Change>]) -> Result<Vec<Answer>, Failure> {
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut versions = Versions::default();
     let mut answers = Vec::with_capacity(calls.len());

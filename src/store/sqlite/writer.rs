@@ -5,18 +5,16 @@ use std::thread::JoinHandle;
 
 use actors::model::TaskId;
 use actors::store::version::Change;
-use actors::store::{Announce, Append, Appended, Conflict, Snapshot, StoreError};
+use actors::store::{Announce, Append, Appended, Snapshot, StoreError};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{self, Limit};
 use super::error::{Failure, Place};
 use super::{outbox, records, remove};
+use crate::store::group::{self, Call, Group};
 
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
-
-/// The most calls whose changes of records are committed together.
-const GROUP: usize = 64;
 
 /// Which events are announced from now on.
 type Announcing = Arc<RwLock<Arc<Announce>>>;
@@ -24,15 +22,10 @@ type Announcing = Arc<RwLock<Arc<Announce>>>;
 enum Command {
     Append(Vec<Append>, Answer<Appended>),
     PutSnapshot(Snapshot, Answer<()>),
-    PutRecords(PutRecords),
+    PutRecords(Call),
     Forget(u64, Answer<()>),
     Remove(TaskId, Answer<bool>),
     Close(Answer<()>),
-}
-
-struct PutRecords {
-    changes: Vec<Change>,
-    answer: Answer<Result<Vec<u64>, Conflict>>,
 }
 
 /// Hands commands to the thread. Dropping it waits until everything that was handed over is written.
@@ -83,8 +76,8 @@ impl Writer {
     pub(super) async fn put_records(
         &self,
         changes: Vec<Change>,
-    ) -> Result<Result<Vec<u64>, Conflict>, StoreError> {
-        self.ask(|answer| Command::PutRecords(PutRecords { changes, answer }))
+    ) -> Result<group::Answer, StoreError> {
+        self.ask(|answer| Command::PutRecords(Call { changes, answer }))
             .await
     }
 
@@ -181,35 +174,21 @@ impl Work {
         }
     }
 
-    /// Changes that wait one behind the other are committed together; the command that came after them.
+    /// The command that came after the changes.
     fn put_records(
         &mut self,
-        first: PutRecords,
+        first: Call,
         commands: &mut mpsc::Receiver<Command>,
     ) -> Option<Command> {
-        let (mut calls, mut answers) = (vec![first.changes], vec![first.answer]);
-        let mut next = None;
-        while next.is_none() && calls.len() < GROUP {
-            match commands.try_recv() {
-                Ok(Command::PutRecords(put)) => {
-                    calls.push(put.changes);
-                    answers.push(put.answer);
-                }
-                Ok(other) => next = Some(other),
-                Err(_) => break,
-            }
-        }
-        match records::put(&mut self.conn, &calls) {
-            Ok(done) => answers.into_iter().zip(done).for_each(|(answer, done)| {
-                let _ = answer.send(Ok(done));
-            }),
-            Err(failure) => {
-                let error = self.place.error(failure);
-                for answer in answers {
-                    let _ = answer.send(Err(error.clone()));
-                }
-            }
-        }
+        let waiting = || {
+            Some(match commands.try_recv().ok()? {
+                Command::PutRecords(call) => Ok(call),
+                other => Err(other),
+            })
+        };
+        let (group, next) = Group::gather(first, waiting);
+        let done = records::put(&mut self.conn, group.calls());
+        group.tell(done.map_err(|failure| self.place.error(failure)));
         next
     }
 }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use actors::model::{Event, EventBody};
-use actors::store::{Append, Appended, Store, StoreError};
-use actors::testing::conformance::store::draft::{append, created, events, note, task, write};
+use actors::model::{Event, EventBody, Timestamp};
+use actors::store::{Append, Appended, Put, Records, Store, StoreError};
+use actors::testing::conformance::store::draft::{
+    append, created, events, note, of_task, task, write,
+};
 use fastrand::Rng;
 use impresario::store::Postgres;
 use impresario::store::postgres::Options;
@@ -102,6 +104,38 @@ async fn what_breaks_is_neither_lost_nor_doubled() {
         }
     }
     assert_eq!(behind.said().await, wanted);
+}
+
+/// Each change of a record is made once, whatever becomes of the line, and each task is removed once.
+#[tokio::test]
+async fn what_breaks_changes_no_record_twice() {
+    let Some(behind) = Behind::open(|_| {}).await else {
+        return;
+    };
+    let (store, mut rng) = (&behind.store, Rng::with_seed(5));
+    for n in 1..=30 {
+        let mut ended = vec![created()];
+        let reason = String::new();
+        ended.push(of_task(EventBody::TaskCancelled { reason }));
+        write(store, append(task(2), ended)).await;
+        for round in 0..2 {
+            let troubles = [Trouble::Unbegun, Trouble::Lost, Trouble::Unanswered];
+            behind.proxy.trouble(1, troubles[rng.usize(..3)]);
+            let put = Put {
+                kind: "count".to_owned(),
+                key: "one".to_owned(),
+                expected: None,
+                at: Timestamp(0),
+                body: Some(n.into()),
+            };
+            match round {
+                0 => assert_eq!(store.put_records(vec![put]).await, Ok(Ok(vec![n]))),
+                _ => assert_eq!(store.remove_task(task(2)).await, Ok(true)),
+            }
+            assert!(behind.proxy.had_trouble(), "nothing went wrong at {n}");
+        }
+    }
+    assert_eq!(behind.said().await, Vec::<String>::new());
 }
 
 /// Nobody can say in time whether it was written: the caller is told to try again, and that is when it turns out.

@@ -1,5 +1,6 @@
 //! PostgreSQL under the suite that every store is put under.
 
+use actors::testing::conformance::records;
 use actors::testing::conformance::store::{Subject, history, run};
 use futures_util::future::{BoxFuture, FutureExt};
 use impresario::store::postgres::Options;
@@ -65,5 +66,19 @@ async fn postgres_conforms() {
 async fn postgres_keeps_a_history_when_it_waits_for_the_disk() {
     if let Some(subject) = InSchema::fresh(Durability::Power) {
         history(&subject, 100).await;
+    }
+}
+
+#[tokio::test]
+async fn postgres_keeps_records() {
+    if let Some(subject) = InSchema::fresh(Durability::Process) {
+        records::run(&subject).await;
+    }
+}
+
+#[tokio::test]
+async fn postgres_keeps_records_when_it_waits_for_the_disk() {
+    if let Some(subject) = InSchema::fresh(Durability::Power) {
+        records::history(&subject, 100).await;
     }
 }

@@ -47,7 +47,7 @@ async fn a_later_or_foreign_schema_is_left_alone() {
             error,
             StoreError::TooNew {
                 found: 9,
-                known: 1,
+                known: 2,
                 ..
             }
         ),
