@@ -211,7 +211,7 @@ fn arrows_inside_the_program() {
             ("local", ""),
             ("node", "config executor http local provider store"),
             ("http", "config schedule webhook"),
-            ("webhook", ""),
+            ("webhook", "config"),
             ("schedule", "config"),
             ("retention", ""),
             ("config", "store"),

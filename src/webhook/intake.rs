@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use actors::model::{AlertKind, Event, EventBody, TaskId};
 use actors::registry::webhooks::deliveries::Delivery;
 use actors::registry::webhooks::{Webhook, plan};
-use actors::store::Announced;
+use actors::store::{Announced, StoreError};
 use actors::system::{System, SystemError};
 use supervision::Failure;
 
@@ -48,10 +48,18 @@ pub(super) async fn take(
     }
 }
 
-/// An event of the outbox; none if its task was removed.
+/// An event of the outbox; none if its task was removed, or is damaged: that must not keep the others back.
 async fn event(system: &System, announced: Announced) -> Result<Option<Event>, SystemError> {
     let before = announced.seq.saturating_sub(1);
-    let found = system.events(announced.task, before, 1).await?;
+    let found = match system.events(announced.task, before, 1).await {
+        Ok(found) => found,
+        Err(SystemError::Store(error @ StoreError::Corrupt { .. })) => {
+            let (task, event) = (announced.task, announced.seq);
+            tracing::error!(%task, event, "an event cannot be sent to webhooks: {error}");
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
     Ok(found.into_iter().find(|event| event.id == announced.seq))
 }
 
@@ -80,7 +88,9 @@ async fn alert(system: &System, event: &Event) -> Result<(), SystemError> {
     let note = note.chars().take(1_000).collect();
     let said = system.alert(event.task_id, run, event.id, AlertKind::Failed, note);
     match said.await {
-        Ok(_) | Err(SystemError::NoSuchTask(_)) => Ok(()),
+        Ok(_) => Ok(()),
+        // Its task was removed meanwhile, or is damaged.
+        Err(SystemError::NoSuchTask(_) | SystemError::Store(StoreError::Corrupt { .. })) => Ok(()),
         Err(error) => Err(error),
     }
 }

@@ -6,6 +6,7 @@
 //! Reading order: `sign`, `address` (where nothing is sent), `post` (one attempt), `intake` (from the outbox to deliveries), `deliver`.
 
 mod address;
+mod declared;
 mod deliver;
 mod intake;
 mod post;
@@ -26,6 +27,7 @@ use supervision::Start;
 use tokio::sync::Notify;
 
 pub use self::address::check_url;
+pub use self::declared::{declared, node_secret};
 pub use self::post::{Carrier, Letter, Post};
 use self::sign::Secret;
 

@@ -51,7 +51,6 @@ pub(crate) const EPOCH: Timestamp = Timestamp(1_767_225_600_000);
 /// A node without a door, in virtual time, over a store that outlives it.
 pub(crate) struct Bed {
     pub(crate) config: Config,
-    pub(crate) store: Arc<Memory>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) registry: Registry,
     pub(crate) system: System,
@@ -67,7 +66,7 @@ impl Bed {
         let config = config::parse("team.toml", TEAM, Path::new(".")).expect("a good file");
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(EPOCH));
         let ids = Arc::new(SeededIds::new(1));
-        let mut deps = Deps::new(store.clone(), clock.clone(), ids.clone());
+        let mut deps = Deps::new(store, clock.clone(), ids.clone());
         deps.providers = impresario::node::providers(&config).expect("providers");
         let system = System::start(deps).await.expect("a system");
         let entropy = Arc::new(|bytes: &mut [u8]| bytes.fill(7));
@@ -77,7 +76,6 @@ impl Bed {
         }
         Self {
             config,
-            store,
             clock,
             registry,
             system,

@@ -120,7 +120,7 @@ async fn a_task_that_has_not_ended_keeps_the_next_from_being_begun_unless_it_may
     let Outcome::Failed { error } = now(&bed, &unknown).await.last.unwrap().outcome else {
         panic!("it was begun");
     };
-    assert_snapshot!(error, @"unknown agent `nobody`");
+    assert_snapshot!(error, @"unknown agent `nobody`; known agents: `broken`, `lead`, `waiter`");
     firing.stop().await;
     bed.close().await;
 }

@@ -253,7 +253,16 @@ mod tests {
         .iter()
         .map(|text| format!("{text} → {}", next(text)))
         .collect();
-        insta::assert_snapshot!(told.join("\n"), @"");
+        insta::assert_snapshot!(told.join("\n"), @r"
+        * * * * * → 2026-02-28T00:00:00.000Z
+        0 0 29 2 * → 2028-02-29T00:00:00.000Z
+        30 9 * * 1-5 → 2026-03-02T09:30:00.000Z
+        0 12 1 * mon → 2026-03-01T12:00:00.000Z
+        */15 8-10 * JAN,mar * → 2026-03-01T08:00:00.000Z
+        5/20 0 * * * → 2026-02-28T00:05:00.000Z
+        0 0 * * 7 → 2026-03-01T00:00:00.000Z
+        59 23 31 12 * → 2026-12-31T23:59:00.000Z
+        ");
     }
 
     #[test]
@@ -279,7 +288,21 @@ mod tests {
             Err(error) => format!("{text}: {error}"),
         })
         .collect();
-        insta::assert_snapshot!(wrong.join("\n"), @"");
+        insta::assert_snapshot!(wrong.join("\n"), @r"
+        : a cron time has five fields: minute, hour, day of the month, month, day of the week, as in `30 9 * * 1-5`
+        * * * *: a cron time has five fields: minute, hour, day of the month, month, day of the week, as in `30 9 * * 1-5`
+        60 * * * *: `60` is no minute: values are 0 to 59, as in `*`, `5`, `1-5`, `*/10`, `1,15`
+        * 24 * * *: `24` is no hour: values are 0 to 23, as in `*`, `5`, `1-5`, `*/10`, `1,15`
+        * * 0 * *: `0` is no day of the month: values are 1 to 31, as in `*`, `5`, `1-5`, `*/10`, `1,15`
+        * * * 13 *: `13` is no month: values are 1 to 12, as in `*`, `5`, `1-5`, `*/10`, `1,15`
+        * * * * 8: `8` is no day of the week: values are 0 to 7, as in `*`, `5`, `1-5`, `*/10`, `1,15`
+        5-1 * * * *: `5-1` is no minute: values are 0 to 59, as in `*`, `5`, `1-5`, `*/10`, `1,15`
+        */0 * * * *: `0` is no minute: values are 0 to 59, as in `*`, `5`, `1-5`, `*/10`, `1,15`
+        +5 * * * *: `+5` is no minute: values are 0 to 59, as in `*`, `5`, `1-5`, `*/10`, `1,15`
+        a * * * *: `a` is no minute: values are 0 to 59, as in `*`, `5`, `1-5`, `*/10`, `1,15`
+        1,, * * * *: `` is no minute: values are 0 to 59, as in `*`, `5`, `1-5`, `*/10`, `1,15`
+        0 0 30 2 *: there is no such day in any year
+        ");
     }
 
     proptest! {

@@ -11,7 +11,7 @@ use crate::feed::Live;
 use crate::model::event::Seq;
 use crate::model::{AlertKind, EventBody, RunId, TaskId, Timestamp};
 use crate::run::stuck::{Point, Points, is_excused};
-use crate::store::{Cause, each_event};
+use crate::store::{Cause, StoreError, TaskRow, each_event};
 
 use super::{System, SystemError};
 
@@ -111,21 +111,31 @@ impl Lookout {
         let rows = self.system.tasks(true).await?;
         let mut before = std::mem::take(&mut self.tasks);
         for row in rows {
-            let mut points = before.remove(&row.id).unwrap_or_default();
-            if points.head < row.head {
-                let (store, from) = (self.system.deps.store.as_ref(), points.head);
-                each_event(store, row.id, from, |event| points.fold(&event)).await?;
-            }
-            for ((task, run), at) in &self.heard {
-                if *task == row.id {
-                    points.alive(*run, *at);
+            let points = before.remove(&row.id).unwrap_or_default();
+            match self.look_at(&row, points).await {
+                Ok(points) => drop(self.tasks.insert(row.id, points)),
+                // One task that is damaged must not hide the others.
+                Err(SystemError::Store(error @ StoreError::Corrupt { .. })) => {
+                    tracing::warn!(task = %row.id, "nobody sees whether its runs are stuck: {error}");
                 }
+                Err(error) => return Err(error),
             }
-            self.judge(row.id, &mut points).await?;
-            self.tasks.insert(row.id, points);
         }
         self.heard.clear();
         Ok(())
+    }
+
+    async fn look_at(&self, row: &TaskRow, mut points: Points) -> Result<Points, SystemError> {
+        if points.head < row.head {
+            let (store, from) = (self.system.deps.store.as_ref(), points.head);
+            each_event(store, row.id, from, |event| points.fold(&event)).await?;
+        }
+        let of_task = |run| (row.id, RunId(run));
+        let heard = of_task(uuid::Uuid::nil())..=of_task(uuid::Uuid::max());
+        let heard = self.heard.range(heard);
+        heard.for_each(|((_, run), at)| points.alive(*run, *at));
+        self.judge(row.id, &mut points).await?;
+        Ok(points)
     }
 
     async fn judge(&self, task: TaskId, points: &mut Points) -> Result<(), SystemError> {
