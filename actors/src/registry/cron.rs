@@ -325,7 +325,7 @@ mod tests {
             for text in texts {
                 let cron: Cron = text.parse().unwrap();
                 let next = cron.after(Timestamp(from)).unwrap();
-                prop_assert!(next.0 > from && next.0 % MINUTE == 0 && cron.names(next));
+                prop_assert!(next.0 > from && next.0.is_multiple_of(MINUTE) && cron.names(next));
                 let mut between = (from / MINUTE + 1) * MINUTE;
                 while between < next.0 {
                     prop_assert!(!cron.names(Timestamp(between)), "{text}");
