@@ -135,7 +135,7 @@ impl Webhooks {
             }
         })?;
         let webhook = self.0.registry.create_webhook(new).await?;
-        self.announce().await?;
+        self.changed().await?;
         let secret = Secret::derived(&self.0.secret, &webhook.id);
         Ok((webhook, secret))
     }
@@ -146,7 +146,7 @@ impl Webhooks {
     /// [`RegistryError`].
     pub async fn remove(&self, by: &Key, id: &str) -> Result<(), RegistryError> {
         self.0.registry.remove_webhook(by, id).await?;
-        self.announce().await?;
+        self.changed().await?;
         Ok(())
     }
 
@@ -194,7 +194,7 @@ impl Webhooks {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = secrets;
         self.0.registry.merge_webhooks(&file).await?;
-        self.announce().await?;
+        self.changed().await?;
         Ok(())
     }
 
@@ -206,6 +206,13 @@ impl Webhooks {
             Some(_) => declared.get(&webhook.id).cloned().flatten(),
             None => Some(Secret::derived(&self.0.secret, &webhook.id)),
         }
+    }
+
+    /// Whoever sends hears of it too: it waits for the events of the webhooks it knows.
+    async fn changed(&self) -> Result<(), RegistryError> {
+        self.announce().await?;
+        self.0.wake.notify_one();
+        Ok(())
     }
 
     /// The store puts those events into the outbox that somebody waits for, from now on.

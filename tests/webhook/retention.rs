@@ -14,7 +14,11 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 #[tokio::test(start_paused = true)]
 async fn old_tasks_and_deliveries_are_removed_and_those_that_go_on_are_not() {
     let bed = Bed::open().await;
-    let hooks = bed.hooks(Options::default());
+    // Days are slept through.
+    let hooks = bed.hooks(Options {
+        look: Duration::from_secs(600),
+        ..Options::default()
+    });
     let new = new_webhook("ours", "https://example.com/", &["task_completed"]);
     let (webhook, _) = hooks.create(new).await.unwrap();
     let carrier = Scripted::new(&bed, |_| Some(Outcome::Answered(200)));
