@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::settings::Settings;
+use crate::webhook::Webhooks;
 
 use super::link::LinkOptions;
 use super::problem::Problem;
@@ -79,6 +80,8 @@ pub struct Shared {
     pub sockets: TaskTracker,
     /// Which life of the node this is.
     pub life: Uuid,
+    /// Where webhooks are made and sent; set once, by whoever starts their deliverer.
+    pub webhooks: OnceLock<Webhooks>,
 }
 
 impl std::ops::Deref for Api {
@@ -110,6 +113,7 @@ impl Api {
             stop: CancellationToken::new(),
             sockets: TaskTracker::new(),
             life,
+            webhooks: OnceLock::new(),
         }))
     }
 

@@ -20,10 +20,12 @@ mod page;
 mod problem;
 mod repeat;
 mod runs;
+mod schedules;
 mod socket;
 mod supervision;
 mod tasks;
 mod view;
+mod webhooks;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -82,6 +84,12 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(config::show, config::change))
         .routes(routes!(supervision::show))
         .routes(routes!(supervision::kill))
+        .routes(routes!(schedules::create, schedules::list))
+        .routes(routes!(schedules::show, schedules::remove))
+        .routes(routes!(webhooks::create, webhooks::list))
+        .routes(routes!(webhooks::show, webhooks::remove))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::redeliver))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(health::openapi))

@@ -7,6 +7,7 @@
 //! └ opener                       opens every unfinished task; last, so that it does so again whenever something before it was lost
 //! ```
 
+mod alerts;
 mod budget;
 mod causes;
 mod chronicle;
@@ -47,6 +48,7 @@ use opener::OpenerMessage;
 use spec::{LinkArguments, links, root_spec, tasks};
 
 pub use crate::task::tree::Providers;
+pub use alerts::STUCK_AFTER;
 pub use causes::MOST_CAUSES;
 pub use deps::{Deps, Settings};
 pub use opener::Seats;

@@ -431,7 +431,7 @@ impl System {
         self.append_caused(task, bodies.collect()).await
     }
 
-    async fn append_caused(
+    pub(super) async fn append_caused(
         &self,
         task: TaskId,
         bodies: Vec<(EventBody, Option<Cause>)>,
