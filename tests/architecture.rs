@@ -225,7 +225,7 @@ fn arrows_inside_the_program() {
             ("provider", "sse"),
             ("store", ""),
             ("executor", "link tool"),
-            ("http", "config link schedule settings webhook"),
+            ("http", "config link schedule settings telemetry webhook"),
             ("link", ""),
             ("tool", ""),
         ],

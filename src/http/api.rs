@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::settings::Settings;
+use crate::telemetry::Meter;
 use crate::webhook::Webhooks;
 
 use super::link::LinkOptions;
@@ -80,6 +81,8 @@ pub struct Shared {
     pub sockets: TaskTracker,
     /// Which life of the node this is.
     pub life: Uuid,
+    /// The node's numbers.
+    pub meter: Meter,
     /// Where webhooks are made and sent; set once, by whoever starts their deliverer.
     pub webhooks: OnceLock<Webhooks>,
 }
@@ -113,6 +116,7 @@ impl Api {
             stop: CancellationToken::new(),
             sockets: TaskTracker::new(),
             life,
+            meter: Meter::default(),
             webhooks: OnceLock::new(),
         }))
     }

@@ -16,6 +16,7 @@ mod health;
 mod host;
 pub mod link;
 mod listen;
+mod metrics;
 mod page;
 mod problem;
 mod repeat;
@@ -90,6 +91,7 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(webhooks::show, webhooks::remove))
         .routes(routes!(webhooks::deliveries))
         .routes(routes!(webhooks::redeliver))
+        .routes(routes!(metrics::show))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(health::openapi))
