@@ -35,4 +35,6 @@ pub mod settings;
 #[cfg(feature = "node")]
 pub mod store;
 #[cfg(feature = "node")]
+pub mod telemetry;
+#[cfg(feature = "node")]
 pub mod tool;

@@ -94,6 +94,9 @@ pub trait CallObserver: Send + Sync {
 
     /// It is about to go to this executor. Resolves when that is durable; to `false` where it must not go there.
     fn goes_to(&self, executor: ExecutorName) -> BoxFuture<'_, bool>;
+
+    /// It is about to go again to the executor that may have begun it. Resolves to `false` where it must not go there now.
+    fn goes_again(&self) -> BoxFuture<'_, bool>;
 }
 
 /// Nobody is told.
@@ -104,6 +107,10 @@ impl CallObserver for Unobserved {
     fn waits(&self, _: WaitReason) {}
 
     fn goes_to(&self, _: ExecutorName) -> BoxFuture<'_, bool> {
+        Box::pin(std::future::ready(true))
+    }
+
+    fn goes_again(&self) -> BoxFuture<'_, bool> {
         Box::pin(std::future::ready(true))
     }
 }

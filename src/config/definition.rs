@@ -68,11 +68,13 @@ pub enum ConfigError {
         /// The one that was probably meant, or those there are.
         help: String,
     },
-    /// An agent does not exist; files with this mistake are not loaded, so the data came from elsewhere.
-    #[error("unknown agent {}", quoted(name))]
+    /// An agent does not exist.
+    #[error("unknown agent {}; {help}", quoted(name))]
     UnknownAgent {
         /// The agent.
         name: String,
+        /// The one that was probably meant, or those there are.
+        help: String,
     },
     /// A provider does not exist; again the data came from elsewhere.
     #[error("unknown provider {}", quoted(name))]
@@ -160,6 +162,7 @@ impl Config {
             agents: agents.collect::<Result<_, _>>()?,
             limits: limits(&self.limits),
             priority: 0,
+            forked_from: None,
             source: serde_json::Value::Null,
         })
     }
@@ -218,7 +221,13 @@ impl Config {
 
     fn agent_spec(&self, name: &str) -> Result<AgentSpec, ConfigError> {
         let found = self.agents.get(name);
-        let agent = found.ok_or_else(|| ConfigError::UnknownAgent { name: name.into() })?;
+        let agent = found.ok_or_else(|| {
+            let known: Vec<_> = self.agents.keys().map(String::as_str).collect();
+            ConfigError::UnknownAgent {
+                name: name.into(),
+                help: suggestion(name, "agents", &known),
+            }
+        })?;
         let name = &agent.provider;
         let found = self.providers.get(name);
         let provider = found.ok_or_else(|| ConfigError::UnknownProvider { name: name.into() })?;

@@ -223,7 +223,8 @@ fn join<'d>(
                 let (file, line) = findings.place(first.span().start);
                 let name = quoted(&format!("{section}.{}", key.get_ref()));
                 let complaint = Complaint::new(format!("{name} is declared twice"));
-                let help = format!("the other one stands in {file}, line {line}: rename one of them");
+                let help =
+                    format!("the other one stands in {file}, line {line}: rename one of them");
                 findings.add(key.span(), complaint.help(help));
             }
         }

@@ -82,7 +82,9 @@ fn whole(
     let config = interpret(&root, base_dir, &included, &mut report);
     let findings = report.into_findings();
     let own = own.map(FilePath::to_owned);
-    let files = own.into_iter().chain(included.into_iter().map(|it| it.path));
+    let files = own
+        .into_iter()
+        .chain(included.into_iter().map(|it| it.path));
     match findings.is_empty() {
         true => Ok(Loaded {
             config,

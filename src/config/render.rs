@@ -121,7 +121,10 @@ impl Problems {
 
     /// The part of the problem's line around it, and how far into that part it begins.
     fn window(&self, problem: &Problem) -> (String, usize) {
-        let line = self.source.part(&problem.file).line_around(problem.span.start);
+        let line = self
+            .source
+            .part(&problem.file)
+            .line_around(problem.span.start);
         let into = problem.column - 1;
         let skipped = if into > WINDOW / 2 {
             into - WINDOW / 4

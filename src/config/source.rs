@@ -94,7 +94,10 @@ impl Source {
     pub(crate) fn part(&self, name: &str) -> Part<'_> {
         let at = self.files.iter().position(|file| file.name == name);
         let at = at.unwrap_or_default();
-        let end = self.files.get(at + 1).map_or(self.text.len(), |next| next.start - 1);
+        let end = self
+            .files
+            .get(at + 1)
+            .map_or(self.text.len(), |next| next.start - 1);
         Part(&self.text[self.files[at].start..end])
     }
 
@@ -136,7 +139,6 @@ impl Source {
         let begin = before.rfind('\n').map_or(0, |at| at + 1);
         (line, before[begin..].chars().count() + 1)
     }
-
 }
 
 /// The text of one file.
@@ -149,7 +151,9 @@ impl<'s> Part<'s> {
         let text = self.0;
         let offset = text.floor_char_boundary(offset);
         let start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
-        let end = text[offset..].find('\n').map_or(text.len(), |at| offset + at);
+        let end = text[offset..]
+            .find('\n')
+            .map_or(text.len(), |at| offset + at);
         &text[start..end]
     }
 }
@@ -250,7 +254,10 @@ mod tests {
         let mut source = Source::new("a", "x = 1");
         assert_eq!(source.add("b", "y = 2\nz = 3"), 6);
         source.add("c", "");
-        assert_eq!((source.file(5), source.file(6), source.file(99)), (("a", 0), ("b", 6), ("c", 18)));
+        assert_eq!(
+            (source.file(5), source.file(6), source.file(99)),
+            (("a", 0), ("b", 6), ("c", 18))
+        );
         assert_eq!((source.position(6), source.position(14)), ((1, 1), (2, 3)));
         assert_eq!(source.part("b").line_around(8), "z = 3");
         assert_eq!((source.part("a").0, source.part("c").0), ("x = 1", ""));

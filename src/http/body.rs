@@ -76,7 +76,13 @@ pub(super) async fn read(request: Request, limit: usize) -> Result<Bytes, Proble
     })
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+/// Reads JSON that must be an object.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        // A list would be taken for the fields of an object in their order.
+        serde_json::from_slice::<serde::de::IgnoredAny>(bytes).map_err(|error| not_json(&error))?;
+        return Err(Problem::invalid("", "a JSON object is expected"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let parsed = serde_path_to_error::deserialize(&mut reader);
     let value = parsed.map_err(|error| wrong(&error))?;

@@ -20,6 +20,7 @@ mod page;
 mod problem;
 mod repeat;
 mod runs;
+mod socket;
 mod supervision;
 mod tasks;
 mod view;
@@ -60,10 +61,12 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(tasks::answer))
         .routes(routes!(tasks::messages, tasks::say))
         .routes(routes!(events::stream))
+        .routes(routes!(socket::open))
         .routes(routes!(runs::of_task))
         .routes(routes!(runs::show))
         .routes(routes!(runs::messages, runs::follow_up))
         .routes(routes!(runs::journal))
+        .routes(routes!(runs::fork))
         .routes(routes!(runs::cancel))
         .routes(routes!(runs::pause))
         .routes(routes!(runs::resume))

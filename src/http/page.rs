@@ -73,7 +73,11 @@ impl<T: serde::de::DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Par
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let read = Query::<T>::try_from_uri(&parts.uri);
-        let read = read.map_err(|error| Problem::bad_parameter("query", error.body_text()))?;
+        let read = read.map_err(|error| {
+            let text = error.body_text();
+            let detail = text.strip_prefix("Failed to deserialize query string: ");
+            Problem::bad_parameter("query", detail.unwrap_or(&text))
+        })?;
         Ok(Self(read.0))
     }
 }

@@ -234,6 +234,7 @@ impl From<SystemError> for Problem {
             SystemError::Journal(JournalError::Rejected(_)) => Self::wrong_state("changed", detail),
             SystemError::Definition(_)
             | SystemError::Topology(_)
+            | SystemError::Fork(_)
             | SystemError::TooManyCauses { .. } => Self::invalid("", detail),
             SystemError::Store(error) => error.into(),
             SystemError::Journal(_) | SystemError::Silent | SystemError::Down(_) => {

@@ -50,7 +50,7 @@ impl<S: Send + Sync> FromRequestParts<S> for NewId {
 /// Whether carrying a request out a second time makes the same as the first did.
 fn makes_the_same(path: &str) -> bool {
     let last = path.rsplit('/').next().unwrap_or_default();
-    path == "/v1/tasks" || matches!(last, "cancel" | "pause" | "resume" | "stop")
+    path == "/v1/tasks" || matches!(last, "cancel" | "pause" | "resume" | "stop" | "fork")
 }
 
 /// Looks whether a request was sent before.

@@ -2,9 +2,11 @@
 
 use actors::model::{Event, EventBody, RunId, TaskId, Whom};
 use actors::registry::access::Scope;
+use actors::system::SystemError;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -14,8 +16,9 @@ use super::auth::Caller;
 use super::body::{Body, MaybeBody};
 use super::page::{Page, Paging, Params};
 use super::problem::Problem;
+use super::repeat::NewId;
 use super::tasks::Why;
-use super::view::{MessageView, RunDetail, RunView};
+use super::view::{MessageView, RunDetail, RunView, TaskDetail};
 
 /// The runs of a task in order of creation.
 #[utoipa::path(get, path = "/v1/tasks/{id}/runs", tag = "runs", params(("id" = String, Path), Paging), responses(
@@ -235,6 +238,47 @@ pub(super) async fn follow_up(
         .follow_up(row.task, row.id, &more.content)
         .await?;
     Ok((StatusCode::ACCEPTED, detail(&api, row.task, row.id).await?))
+}
+
+/// Where a run is forked, and with what the fork goes on.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ForkAt {
+    /// The number of the last event of the task that the fork knows of.
+    at: u64,
+    /// Something new that it goes on with.
+    prompt: Option<String>,
+}
+
+/// Begins another task whose root run knows what this run knew at an event of its task. Nothing that was done before is done again.
+#[utoipa::path(post, path = "/v1/runs/{id}/fork", tag = "runs", params(("id" = String, Path)), request_body = ForkAt, responses(
+    (status = 201, description = "the new task", body = TaskDetail, headers(("Location" = String))),
+    (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    (status = 503, body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn fork(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    new_id: NewId,
+    Body(fork): Body<ForkAt>,
+) -> Result<Response, Problem> {
+    caller.needs(Scope::TasksWrite)?;
+    let row = api.run(&caller, &id).await?;
+    let prompt = fork
+        .prompt
+        .as_deref()
+        .filter(|text| !text.trim().is_empty());
+    let task = TaskId(new_id.or_new(&api));
+    let forked = api
+        .system
+        .fork_as(task, row.task, row.id, fork.at, prompt)
+        .await;
+    forked.map_err(|error| match error {
+        SystemError::Fork(_) => Problem::invalid("/at", error.to_string()),
+        error => error.into(),
+    })?;
+    super::tasks::made(&api, task, StatusCode::CREATED).await
 }
 
 /// Cancels a run and all that works for it. When this answers nothing of it runs any more.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actors::model::{EventBody, RunId, TaskId, Whom};
 use actors::registry::access::Scope;
 use actors::store::TaskQuery;
-use actors::system::Settled;
+use actors::system::{Settled, SystemError};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header::LOCATION;
@@ -73,23 +73,28 @@ pub(super) async fn create(
     let wait = wait(&headers, api.limits.wait)?;
     let order = order(&api, &caller, new).await?;
     let definition = api.config.load().definition_for(&order);
-    let definition = definition.map_err(|error| unfit(&error))?;
+    let definition = definition.map_err(|error| unfit(&error, &order))?;
     let task = TaskId(new_id.or_new(&api));
     api.system.create_task_as(task, definition).await?;
     let status = match wait {
         None => StatusCode::CREATED,
         Some(wait) => waited(&api, task, wait).await?,
     };
-    let row = api.system.task(task).await?;
-    let mut response = (status, Json(detail(&api, &row).await?)).into_response();
-    let headers = response.headers_mut();
-    if let Ok(location) = HeaderValue::from_str(&format!("/v1/tasks/{task}")) {
-        headers.insert(LOCATION, location);
-    }
+    let mut response = made(&api, task, status).await?;
     if let Some(Ok(applied)) =
         wait.map(|wait| HeaderValue::from_str(&format!("wait={}", wait.as_secs())))
     {
-        headers.insert(APPLIED, applied);
+        response.headers_mut().insert(APPLIED, applied);
+    }
+    Ok(response)
+}
+
+/// The answer that shows a task that was made, and where it is.
+pub(super) async fn made(api: &Api, task: TaskId, status: StatusCode) -> Result<Response, Problem> {
+    let row = api.system.task(task).await?;
+    let mut response = (status, Json(detail(api, &row).await?)).into_response();
+    if let Ok(location) = HeaderValue::from_str(&format!("/v1/tasks/{task}")) {
+        response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
 }
@@ -119,6 +124,12 @@ async fn order(api: &Api, caller: &Caller, new: NewTask) -> Result<TaskOrder, Pr
             }
             error => error.into(),
         })?;
+    if !(-10..=10).contains(&new.priority) {
+        return Err(Problem::invalid(
+            "/priority",
+            format!("{} is not from -10 to 10", new.priority),
+        ));
+    }
     let to = match (new.team, new.root_agent) {
         (Some(_), Some(_)) => {
             return Err(Problem::invalid(
@@ -145,7 +156,7 @@ async fn order(api: &Api, caller: &Caller, new: NewTask) -> Result<TaskOrder, Pr
     })
 }
 
-fn unfit(error: &ConfigError) -> Problem {
+fn unfit(error: &ConfigError, order: &TaskOrder) -> Problem {
     let pointer = match error {
         ConfigError::NoTask => {
             return Problem::invalid("/description", "say what is to be done");
@@ -153,9 +164,17 @@ fn unfit(error: &ConfigError) -> Problem {
         ConfigError::NobodyToDoIt => {
             return Problem::invalid("", "say who is to do it, with `team` or `root_agent`");
         }
-        ConfigError::UnknownTeam { .. } => "/team",
-        ConfigError::UnknownAgent { .. } => "/root_agent",
-        _ => "",
+        ConfigError::UnknownTeam { .. } => "/team".to_owned(),
+        ConfigError::UnknownAgent { name, .. } => match &order.to {
+            Some(Addressee::Agent(_, available)) => {
+                let place = available.iter().position(|it| it == name);
+                place.map_or("/root_agent".to_owned(), |n| {
+                    format!("/available_agents/{n}")
+                })
+            }
+            _ => String::new(),
+        },
+        _ => String::new(),
     };
     Problem::invalid(pointer, error.to_string())
 }
@@ -211,6 +230,7 @@ pub(super) struct Which {
     /// Only those of this project.
     project: Option<String>,
     /// `desc` for the newest first, which is usual, or `asc`.
+    #[param(inline)]
     order: Option<Order>,
     /// How many, from 1 to 500; 50 when left out.
     #[param(minimum = 1, maximum = 500)]
@@ -447,6 +467,10 @@ pub(super) async fn say(
         return Err(Problem::invalid("/content", "say something"));
     }
     let to = message.to.as_deref().map(agent);
-    let event = api.system.say(row.id, &message.content, to).await?;
+    let said = api.system.say(row.id, &message.content, to).await;
+    let event = said.map_err(|error| match error {
+        SystemError::NoSuchAgent(_) => Problem::invalid("/to", error.to_string()),
+        error => error.into(),
+    })?;
     Ok((StatusCode::CREATED, Json(Written { event })))
 }

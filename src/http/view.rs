@@ -1,6 +1,6 @@
 //! How things look from outside.
 
-use actors::model::{Attention, RunStatus, TaskStatus, Usage};
+use actors::model::{Attention, ForkedFrom, RunStatus, TaskStatus, Usage};
 use actors::store::{RunRow, TaskRow};
 use actors::system::{RunRecord, Settled};
 use serde::Serialize;
@@ -67,6 +67,9 @@ pub(super) struct TaskDetail {
     team: Option<String>,
     /// How urgent it is.
     priority: i32,
+    /// Where it was forked from, if it was.
+    #[schema(value_type = Option<Object>)]
+    forked_from: Option<ForkedFrom>,
     /// Its result, once it is completed.
     result: Option<String>,
     /// Why it has none, once it failed or was cancelled.
@@ -105,6 +108,7 @@ impl TaskDetail {
                 .collect(),
             team: definition.and_then(|it| Some(it.team.as_ref()?.name.clone())),
             priority: definition.map_or(0, |it| it.priority),
+            forked_from: definition.and_then(|it| it.forked_from),
             result,
             error,
             attention,

@@ -14,11 +14,23 @@ pub fn schema() -> Value {
         generator.subschema_for::<ToExecutor>(),
         generator.subschema_for::<FromExecutor>(),
     ];
-    json!({
+    let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": SUBPROTOCOL,
         "description": "The frames between a node and an executor, each one JSON text",
         "oneOf": said,
         "$defs": generator.take_definitions(true),
-    })
+    });
+    plain(&mut schema);
+    schema
+}
+
+/// Descriptions without the links of the source they come from.
+fn plain(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => fields.values_mut().for_each(plain),
+        Value::Array(items) => items.iter_mut().for_each(plain),
+        Value::String(text) => *text = text.replace("[`", "`").replace("`]", "`"),
+        _ => {}
+    }
 }

@@ -1,10 +1,17 @@
 //! The node's HTTP interface, over real sockets.
 
 mod access;
+mod bad;
+mod described;
 mod executors;
+mod fuzz;
+mod repeat;
 mod serve;
 mod settings;
+mod socket;
+mod streams;
 mod tasks;
+mod walls;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -85,3 +85,31 @@ async fn a_request_that_is_sent_again_makes_nothing_again() {
     assert_eq!(listed.body["data"].as_array().unwrap().len(), 1);
     door.close().await;
 }
+
+#[tokio::test]
+async fn a_run_is_forked_and_goes_on_with_something_else() {
+    let door = Door::open().await;
+    let task = door.task("lead", "count the chairs").await;
+    door.settled(&task).await;
+    let shown = door.get(&format!("/v1/tasks/{task}")).await;
+    let (run, last) = (
+        shown.body["root_run"].as_str().unwrap(),
+        &shown.body["last_event"],
+    );
+    let path = format!("/v1/runs/{run}/fork");
+    let nothing = door.post(&path, json!({ "at": last })).await;
+    assert_snapshot!("fork_of_nothing", nothing.told());
+    let fork = door
+        .post(&path, json!({ "at": last, "prompt": "and the tables" }))
+        .await;
+    assert_eq!(fork.status, StatusCode::CREATED);
+    let id = fork.body["id"].as_str().unwrap();
+    assert_ne!(id, task);
+    door.settled(id).await;
+    assert_snapshot!("fork", door.get(&format!("/v1/tasks/{id}")).await.told());
+    assert_eq!(
+        door.get(&format!("/v1/tasks/{task}")).await.body,
+        shown.body
+    );
+    door.close().await;
+}

@@ -31,7 +31,10 @@ fn problems(files: &[(&str, &str)]) -> String {
 fn included_files_are_one_with_the_node_s() {
     let folder = folder(&[
         ("node.toml", NODE),
-        ("teams/b.toml", "[agents.b]\nprovider = 'p'\ninstructions_file = 'b.md'\n[task]\ndescription = 'x'\nroot_agent = 'b'\n"),
+        (
+            "teams/b.toml",
+            "[agents.b]\nprovider = 'p'\ninstructions_file = 'b.md'\n[task]\ndescription = 'x'\nroot_agent = 'b'\n",
+        ),
         ("teams/b.md", "Be b."),
         ("teams/deep/no.toml", "nonsense"),
         ("more.toml", "[teams.t]\nlead = 'a'\nmembers = ['b']\n"),
@@ -43,15 +46,24 @@ fn included_files_are_one_with_the_node_s() {
     assert!(config.task.is_none(), "it is for that file alone");
     let below = |path: &Path| path.strip_prefix(folder.path()).unwrap().to_owned();
     let files: Vec<_> = loaded.files.iter().map(|path| below(path)).collect();
-    assert_eq!(files, ["node.toml", "teams/b.toml", "more.toml"].map(Path::new));
+    assert_eq!(
+        files,
+        ["node.toml", "teams/b.toml", "more.toml"].map(Path::new)
+    );
 }
 
 #[test]
 fn every_mistake_of_all_files_is_told_at_its_place() {
     insta::assert_snapshot!(problems(&[
         ("node.toml", &format!("{NODE}colour = 'red'\n")),
-        ("teams/b.toml", "# é\n[agents.a]\nprovider = 'p'\n[agents.b]\nprovider = 'q'\napi_key = 'sk-1'\n"),
-        ("more.toml", "include = ['x']\n[teams.t]\nlead = 'c'\n[node]\nname = 'x'\n[nodes]\n"),
+        (
+            "teams/b.toml",
+            "# é\n[agents.a]\nprovider = 'p'\n[agents.b]\nprovider = 'q'\napi_key = 'sk-1'\n"
+        ),
+        (
+            "more.toml",
+            "include = ['x']\n[teams.t]\nlead = 'c'\n[node]\nname = 'x'\n[nodes]\n"
+        ),
     ]));
 }
 

@@ -8,6 +8,7 @@ use actors::store::{Announce, Append, Put, Records, Store, StoreError};
 use actors::testing::conformance::store::draft::{
     append, blob, created, note, of_run, of_task, run, task, working, write,
 };
+use actors::testing::conformance::store::every_kind;
 use impresario::store::{Durability, Options, Sqlite};
 use rusqlite::Connection;
 
@@ -31,6 +32,18 @@ fn put(key: &str) -> Put {
         at: Timestamp(0),
         body: Some(serde_json::json!({ "name": key })),
     }
+}
+
+/// The stores find the blob that an event refers to by this mark in its text.
+#[test]
+fn an_event_refers_to_one_blob_at_most_and_by_its_mark() {
+    let bodies = every_kind();
+    for body in &bodies {
+        let text = serde_json::to_string(body).expect("a text");
+        let marks = text.matches("{\"blob\":\"").count();
+        assert_eq!(marks, usize::from(body.blob().is_some()), "{text}");
+    }
+    assert!(bodies.iter().any(|body| body.blob().is_some()));
 }
 
 /// What version 2 made, undone.

@@ -158,7 +158,7 @@ impl ExecutorTool {
         let chosen = self.executors.wait_for(project, tool, None, observer).await;
         match observer.goes_to(chosen.executor.clone()).await {
             true => Ok(chosen),
-            false => Err(ToolError::Failed("the call was given up".to_owned())),
+            false => Err(given_up()),
         }
     }
 
@@ -176,7 +176,12 @@ impl ExecutorTool {
                 To::Chosen(connected) => (connected, true),
                 To::Asked(it) => {
                     let there = self.executors.wait_for(project, tool, Some(&it), observer);
-                    (there.await, false)
+                    let there = there.await;
+                    // Whether it ever heard of the call nobody knows: it may be about to begin.
+                    if !observer.goes_again().await {
+                        return Err(given_up());
+                    }
+                    (there, false)
                 }
             };
             let executor = connected.executor;
@@ -228,6 +233,10 @@ impl ExecutorTool {
             .ask(|reply| ExecutorMessage::Call(call.call_id.clone(), frame, reply))
             .await
     }
+}
+
+fn given_up() -> ToolError {
+    ToolError::Failed("the call was given up".to_owned())
 }
 
 fn result(outcome: CallOutcome) -> Result<String, ToolError> {

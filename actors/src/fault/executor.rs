@@ -1,11 +1,10 @@
 //! What stands between an executor and the node when faults strike at its calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::executor::Link;
 use crate::model::CallId;
@@ -62,6 +61,30 @@ impl Faults {
     }
 }
 
+/// Frames on their way to an executor while one of them is late: those behind it do not overtake it, as on any connection.
+#[derive(Default)]
+struct Queue(VecDeque<(Instant, ToExecutor)>);
+
+impl Queue {
+    fn push(&mut self, late: Duration, frame: ToExecutor) {
+        self.0.push_back((Instant::now() + late, frame));
+    }
+
+    fn has_room(&self) -> bool {
+        self.0.len() < FRAMES
+    }
+
+    /// The next, when it is time; never while there is none.
+    async fn next(&mut self) -> Option<ToExecutor> {
+        match self.0.front() {
+            Some((due, _)) if *due > Instant::now() => tokio::time::sleep_until(*due).await,
+            Some(_) => {}
+            None => std::future::pending().await,
+        }
+        self.0.pop_front().map(|(_, frame)| frame)
+    }
+}
+
 /// Carries frames both ways until one side is gone or a fault cuts the link.
 async fn pump(
     mut gate: Gate,
@@ -69,25 +92,22 @@ async fn pump(
     mut inbound: mpsc::Receiver<ToExecutor>,
     outbound: mpsc::Sender<FromExecutor>,
 ) {
-    let mut late: FuturesUnordered<BoxFuture<'static, ToExecutor>> = FuturesUnordered::new();
+    let mut queue = Queue::default();
     loop {
         tokio::select! {
-            frame = inbound.recv() => {
+            biased;
+            frame = inbound.recv(), if queue.has_room() => {
                 let Some(frame) = frame else { return };
-                let is_sent = match gate.passage(&frame) {
-                    Passage::Pass => link.to.send(frame).await.is_ok(),
-                    Passage::Late(time) => {
-                        late.push(Box::pin(async move { tokio::time::sleep(time).await; frame }));
-                        true
-                    }
-                    Passage::Swallow => true,
-                    Passage::Answer(answer) => outbound.send(answer).await.is_ok(),
+                match gate.passage(&frame) {
+                    Passage::Pass => queue.push(Duration::ZERO, frame),
+                    Passage::Late(time) => queue.push(time, frame),
+                    Passage::Swallow => {}
+                    Passage::Answer(answer) => if outbound.send(answer).await.is_err() { return },
                     Passage::Cut => {
                         let _ = link.to.send(frame).await;
-                        false
+                        return;
                     }
-                };
-                if !is_sent { return }
+                }
             }
             frame = link.from.recv() => {
                 let Some(frame) = frame else { return };
@@ -95,7 +115,7 @@ async fn pump(
                     if outbound.send(frame.clone()).await.is_err() { return }
                 }
             }
-            Some(frame) = late.next(), if !late.is_empty() => {
+            Some(frame) = queue.next() => {
                 if link.to.send(frame).await.is_err() { return }
             }
         }
@@ -154,5 +174,55 @@ impl Gate {
             },
             FromExecutor::Started { .. } | FromExecutor::Output { .. } => 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::plan::{Fault, FaultPlan, When};
+
+    const LATE: Duration = Duration::from_secs(2);
+
+    fn gate() -> Gate {
+        let always = Fault {
+            target: Target::Executor("*".to_owned()),
+            kind: Kind::Delay(LATE),
+            when: When::Chance(1.0),
+            seed: 1,
+        };
+        Gate {
+            faults: Faults::new(FaultPlan(vec![always]), None),
+            name: "laptop".to_owned(),
+            fates: BTreeMap::new(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_overtakes_a_frame_that_is_late() {
+        let call_id = CallId("call".to_owned());
+        let call = ToExecutor::Call {
+            call_id: call_id.clone(),
+            epoch: 1,
+            tool: "shell".to_owned(),
+            args: serde_json::Value::Null,
+            timeout_ms: 1,
+        };
+        let frames = [call, ToExecutor::Ack { call_id }];
+        let (to, mut hears) = mpsc::channel(8);
+        let (_says, from) = mpsc::channel(8);
+        let (sends, inbound) = mpsc::channel(8);
+        let (outbound, _heard) = mpsc::channel(8);
+        for frame in frames.clone() {
+            sends.send(frame).await.expect("there is room");
+        }
+        let begin = Instant::now();
+        let heard = async { [hears.recv().await, hears.recv().await] };
+        let heard = tokio::select! {
+            heard = heard => heard,
+            () = pump(gate(), Link { to, from }, inbound, outbound) => panic!("the link ends"),
+        };
+        assert_eq!(heard, frames.map(Some));
+        assert!(begin.elapsed() >= LATE);
     }
 }

@@ -89,6 +89,7 @@ impl TaskDefinition {
             agents: BTreeMap::new(),
             limits: Limits::default(),
             priority: 0,
+            forked_from: None,
             source: Value::Null,
         }
     }

@@ -91,7 +91,7 @@ pub enum ToExecutor {
 pub enum FromExecutor {
     /// The first frame of a connection.
     Hello {
-        /// [`PROTOCOL`].
+        /// The version of the protocol: 1, as in [`PROTOCOL`].
         protocol: u32,
         /// A name for people.
         name: String,

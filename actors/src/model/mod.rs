@@ -30,7 +30,9 @@ pub use id::{CallId, ExecutorId, RunId, Step, TaskId};
 pub use run::{
     ContextMode, Delegation, Pause, ProviderLimit, RunSpec, RunStatus, Scope, WaitReason, Whom,
 };
-pub use task::{Attention, Limits, Question, Sender, TaskDefinition, TaskStatus, WorkflowPin};
+pub use task::{
+    Attention, ForkedFrom, Limits, Question, Sender, TaskDefinition, TaskStatus, WorkflowPin,
+};
 pub use team::{TeamMode, TeamSpec};
 pub use time::Timestamp;
 pub use tool::{EffectClass, Place, ToolSpec};

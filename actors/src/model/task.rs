@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::agent::{AgentName, AgentSpec};
 use super::budget::{Budget, Exceeded};
 use super::event::Seq;
-use super::id::RunId;
+use super::id::{RunId, TaskId};
 use super::team::TeamSpec;
 
 /// Limits of one task's tree of runs. Every one has a default and a clear refusal.
@@ -78,6 +78,17 @@ pub struct WorkflowPin {
     pub instructions: String,
 }
 
+/// Where a fork comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForkedFrom {
+    /// The task.
+    pub task: TaskId,
+    /// The run.
+    pub run: RunId,
+    /// The last event of that task that is part of the fork's past.
+    pub event: Seq,
+}
+
 /// A task as it was created, with everything it depends on pinned: editing a file later leaves it alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskDefinition {
@@ -105,6 +116,9 @@ pub struct TaskDefinition {
     /// How urgent it is, from -10 to 10: where model calls of several tasks wait for the same, those of a higher priority go first.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub priority: i32,
+    /// The run whose conversation its root run began with, and up to which event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forked_from: Option<ForkedFrom>,
     /// Whatever the program that embeds the system needs to go on with the task after a restart; opaque here.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub source: Value,

@@ -2,7 +2,7 @@
 
 use crate::model::{AlertKind, Attention, Content, Event, EventBody, Sender};
 
-use super::fold::private;
+use super::notes::private;
 use super::state::{Asked, RunState};
 
 impl RunState {

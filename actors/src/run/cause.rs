@@ -233,7 +233,7 @@ fn decides(body: &EventBody) -> bool {
     )
 }
 
-/// Whether it is a step of a run's work, or something said to it.
+/// Whether it is a step of a run's work, or something said to it; not what an incarnation that was lost comes with.
 fn is_step(body: &EventBody) -> bool {
     !matches!(
         body,
@@ -241,6 +241,7 @@ fn is_step(body: &EventBody) -> bool {
             | EventBody::RunWaiting { .. }
             | EventBody::RunResumed { .. }
             | EventBody::RunProgress { .. }
+            | EventBody::ToolCallLate { .. }
             | EventBody::TaskNeedsAttention { .. }
             | EventBody::TaskResumed { .. }
             | EventBody::TaskMessage { .. }

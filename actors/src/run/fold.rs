@@ -6,12 +6,8 @@ use crate::model::{
     Timestamp, ToolCall, Usage, WaitReason,
 };
 
-use super::state::{
-    Call, CallPhase, Child, ChildEnd, Decided, Item, Note, RunState, Thinking, Turn, progress,
-};
-
-/// How many words about a delegated run's progress are kept besides the newest.
-const KEPT_PROGRESS: usize = 3;
+use super::notes::private;
+use super::state::{Call, CallPhase, Child, ChildEnd, Decided, Item, RunState, Thinking, Turn};
 
 impl RunState {
     /// Takes one event in. Events that do not concern the run change nothing.
@@ -35,80 +31,6 @@ impl RunState {
             (_, Some(run)) => self.fold_child(run, event),
             (_, None) => {}
         }
-    }
-
-    // ---- what was said
-
-    /// Said in the room: by itself it knows, and the outcome of what it delegated it is told in another way.
-    fn said(&mut self, event: &Event, by: Option<RunId>) {
-        let EventBody::TaskMessage {
-            from,
-            to,
-            content,
-            outcome,
-        } = &event.body
-        else {
-            return;
-        };
-        let of_child = || by.is_some_and(|run| self.children.contains_key(&run));
-        if by == Some(self.id) || *outcome && of_child() {
-            return;
-        }
-        let content = Content::Inline(content.clone());
-        let note = Note {
-            shared: true,
-            to: to.clone(),
-            ..private(event.id, from, content)
-        };
-        self.heard(note);
-    }
-
-    /// In the order of the journal, whatever order it was heard in.
-    pub(super) fn heard(&mut self, note: Note) {
-        let place = self.unseen.partition_point(|other| other.seq < note.seq);
-        if self
-            .unseen
-            .get(place)
-            .is_none_or(|other| other.seq != note.seq)
-        {
-            self.unseen.insert(place, note);
-        }
-    }
-
-    /// How a run in the background is getting on: the newest word replaces the one before, and wakes nobody.
-    fn progressed(&mut self, run: RunId, event: &Event) {
-        let in_background =
-            |child: &&Child| child.delegation == Delegation::Background && child.end.is_none();
-        let (Some(child), Some(text)) = (
-            self.children.get(&run).filter(in_background),
-            progress(&event.body),
-        ) else {
-            return;
-        };
-        let from = Sender::Agent(child.agent.as_str().into());
-        self.replace_progress(run, event.id);
-        self.heard(Note {
-            shared: true,
-            progress_of: Some(run),
-            ..private(event.id, &from, Content::Inline(text))
-        });
-    }
-
-    /// A model call that was begun meanwhile may have been made from one that is replaced now: the last few are kept.
-    fn replace_progress(&mut self, run: RunId, by: Seq) {
-        let is_older = |note: &Note| note.progress_of == Some(run) && note.seq < by;
-        for note in self.unseen.iter_mut().filter(|note| is_older(note)) {
-            note.replaced_by.get_or_insert(by);
-        }
-        let count = self.unseen.iter().filter(|note| is_older(note)).count();
-        let mut excess = count.saturating_sub(KEPT_PROGRESS);
-        let thinking = self.thinking;
-        let is_being_shown = |note: &Note| thinking.is_some_and(|it| note.is_shown(it.seen));
-        self.unseen.retain(|note| {
-            let goes = excess > 0 && is_older(note) && !is_being_shown(note);
-            excess -= usize::from(goes);
-            !goes
-        });
     }
 
     // ---- the runs it delegated
@@ -259,16 +181,7 @@ impl RunState {
 
     /// The conversation begins again; what was said to it stays.
     fn clean_slate(&mut self) {
-        let note = |item| match item {
-            Item::Note(note) => Some(note),
-            Item::Turn(_) => None,
-        };
-        let unseen = std::mem::take(&mut self.unseen);
-        self.unseen = std::mem::take(&mut self.items)
-            .into_iter()
-            .filter_map(note)
-            .chain(unseen)
-            .collect();
+        self.hear_again();
         self.usage = self.usage.thrown_away();
         self.thinking = None;
         self.retry_at = None;
@@ -321,22 +234,6 @@ impl RunState {
             }
             _ => {}
         }
-    }
-
-    /// What was said before the model call that just ended was made is part of the conversation now.
-    fn show(&mut self, answered: Seq) {
-        let seen = self
-            .thinking
-            .take()
-            .map_or(answered, |thinking| thinking.seen);
-        let said = self.unseen.partition_point(|note| note.seq <= seen);
-        // What had been replaced by then was not shown, and what was replaced since was.
-        let shown = self.unseen.drain(..said).filter(|note| note.is_shown(seen));
-        let for_good = |note| Note {
-            replaced_by: None,
-            ..note
-        };
-        self.items.extend(shown.map(for_good).map(Item::Note));
     }
 
     // ---- calls
@@ -437,18 +334,6 @@ impl RunState {
         });
         last.map(|turn| turn.calls.as_mut_slice())
             .unwrap_or_default()
-    }
-}
-
-pub(super) fn private(seq: Seq, from: &Sender, content: Content) -> Note {
-    Note {
-        seq,
-        shared: false,
-        to: None,
-        progress_of: None,
-        replaced_by: None,
-        from: from.clone(),
-        content,
     }
 }
 

@@ -173,7 +173,7 @@ mod tests {
         let mut state = RunState::new(RunId(uuid::Uuid::nil()));
         let note = |seq| {
             let said = Content::Inline(String::new());
-            Item::Note(crate::run::fold::private(seq, &Sender::Human, said))
+            Item::Note(crate::run::notes::private(seq, &Sender::Human, said))
         };
         let mut written = 0;
         let mut next = after(&state);

@@ -12,6 +12,7 @@ mod causes;
 mod chronicle;
 mod deps;
 mod desk;
+mod forking;
 mod opener;
 mod pausing;
 mod registry;
@@ -70,6 +71,9 @@ pub enum SystemError {
     /// It could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The run cannot be forked there.
+    #[error("the run cannot be forked: {0}")]
+    Fork(String),
     /// The topology cannot be used in this task.
     #[error("the topology cannot be changed: {0}")]
     Topology(String),

@@ -14,7 +14,7 @@ impl System {
     /// A person says something in the room, or to one agent.
     ///
     /// # Errors
-    /// [`SystemError::NoSuchTask`], [`SystemError::Over`], [`SystemError::Busy`] if the agent takes
+    /// [`SystemError::NoSuchTask`], [`SystemError::NoSuchAgent`], [`SystemError::Over`], [`SystemError::Busy`] if the agent takes
     /// nothing while it is at work, or why it could not be written.
     pub async fn say(
         &self,
@@ -46,12 +46,11 @@ impl System {
 
     /// Whether an agent takes a message now.
     async fn takes(&self, task: TaskId, agent: &AgentName) -> Result<(), SystemError> {
-        let definition = self.definition(task).await?;
-        let spec = definition.and_then(|mut it| it.agents.remove(agent));
-        // Nobody of that name is at work.
-        let Some(spec) = spec else {
-            return Ok(());
+        let Some(mut definition) = self.definition(task).await? else {
+            return Err(SystemError::NoSuchTask(task));
         };
+        let spec = definition.agents.remove(agent);
+        let spec = spec.ok_or_else(|| SystemError::NoSuchAgent(agent.clone()))?;
         let is_at_work = |row: &RunRow| row.agent == *agent && !row.status.is_terminal();
         let refuses = spec.when_busy == WhenBusy::Reject;
         match refuses && self.runs(task).await?.iter().any(is_at_work) {

@@ -185,6 +185,7 @@ impl Stage {
                 .collect::<BTreeMap<_, _>>(),
             limits: crate::model::Limits::default(),
             priority: 0,
+            forked_from: None,
             source: serde_json::Value::Null,
         }
     }

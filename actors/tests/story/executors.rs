@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actors::executor::Link;
-use actors::model::TaskStatus;
+use actors::model::{TaskStatus, Whom};
 use actors::testing::machine::Machine;
 use actors::testing::sim::Moments;
 use futures_util::future::BoxFuture;
@@ -136,6 +136,52 @@ async fn a_call_that_an_executor_never_heard_of_goes_to_another() {
     play.until(task, TaskStatus::Completed).await;
     assert_eq!(play.stage.outside.payments()["power"], 1);
     play.system.shutdown().await;
+}
+
+/// Connects an executor whose link is broken in one direction: nothing reaches it.
+async fn connect_deaf(play: &Play, name: &str) -> tokio::task::JoinHandle<()> {
+    let (Link { mut from, to }, life) = machine(play, name).connect();
+    let (forward, frames) = tokio::sync::mpsc::channel(8);
+    let (says, heard) = tokio::sync::mpsc::channel(8);
+    let link = Link {
+        to: forward,
+        from: heard,
+    };
+    let attached = play.system.attach_executor("default", link).await;
+    attached.expect("it is taken on");
+    aside(life);
+    aside(async move {
+        let _kept = (to, frames);
+        while let Some(frame) = from.recv().await {
+            let _ = says.send(frame).await;
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_run_is_paused_an_executor_that_comes_back_begins_nothing() {
+    for is_lost_before in [true, false] {
+        let play = without_executors(pay(0)).await;
+        let line = connect_deaf(&play, "laptop").await;
+        let task = play.begin(&["lead"], |_| {}).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        if is_lost_before {
+            line.abort();
+            play.until_event(task, is_waiting).await;
+        }
+        let paused = play.system.pause(task, Whom::Task).await;
+        paused.expect("it is paused");
+        line.abort();
+        connect(&play, "laptop").await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let paid = play.stage.outside.all_payments();
+        assert!(paid.is_empty(), "{is_lost_before}: {paid:?}");
+        let resumed = play.system.resume(task, Whom::Task).await;
+        resumed.expect("it goes on");
+        play.until(task, TaskStatus::Completed).await;
+        assert_eq!(play.stage.outside.payments()["power"], 1);
+        play.system.shutdown().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,9 +19,12 @@ fn asking(definition: &mut TaskDefinition) {
     agents.for_each(|agent| agent.in_doubt = InDoubtPolicy::Ask);
 }
 
+fn ask(agent: &str) -> Value {
+    json!({ "tool": "create_run", "args": { "agent": agent, "input": format!("be {agent}"), "mode": "background" } })
+}
+
 /// Two members whose payments are both in doubt.
 async fn two_ask() -> (Play, TaskId) {
-    let ask = |agent: &str| json!({ "tool": "create_run", "args": { "agent": agent, "input": format!("be {agent}"), "mode": "background" } });
     let scripts = json!({
         "lead": [ { "say": "Go.", "calls": [ask("a"), ask("b")] }, { "say": "I wait." }, { "say": "both are done" } ],
         "a": [ { "say": "Rent.", "calls": [unheard("rent")] }, { "say": "a: {{last}}" } ],
@@ -62,6 +65,41 @@ async fn each_of_two_questions_gets_its_own_answer() {
         .lines()
         .skip_while(|line| !line.contains("tool_call_in_doubt"));
     assert_snapshot!(after.collect::<Vec<_>>().join("\n"));
+}
+
+/// Answers whatever is asked, at once, until the task has ended.
+async fn answer_all(play: &Play, task: TaskId) {
+    loop {
+        let settled = tokio::time::timeout(Duration::from_secs(600), play.system.wait(task));
+        match settled.await.expect("no question is lost") {
+            Ok(Settled::NeedsAttention(_)) => {
+                let _ = play.system.answer(task, "it was paid").await;
+            }
+            Ok(Settled::Completed(_)) => return,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_asked_while_an_answer_is_on_its_way_is_not_lost() {
+    for seed in 0..60 {
+        let later =
+            json!({ "tool": "pay_once", "args": { "what": "tax", "then": "unknown", "ms": seed } });
+        let scripts = json!({
+            "lead": [ { "say": "Go.", "calls": [ask("a"), ask("b")] }, { "say": "I wait." }, { "say": "both are done" } ],
+            "a": [ { "say": "Rent.", "calls": [unheard("rent")] }, { "say": "a: {{last}}" } ],
+            "b": [ { "say": "Tax.", "calls": [later] }, { "say": "b: {{last}}" } ]
+        });
+        let set = Play::set("20ms", scripts, &[]);
+        let play = Play::on(set, |stage| {
+            stage.manners.slow(seed, Duration::from_millis(40));
+        })
+        .await;
+        let task = play.begin(&["lead", "a", "b"], asking).await;
+        answer_all(&play, task).await;
+        play.system.shutdown().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

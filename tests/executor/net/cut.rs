@@ -122,3 +122,43 @@ fn a_command_runs_on_while_the_wire_is_cut() {
     });
     assert_eq!(stage.read("count"), "x\n");
 }
+
+/// The node dies when its journal has so many events, in the middle of whatever it did, and another one goes on.
+#[test]
+fn a_node_that_dies_anywhere_neither_loses_nor_doubles() {
+    let stage = Stage::new();
+    stage.write("count", "end\n");
+    let deaths = 1..=13;
+    let name = |events: usize| format!("after-{events}");
+    let house = House::new(deaths.clone().map(|events| {
+        let turns = ["a", "b"].map(|half| {
+            let line = format!("{} {half}\nend\n", name(events));
+            let args = json!({"path": "count", "old_text": "end\n", "new_text": line});
+            turn("edit_file", args)
+        });
+        (name(events), turns.to_vec())
+    }));
+    let executor = stage.open();
+    run(async {
+        connected(&executor, &house.url(), async {
+            let mut node = house.node().await;
+            node.has_executors(1).await;
+            let mut lines = String::new();
+            for events in deaths {
+                let name = name(events);
+                let task = node.begin(&name).await;
+                let mut feed = node.system.watch(task, 0).until_end();
+                for _ in 0..events {
+                    feed.next().await.unwrap();
+                }
+                drop(node);
+                node = house.node().await;
+                node.end(task).await;
+                assert_eq!(node.doubts(task).await, 0, "{}", node.told(task).await);
+                lines += &format!("{name} a\n{name} b\n");
+                assert_eq!(stage.read("count"), format!("{lines}end\n"));
+            }
+        })
+        .await;
+    });
+}

@@ -6,6 +6,7 @@ mod frames;
 mod host;
 mod kill;
 mod node;
+mod other_end;
 mod pages;
 mod program;
 mod proxy;

@@ -11,11 +11,12 @@ use axum::extract::{State, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode, header::AUTHORIZATION};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::serve::ListenerExt;
 use impresario::http::link::{LinkOptions, Revoked, prepared, serve_executor};
 use impresario::link::PATH;
 use impresario::{AgentSpec, Memory, Scripted, Settled, System, TaskDefinition};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -127,7 +128,10 @@ impl House {
         let router = Router::new()
             .route(PATH, get(connect))
             .with_state(Arc::new(gate));
+        // Frames are small and answer each other: none waits for more.
+        let at_once = |stream: &mut TcpStream| stream.set_nodelay(true).unwrap();
         let listener = TcpListener::bind(self.address).await.unwrap();
+        let listener = listener.tap_io(at_once);
         let serving = async move { axum::serve(listener, router).await.unwrap() };
         (system, stop, revoke, serving)
     }
@@ -212,18 +216,19 @@ impl Node {
     }
 
     /// An orderly end.
-    pub(crate) async fn shut_down(mut self) {
+    pub(crate) async fn shut_down(self) {
         self.stop.cancel();
         self.has_executors(0).await;
         self.system.shutdown().await;
-        self.runtime.take().unwrap().shutdown_background();
     }
 }
 
 impl Drop for Node {
+    /// Nothing of it is left then.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            let end = move || runtime.shutdown_timeout(Duration::from_secs(5));
+            std::thread::spawn(end).join().unwrap();
         }
     }
 }

@@ -91,6 +91,8 @@ async fn accept(listener: TcpListener, address: SocketAddr, wire: Arc<Wire>) {
         let wire = wire.clone();
         connections.spawn(async move {
             if let Ok(far) = TcpStream::connect(address).await {
+                near.set_nodelay(true).unwrap();
+                far.set_nodelay(true).unwrap();
                 carry(near, far, &wire).await;
             }
         });

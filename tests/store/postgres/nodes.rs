@@ -325,10 +325,45 @@ fn whoever_refers_to_a_blob_waits_for_one_who_removes_it() {
     assert_eq!(found, Ok(Some(shared.bytes.clone())));
 }
 
+/// A node that refers to the same blob in another task, and has not said so yet.
+const REFERRING: [&str; 2] = [
+    "BEGIN; SELECT pg_advisory_xact_lock_shared(hashtext('impresario: blobs'), hashtext(current_schema()))",
+    "INSERT INTO events SELECT (SELECT id FROM tasks ORDER BY id DESC LIMIT 1), 9, kind, run, agent, at, epoch, cause, body
+       FROM events WHERE body LIKE '%{\"blob\":%'; COMMIT",
+];
+
+#[test]
+fn whoever_removes_a_blob_waits_for_those_who_refer_to_it() {
+    let Some(schema) = Schema::fresh() else {
+        return;
+    };
+    let node = alone(open(&schema.url()));
+    let shared = blob(b"shared");
+    let content = Content::Blob {
+        blob: shared.hash.clone(),
+        bytes: 6,
+        preview: String::new(),
+    };
+    let end = of_task(EventBody::TaskCompleted { result: content });
+    let refers = Append {
+        blobs: vec![shared.clone()],
+        ..append(task(1), vec![created(), end])
+    };
+    alone(async {
+        write(&node, refers).await;
+        write(&node, append(task(2), vec![created()])).await;
+    });
+    in_the_middle(&schema, REFERRING, async || {
+        assert_eq!(node.remove_task(task(1)).await, Ok(true));
+    });
+    let found = alone(node.blob(shared.hash.clone()));
+    assert_eq!(found, Ok(Some(shared.bytes.clone())));
+}
+
 /// A node that has taken the first position and not yet committed.
 const ANNOUNCING: [&str; 2] = [
-    "BEGIN; INSERT INTO outbox_newest VALUES (1, 1); INSERT INTO outbox SELECT 1, id, 7 FROM tasks",
-    "COMMIT",
+    "BEGIN; INSERT INTO outbox_newest VALUES (1, 1)",
+    "INSERT INTO outbox SELECT 1, id, 7 FROM tasks; COMMIT",
 ];
 
 #[test]

@@ -108,8 +108,25 @@ impl RunActor {
         tool.executor(&self.context.definition.project)
     }
 
-    /// A call is about to go to this executor, and does when that is durable.
+    /// A call is about to go to this executor, and does when that is durable, or again to the one that it went to.
     pub(super) fn goes_to(
+        &mut self,
+        step: Step,
+        epoch: u64,
+        executor: Option<ExecutorName>,
+        reply: Reply<()>,
+    ) {
+        match executor {
+            Some(executor) => self.goes_to_another(step, epoch, executor, reply),
+            None if self.is_held() => self.let_go(step),
+            None => {
+                self.begins(step);
+                reply.send(());
+            }
+        }
+    }
+
+    fn goes_to_another(
         &mut self,
         step: Step,
         epoch: u64,
@@ -145,6 +162,16 @@ struct Observer {
     stays: bool,
 }
 
+impl Observer {
+    fn goes(&self, executor: Option<ExecutorName>) -> BoxFuture<'_, bool> {
+        Box::pin(async move {
+            let (reply, may) = Reply::channel();
+            let message = RunMessage::GoesTo(self.step, self.epoch, executor, reply);
+            self.own.send(message).await.is_ok() && may.await.is_ok()
+        })
+    }
+}
+
 impl CallObserver for Observer {
     fn waits(&self, reason: WaitReason) {
         self.at_work.waits();
@@ -152,13 +179,10 @@ impl CallObserver for Observer {
     }
 
     fn goes_to(&self, executor: ExecutorName) -> BoxFuture<'_, bool> {
-        if !self.stays {
-            return Box::pin(std::future::ready(true));
-        }
-        Box::pin(async move {
-            let (reply, written) = Reply::channel();
-            let message = RunMessage::GoesTo(self.step, self.epoch, executor, reply);
-            self.own.send(message).await.is_ok() && written.await.is_ok()
-        })
+        self.goes(self.stays.then_some(executor))
+    }
+
+    fn goes_again(&self) -> BoxFuture<'_, bool> {
+        self.goes(None)
     }
 }

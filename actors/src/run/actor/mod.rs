@@ -219,8 +219,9 @@ pub enum RunMessage {
     Waits(WaitReason),
     /// A call of it does.
     CallWaits(Step, WaitReason),
-    /// A call that was begun under this epoch is about to go to this executor; answered when that is durable.
-    GoesTo(Step, u64, ExecutorName, Reply<()>),
+    /// A call that was begun under this epoch is about to go to this executor, or again to the one it went to; answered when that is
+    /// durable.
+    GoesTo(Step, u64, Option<ExecutorName>, Reply<()>),
     /// It is up.
     Up,
     /// It may be time, or it may have missed something.

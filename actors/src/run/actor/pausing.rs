@@ -5,6 +5,7 @@
 
 use supervision::Reply;
 
+use crate::agent::Gate;
 use crate::model::{EventBody, Pause, Scope, Sender, Step, WaitReason};
 
 use super::{Doing, RunActor};
@@ -57,21 +58,35 @@ impl RunActor {
         let held = |doing: &Doing| match doing {
             // The room is asked again; what it has promised stays so.
             Doing::Delegate(_) | Doing::Say(_) | Doing::Permit | Doing::Admit => true,
-            doing => parts.get(doing).is_some_and(crate::agent::Gate::hold),
+            doing => parts.get(doing).is_some_and(Gate::hold),
         };
         for (_, handle) in self.doing.extract_if(.., |doing, _| held(doing)) {
             handle.abort();
         }
     }
 
-    /// An executor that comes while it is paused is not used by a call that has not begun; it asks again then.
+    /// An executor that comes, or comes back, while it is paused is not used: whether it has begun the call nobody knows by then. It
+    /// is asked when the run goes on.
     pub(super) fn call_waits(&mut self, step: Step, reason: WaitReason) {
         let doing = Doing::Call(step);
-        if matches!(reason, WaitReason::Executor { name: None, .. })
-            && self.doing.contains_key(&doing)
-        {
+        if matches!(reason, WaitReason::Executor { .. }) && self.doing.contains_key(&doing) {
             self.parts.insert(doing, self.gate.for_one());
+            if self.is_held() {
+                self.let_go(step);
+            }
         }
         self.waits(reason);
+    }
+
+    /// A call that waited goes where it has to: from now on it is in flight.
+    pub(super) fn begins(&self, step: Step) {
+        drop(self.parts.get(&Doing::Call(step)).map(Gate::enter));
+    }
+
+    /// A call that must not begin now is taken up again when the run goes on.
+    pub(super) fn let_go(&mut self, step: Step) {
+        if let Some(handle) = self.doing.remove(&Doing::Call(step)) {
+            handle.abort();
+        }
     }
 }

@@ -271,6 +271,7 @@ impl RunActor {
                 executor: Some(_),
                 ..
             } => {
+                self.begins(*step);
                 let sending = self.sending.remove(step);
                 sending.into_iter().for_each(|reply| reply.send(()));
             }

@@ -43,6 +43,7 @@ impl Room {
         let _ = cx.attach(async move {
             let answered = answer(&context, &registry, &text).await.unwrap_or_default();
             reply.send(answered.taken);
+            let _ = ask_passed_over(&context).await;
             RoomMessage::Answered(answered.released)
         });
     }
@@ -202,21 +203,39 @@ pub(super) async fn settle_attention(context: &RunContext) -> Result<(), Failure
     let body = EventBody::TaskResumed {
         answer: "the run that asked has ended".to_owned(),
     };
-    let draft = Draft {
+    write(context, [(body, questions.forgotten())]).await;
+    ask_passed_over(context).await
+}
+
+/// What was asked while somebody answered something else, and who took the answer did not know of it, is asked again.
+pub(super) async fn ask_passed_over(context: &RunContext) -> Result<(), Failure> {
+    let questions = open_questions(context.journal.store().as_ref(), context.task).await?;
+    let again = questions.passed_over().iter().cloned();
+    let again = again.map(|Question { asked, attention }| {
+        let body = EventBody::TaskNeedsAttention { attention };
+        (body, Some(asked))
+    });
+    write(context, again).await;
+    Ok(())
+}
+
+async fn write(context: &RunContext, bodies: impl IntoIterator<Item = (EventBody, Option<Seq>)>) {
+    let draft = |(body, cause): (EventBody, Option<Seq>)| Draft {
         run: None,
         agent: None,
         at: context.journal.clock().now(),
         epoch: 0,
-        cause: questions.forgotten().map(Cause::Event),
+        cause: cause.map(Cause::Event),
         body,
     };
     let append = Append {
         task: context.task,
         fence: None,
-        drafts: vec![draft],
+        drafts: bodies.into_iter().map(draft).collect(),
         blobs: Vec::new(),
     };
-    // The task may have ended meanwhile: nobody is asked anything then either.
-    let _ = context.journal.append(append).await;
-    Ok(())
+    if !append.drafts.is_empty() {
+        // The task may have ended meanwhile: nobody is asked anything then either.
+        let _ = context.journal.append(append).await;
+    }
 }

@@ -171,6 +171,7 @@ impl Actor for Room {
                 released.iter().for_each(|run| self.roster.released(*run));
                 self.start_all(cx);
                 self.answer_all(cx);
+                self.settle_attention(cx);
             }
             RoomMessage::Started(run, result) => {
                 self.started(run, result)?;
@@ -250,6 +251,7 @@ impl Room {
         if !self.end_if_over(cx) {
             self.cancel_orphans(cx);
         }
+        self.look_for_questions(cx);
     }
 
     fn tell_run(&self, run: Option<RunId>, message: RunMessage, cx: &Context<RoomMessage>) {
@@ -362,6 +364,16 @@ impl Room {
                 }
             }
         });
+    }
+
+    /// Whoever was here before may have ended over an answer.
+    fn look_for_questions(&mut self, cx: &Context<RoomMessage>) {
+        let context = self.arguments.context.clone();
+        let _ = cx.attach_maybe(async move {
+            let _ = answer::ask_passed_over(&context).await;
+            None
+        });
+        self.settle_attention(cx);
     }
 
     /// One after the other, so that it is said once.

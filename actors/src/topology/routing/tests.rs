@@ -22,6 +22,7 @@ fn task(topology: Topology) -> TaskDefinition {
         workflow: None,
         agents: BTreeMap::new(),
         limits: Limits::default(),
+        forked_from: None,
         source: serde_json::Value::Null,
     }
 }

@@ -97,6 +97,7 @@ pub fn definition(name: &str) -> TaskDefinition {
         agents: BTreeMap::from([("writer".into(), crate::model::AgentSpec::default())]),
         limits: Limits::default(),
         priority: 0,
+        forked_from: None,
         source: serde_json::Value::Null,
     }
 }

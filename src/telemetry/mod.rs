@@ -1,0 +1,5 @@
+//! What operators look at: numbers.
+
+mod meter;
+
+pub use meter::{Meter, start};
