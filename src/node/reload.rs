@@ -89,19 +89,20 @@ fn in_force(api: &Api, file: &Path, config: Config) {
             }
         }
         Err(error) => {
-            tracing::error!(file = %file.display(), "the file was loaded again and changes nothing: {error}");
             api.settings.refuse(Vec::new(), Some(error.to_string()));
+            tracing::error!(file = %file.display(), "the file was loaded again and changes nothing: {error}");
         }
     }
 }
 
 fn refused(api: &Api, file: &Path, problems: &Problems) {
+    // Whoever has read of it in the log finds it there.
+    api.settings.refuse(problems.list().to_vec(), None);
     tracing::error!(file = %file.display(), "the file was loaded again and changes nothing: {problems}");
     for problem in problems.list() {
         let (file, line, column) = (&problem.file, problem.line, problem.column);
         tracing::error!("{file}:{line}:{column}: {problem}");
     }
-    api.settings.refuse(problems.list().to_vec(), None);
 }
 
 /// What only a start puts in force.
