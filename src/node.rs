@@ -93,6 +93,17 @@ pub enum NodeError {
         /// Why not.
         error: std::io::Error,
     },
+    /// The secret that webhooks are signed with cannot be kept.
+    #[error("cannot use {path}: {error}; the secrets of webhooks are made of it", path = path.display())]
+    Secret {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// A webhook of the file cannot be used.
+    #[error("{0}")]
+    Webhook(String),
     /// The system did not start.
     #[error(transparent)]
     System(#[from] SystemError),

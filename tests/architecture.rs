@@ -174,7 +174,6 @@ fn arrows_inside_actors() {
             ("feed", "model store"),
             ("registry", "model clock store"),
             ("journal", "model clock store feed"),
-            ("registry", "model clock store"),
             ("budget", "model store journal"),
             ("pool", "model"),
             ("fault", "model executor feed journal provider store"),

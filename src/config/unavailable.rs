@@ -56,7 +56,6 @@ const UNAVAILABLE: &[Unavailable] = &[
     key("workflows", "put what is to be done into `instructions`"),
     key("mcp_servers", REMOVE),
     key("hooks", REMOVE),
-    key("webhooks", REMOVE),
 ];
 
 /// The keys that this version does not do at all, as patterns.

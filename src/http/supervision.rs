@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use actors::model::Timestamp;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -21,18 +22,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The names of the two trees: what does the work, and who lets it be asked for.
 const TREES: [&str; 2] = ["system", "node"];
 
-/// All trees.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Forest {
-    /// `system`, which does the work, and `node`, the servers on it.
-    trees: Vec<ChildView>,
-}
-
 /// One child and, if it is a supervisor, everything below it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ChildView {
-    /// Its path from the root.
+    /// Its path; empty for the whole, which has `system`, which does the work, and `node`, the servers on it.
     path: String,
+    /// Its name.
+    name: String,
     /// `worker` or `supervisor`.
     kind: &'static str,
     /// `starting`, `running`, `down`, `stopping`, `restarting` or `stopped`.
@@ -53,12 +49,16 @@ pub(super) struct ChildView {
     /// What it has under way.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     under_way: Vec<String>,
-    /// For how long that has made no progress, in milliseconds.
+    /// When that last made progress.
     #[serde(skip_serializing_if = "Option::is_none")]
-    since_progress_ms: Option<u64>,
-    /// Its inbox.
+    #[schema(format = DateTime)]
+    last_progress_at: Option<String>,
+    /// How many messages wait for it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    inbox: Option<InboxView>,
+    inbox: Option<usize>,
+    /// How many may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inbox_capacity: Option<usize>,
     /// Whether it did not say in time what is below it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     silent: bool,
@@ -68,19 +68,36 @@ pub(super) struct ChildView {
     children: Vec<ChildView>,
 }
 
-/// An inbox.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct InboxView {
-    /// How many messages wait.
-    waiting: usize,
-    /// How many may.
-    capacity: usize,
-}
-
-impl From<Tree> for ChildView {
-    fn from(tree: Tree) -> Self {
-        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+impl ChildView {
+    /// The whole, of which these trees are the parts.
+    fn whole(name: &str, trees: Vec<Self>) -> Self {
         Self {
+            path: String::new(),
+            name: name.to_owned(),
+            kind: kind(Kind::Supervisor),
+            state: state(ChildState::Running),
+            incarnation: 1,
+            restarts: 0,
+            last_exit: None,
+            waits_for: None,
+            hang: None,
+            under_way: Vec::new(),
+            last_progress_at: None,
+            inbox: None,
+            inbox_capacity: None,
+            silent: false,
+            children: trees,
+        }
+    }
+
+    fn of(tree: Tree, now: Timestamp) -> Self {
+        let at = |ago: Duration| {
+            let ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
+            Timestamp(now.0.saturating_sub(ago)).to_string()
+        };
+        let name = tree.path.rsplit('/').next().unwrap_or_default();
+        Self {
+            name: name.to_owned(),
             path: tree.path,
             kind: kind(tree.kind),
             state: state(tree.state),
@@ -90,12 +107,14 @@ impl From<Tree> for ChildView {
             waits_for: tree.hold.map(|hold| hold.to_string()),
             hang: tree.step.map(step),
             under_way: tree.under_way.iter().map(ToString::to_string).collect(),
-            since_progress_ms: tree.since_progress.map(ms),
-            inbox: tree
-                .inbox
-                .map(|(waiting, capacity)| InboxView { waiting, capacity }),
+            last_progress_at: tree.since_progress.map(at),
+            inbox: tree.inbox.map(|(waiting, _)| waiting),
+            inbox_capacity: tree.inbox.map(|(_, capacity)| capacity),
             silent: tree.silent,
-            children: tree.children.into_iter().map(Self::from).collect(),
+            children: {
+                let children = tree.children.into_iter();
+                children.map(|child| Self::of(child, now)).collect()
+            },
         }
     }
 }
@@ -129,16 +148,22 @@ fn step(step: Step) -> &'static str {
 
 /// The supervision tree as it is now.
 #[utoipa::path(get, path = "/v1/supervision", tag = "node", responses(
-    (status = 200, body = Forest),
+    (status = 200, body = ChildView),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn show(State(api): State<Api>, caller: Caller) -> Result<Json<Forest>, Problem> {
+pub(super) async fn show(
+    State(api): State<Api>,
+    caller: Caller,
+) -> Result<Json<ChildView>, Problem> {
     caller.needs_node()?;
-    let mut trees = vec![api.system.tree().await.into()];
+    let mut trees = vec![api.system.tree().await];
     if let Some(servers) = api.servers.get() {
-        trees.push(servers.tree(TREES[1], PATIENCE).await.into());
+        trees.push(servers.tree(TREES[1], PATIENCE).await);
     }
-    Ok(Json(Forest { trees }))
+    let now = api.registry.now();
+    let trees = trees.into_iter().map(|tree| ChildView::of(tree, now));
+    let name = api.config.load().node.name.clone();
+    Ok(Json(ChildView::whole(&name, trees.collect())))
 }
 
 /// A child that is to be killed.

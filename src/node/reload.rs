@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{self, Config, Loaded, Problems};
 use crate::http::Api;
+use crate::webhook;
 
 use super::providers;
 
@@ -67,7 +68,7 @@ async fn reload(api: &Api, file: &Path) -> Option<Vec<PathBuf>> {
         .ok()?;
     match loaded {
         Ok(Loaded { config, files }) => {
-            in_force(api, file, config);
+            in_force(api, file, config).await;
             Some(files)
         }
         Err(problems) => {
@@ -77,31 +78,47 @@ async fn reload(api: &Api, file: &Path) -> Option<Vec<PathBuf>> {
     }
 }
 
-fn in_force(api: &Api, file: &Path, config: Config) {
-    match providers(&config) {
-        Ok(providers) => {
-            let notes = notes(&api.config.load(), &config);
-            api.system.renew_providers(providers);
-            api.settings.renew(config, notes.clone());
-            tracing::info!(file = %file.display(), "the file was loaded again and is in force");
-            for note in notes {
-                tracing::warn!("{note}");
-            }
-        }
-        Err(error) => {
-            tracing::error!(file = %file.display(), "the file was loaded again and changes nothing: {error}");
-            api.settings.refuse(Vec::new(), Some(error.to_string()));
-        }
+async fn in_force(api: &Api, file: &Path, config: Config) {
+    let refuse = |why: String| {
+        api.settings.refuse(Vec::new(), Some(why.clone()));
+        tracing::error!(file = %file.display(), "the file was loaded again and changes nothing: {why}");
+    };
+    let providers = match providers(&config) {
+        Ok(providers) => providers,
+        Err(error) => return refuse(error.to_string()),
+    };
+    if let Err(why) = webhooks(api, &config).await {
+        return refuse(why);
+    }
+    let notes = notes(&api.config.load(), &config);
+    api.system.renew_providers(providers);
+    api.settings.renew(config, notes.clone());
+    tracing::info!(file = %file.display(), "the file was loaded again and is in force");
+    for note in notes {
+        tracing::warn!("{note}");
     }
 }
 
+/// The webhooks of the file are those that there are from now on.
+async fn webhooks(api: &Api, config: &Config) -> Result<(), String> {
+    let declared = webhook::declared(config, |name| std::env::var(name).ok())?;
+    let Some(hooks) = api.webhooks.get() else {
+        return Ok(());
+    };
+    hooks
+        .merge(declared)
+        .await
+        .map_err(|error| error.to_string())
+}
+
 fn refused(api: &Api, file: &Path, problems: &Problems) {
+    // Whoever has read of it in the log finds it there.
+    api.settings.refuse(problems.list().to_vec(), None);
     tracing::error!(file = %file.display(), "the file was loaded again and changes nothing: {problems}");
     for problem in problems.list() {
         let (file, line, column) = (&problem.file, problem.line, problem.column);
         tracing::error!("{file}:{line}:{column}: {problem}");
     }
-    api.settings.refuse(problems.list().to_vec(), None);
 }
 
 /// What only a start puts in force.

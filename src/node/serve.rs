@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use actors::registry::{Registry, RegistryError};
 use actors::store::{Records, Store};
-use actors::system::{Deps, System};
+use actors::system::{Deps, STUCK_AFTER, System};
 use arc_swap::ArcSwap;
 use supervision::{
     Backoff, ChildSpec, Exit, Flags, Restart, Root, Start, Strategy, SupervisorHandle,
@@ -26,8 +26,12 @@ use crate::config::{Config, Durability, Loaded, PROJECT, StoreUrl};
 use crate::executor;
 use crate::http::{self, Api, HOSTS, Limits};
 use crate::local::{RandomIds, SystemClock};
+use crate::retention::{self, Retention};
+use crate::schedule;
 use crate::settings::{self, Changes};
 use crate::store::{self, DataFolder, Durable};
+use crate::telemetry;
+use crate::webhook::{self, Webhooks};
 
 use super::{NodeError, end, executor_limits, key, providers, reload};
 
@@ -113,6 +117,7 @@ impl Server {
         let deps = deps.faults(config.fault_plan()).end_node(end);
         let system = System::start(deps).await?;
         let api = api(system, registry, config, changes, address);
+        let _ = api.webhooks.set(hooks(&api, folder.path()).await?);
         let root = match servers(&api, &door, options.file, files).await {
             Ok(root) => root,
             Err(error) => {
@@ -271,6 +276,17 @@ impl Door {
     }
 }
 
+/// The webhooks, with those of the file.
+async fn hooks(api: &Api, folder: &Path) -> Result<Webhooks, NodeError> {
+    let file = folder.join("webhook.secret");
+    let secret = webhook::node_secret(&file);
+    let secret = secret.map_err(|error| NodeError::Secret { path: file, error })?;
+    let hooks = Webhooks::new(api.registry.clone(), secret, webhook::Options::default());
+    let declared = webhook::declared(&api.config.load(), |name| std::env::var(name).ok());
+    hooks.merge(declared.map_err(NodeError::Webhook)?).await?;
+    Ok(hooks)
+}
+
 /// What stands around the system: a server that crashes is started again on the same socket.
 async fn servers(
     api: &Api,
@@ -285,7 +301,28 @@ async fn servers(
             .restart(Restart::Transient)
             .backoff(backoff.clone())
     };
+    let beside = |name: &str, start| child(name, start).restart(Restart::Permanent);
+    let (system, registry) = (&api.system, &api.registry);
+    let hooks = api.webhooks.get().map(|hooks| hooks.deliverer(system));
     let spec = SupervisorSpec::new(flags)
+        .child(beside(
+            "meter",
+            telemetry::start(system.clone(), api.meter.clone()),
+        ))
+        .child(beside("alerts", system.stuck_alerts(STUCK_AFTER)))
+        .child(beside(
+            "schedules",
+            schedule::start(system, registry, &api.config),
+        ))
+        .child(beside(
+            "retention",
+            retention::start(registry, Retention::default()),
+        ));
+    let spec = match hooks {
+        Some(hooks) => spec.child(beside("webhooks", hooks)),
+        None => spec,
+    };
+    let spec = spec
         .child(child("reload", reload::start(api.clone(), file, files)))
         .child(child("http", door.start(api)));
     Root::new("node").start(spec).await

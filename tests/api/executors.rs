@@ -72,6 +72,7 @@ async fn an_executor_belongs_to_the_project_of_its_key_for_as_long_as_that_is_go
     let ended = tokio::task::spawn_blocking(move || program.end());
     let ended = ended.await.unwrap();
     assert_eq!(ended.code(), Some(3), "{}", ended.stderr);
-    assert_eq!(connected(&door, &one).await, Vec::<Value>::new());
+    // It has left when it has ended; the node hears of that a moment later.
+    while !connected(&door, &one).await.is_empty() {}
     door.close().await;
 }

@@ -105,7 +105,7 @@ pub(crate) fn child<'t>(tree: &'t Value, path: &str) -> Option<&'t Value> {
     if tree["path"] == path {
         return Some(tree);
     }
-    let below = tree["trees"].as_array().or(tree["children"].as_array());
+    let below = tree["children"].as_array();
     below?.iter().find_map(|tree| child(tree, path))
 }
 
