@@ -33,6 +33,12 @@ pub mod node;
 #[cfg(feature = "node")]
 pub mod provider;
 #[cfg(feature = "node")]
+pub mod retention;
+#[cfg(feature = "node")]
+pub mod schedule;
+#[cfg(feature = "node")]
+pub mod settings;
+#[cfg(feature = "node")]
 mod sse;
 #[cfg(feature = "node")]
 pub mod store;
@@ -40,3 +46,5 @@ pub mod store;
 pub mod telemetry;
 #[cfg(feature = "node")]
 pub mod tool;
+#[cfg(feature = "node")]
+pub mod webhook;

@@ -1,4 +1,5 @@
-//! The node: from a configuration to a running system with its store and its executor.
+//! The node: from a configuration to a running system with its store and its executor, for one task ([`Node`]) or as a server
+//! ([`serve`]).
 //!
 //! ```text
 //! node        rest_for_one   executor (serves this machine's folder over a link in process) · …
@@ -6,6 +7,9 @@
 //! ```
 
 mod begun;
+mod key;
+mod reload;
+pub mod serve;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +18,6 @@ use std::time::Duration;
 use actors::executor::Link;
 use actors::model::ToolSpec;
 use actors::model::executor::FromExecutor;
-use actors::pool::{BreakerLimits, Limits, ProviderLimits, Rate};
 use actors::run::next::RetryPolicy;
 use actors::store::{Store, StoreError};
 use actors::system::{Providers, Settings, System, SystemError};
@@ -25,11 +28,10 @@ use supervision::{
 };
 use tokio::sync::mpsc;
 
-use crate::config::{
-    Config, Count, Durability, ExecutorConfig, ProviderConfig, ProviderKind, StoreUrl,
-};
+use crate::config::{Config, Durability, ExecutorConfig, ProviderConfig, ProviderKind, StoreUrl};
 use crate::executor::{self, Executor, OpenError};
 use crate::provider::{self, BuildError};
+use crate::settings::{Changes, Standing, pool_limits};
 use crate::store::folder::DataFolder;
 use crate::store::sqlite::{self, Sqlite};
 
@@ -64,9 +66,33 @@ pub enum NodeError {
         /// The folder.
         path: PathBuf,
     },
-    /// The store's place cannot be used by this version.
-    #[error("the store {0} is not available in this version")]
+    /// The store's place cannot be used by an embedded node.
+    #[error(
+        "the store {0} is for `impresario serve`: a task that is run here keeps its journal in an SQLite file of the data folder"
+    )]
     StoreKind(String),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {error}; give another address with --listen")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// The machine gives no random bytes to make keys of.
+    #[error("the system gives no random bytes, of which keys are made: {0}")]
+    Entropy(std::io::Error),
+    /// A part of what the node keeps cannot be read or written.
+    #[error(transparent)]
+    Registry(#[from] actors::registry::RegistryError),
+    /// The first key cannot be written.
+    #[error("cannot write the node's first key to {path}: {error}", path = path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
     /// The system did not start.
     #[error(transparent)]
     System(#[from] SystemError),
@@ -149,10 +175,10 @@ impl Node {
         let mut deps = crate::local::deps(data.store.clone());
         deps.providers = providers(config)?;
         deps.executor_tools = executor_tools(&executor);
-        deps.settings = settings(config);
+        deps.settings = settings(config, &Changes::default());
         deps = deps.faults(config.fault_plan()).end_node(end);
         let system = System::start(deps).await?;
-        let root = match serve(executor, system.clone()).await {
+        let root = match serve_executor(executor, system.clone()).await {
             Ok(root) => root,
             Err(error) => {
                 system.shutdown().await;
@@ -240,7 +266,7 @@ const LINK: usize = 256;
 ///
 /// # Errors
 /// When it does not start; then nothing of it is left running.
-pub async fn serve(
+pub async fn serve_executor(
     executor: Arc<Executor>,
     system: System,
 ) -> Result<SupervisorHandle, supervision::StartError> {
@@ -270,39 +296,10 @@ fn end(kind: actors::fault::Kind) {
     }
 }
 
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config, changes: &Changes) -> Settings {
     Settings {
-        auto_recover: config.node.auto_recover,
-        pools: pool_limits(config),
-    }
-}
-
-/// The sizes of the pools and the limits of the providers as the file has them.
-#[must_use]
-pub fn pool_limits(config: &Config) -> Limits {
-    let size = |(name, size): (&String, &Count)| (name.clone(), size.get() as usize);
-    let provider = |(name, own): (&String, &ProviderConfig)| (name.clone(), provider_limits(own));
-    Limits {
-        pools: config.pools.iter().map(size).collect(),
-        providers: config.providers.iter().map(provider).collect(),
-        waiting: config.node.max_waiting_calls.get() as usize,
-        seed: fastrand::u64(..),
-    }
-}
-
-fn provider_limits(provider: &ProviderConfig) -> ProviderLimits {
-    let rates = provider.rate_limits.iter().map(|rate| Rate {
-        count: rate.count.get(),
-        per: rate.per.get(),
-    });
-    ProviderLimits {
-        max_concurrent: provider.max_concurrent.map(Count::get),
-        rates: rates.collect(),
-        breaker: provider.breaker.as_ref().map(|breaker| BreakerLimits {
-            failures: breaker.failures.get(),
-            within: breaker.within.get(),
-            reset_after: breaker.reset_after.get(),
-        }),
+        auto_recover: Standing::of(config, changes).auto_recover,
+        pools: pool_limits(config, changes),
     }
 }
 

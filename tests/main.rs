@@ -13,3 +13,4 @@ mod pages;
 mod provider;
 mod store;
 mod support;
+mod webhook;

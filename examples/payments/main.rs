@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use impresario::executor::{self, Executor};
-use impresario::node::{executor_tools, serve};
+use impresario::node::{executor_tools, serve_executor};
 use impresario::store::{DataFolder, Durability, open};
 use impresario::{Settled, System};
 
@@ -71,7 +71,7 @@ async fn pay(
     deps.tools = tools(&bank, points);
     deps.executor_tools = executor_tools(&executor);
     let system = System::start(deps).await?;
-    let serving = serve(executor, system.clone()).await?;
+    let serving = serve_executor(executor, system.clone()).await?;
 
     // A task that was cut off has been going on since the system is up.
     let task = match system.tasks(false).await?.first() {

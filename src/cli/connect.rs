@@ -34,11 +34,12 @@ pub(super) struct Connect {
         long,
         value_name = "URL",
         env = "IMPRESARIO_URL",
+        hide_env_values = true,
         default_value = "http://127.0.0.1:7700",
         value_hint = ValueHint::Url
     )]
     url: String,
-    /// The folder to work in; nothing outside of it is read or written
+    /// The folder that agents work in
     #[arg(long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
     root: PathBuf,
     /// A name for people; the machine's unless given

@@ -8,6 +8,7 @@ mod output;
 mod remote;
 mod run;
 mod schema;
+mod serve;
 
 use std::io;
 use std::process::ExitCode;
@@ -33,6 +34,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Box<run::Run>),
+    Serve(Box<serve::Serve>),
     Connect(Box<connect::Connect>),
     Check(check::Check),
     Schema(schema::Schema),
@@ -58,6 +60,7 @@ impl Command {
     fn run(&self) -> io::Result<Exit> {
         match self {
             Self::Run(command) => command.run(),
+            Self::Serve(command) => command.run(),
             Self::Connect(command) => command.run(),
             Self::Check(command) => command.run(),
             Self::Schema(command) => command.run(),

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf};
 use std::str::Utf8Error;
 
 use toml::Spanned;
@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue, Error as SyntaxError};
 use super::check::check;
 use super::defaults::pools;
 use super::file::{AgentConfig, Config};
+use super::include::{self, Included};
 use super::path::{Path, setting};
 use super::problem::{Complaint, Findings, Problems};
 use super::read::{Node, Read, Report};
@@ -20,40 +21,101 @@ use super::unavailable::report_unavailable;
 /// How large a file, or a file of instructions, may be.
 pub const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// Reads a file.
+/// What was read, and from where.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Loaded {
+    /// What the file says.
+    pub config: Config,
+    /// Everything that was read to know it.
+    pub files: Vec<PathBuf>,
+}
+
+/// Reads a file, with those that it includes, and says which.
 ///
 /// # Errors
-/// Everything that is wrong with it.
-pub fn load(path: impl AsRef<FilePath>) -> Result<Config, Problems> {
+/// Everything that is wrong with them.
+pub fn load_all(path: impl AsRef<FilePath>) -> Result<Loaded, Problems> {
     let path = path.as_ref();
     let name = path.display().to_string();
     let bytes = read_limited(path).map_err(|error| unreadable(&name, &error))?;
     let text = str::from_utf8(&bytes).map_err(|error| not_text(&name, &bytes, error))?;
     let folder = path.parent().unwrap_or(FilePath::new(""));
-    parse(&name, text, folder)
+    whole(&name, text, folder, Some(path))
 }
 
-/// Reads a file's text; paths in it are relative to `base_dir`.
+/// Reads a file, with those that it includes.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub fn load(path: impl AsRef<FilePath>) -> Result<Config, Problems> {
+    load_all(path).map(|loaded| loaded.config)
+}
+
+/// Reads a file's text, with the files that it includes; paths in it are relative to `base_dir`.
 ///
 /// # Errors
 /// Everything that is wrong with it.
 pub fn parse(name: &str, text: &str, base_dir: &FilePath) -> Result<Config, Problems> {
-    let findings = Findings::new(Source::new(name, text));
+    whole(name, text, base_dir, None).map(|loaded| loaded.config)
+}
+
+fn whole(
+    name: &str,
+    text: &str,
+    base_dir: &FilePath,
+    own: Option<&FilePath>,
+) -> Result<Loaded, Problems> {
+    let mut findings = Findings::new(Source::new(name, text));
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        return Err(syntax_problems(findings, errors));
+        add_syntax(&mut findings, errors, 0);
+        return Err(findings.into_problems());
     }
-    let root = Spanned::new(table.span(), DeValue::Table(table.into_inner()));
+    let span = table.span();
+    let mut table = table.into_inner();
+    let included = include::read(&table, own, base_dir, &mut findings);
+    if !merge(&mut table, &included, &mut findings) {
+        return Err(findings.into_problems());
+    }
+    let root = Spanned::new(span, DeValue::Table(table));
     let mut report = Report::new(&root, findings);
-    let config = interpret(&root, base_dir, &mut report);
+    let config = interpret(&root, base_dir, &included, &mut report);
     let findings = report.into_findings();
+    let own = own.map(FilePath::to_owned);
+    let files = own
+        .into_iter()
+        .chain(included.into_iter().map(|it| it.path));
     match findings.is_empty() {
-        true => Ok(config),
+        true => Ok(Loaded {
+            config,
+            files: files.collect(),
+        }),
         false => Err(findings.into_problems()),
     }
 }
 
-fn interpret(root: &Spanned<DeValue<'_>>, base_dir: &FilePath, report: &mut Report<'_>) -> Config {
+/// Puts included files into the whole. Whether their syntax is right.
+fn merge<'d>(table: &mut DeTable<'d>, files: &'d [Included], findings: &mut Findings) -> bool {
+    let mut is_right = true;
+    for file in files {
+        let base = findings.add_file(&file.path.display().to_string(), &file.text);
+        let (more, errors) = DeTable::parse_recoverable(&file.text);
+        is_right &= errors.is_empty();
+        add_syntax(findings, errors, base);
+        let more = Spanned::new(more.span(), DeValue::Table(more.into_inner()));
+        if let DeValue::Table(more) = include::moved(more, base).into_inner() {
+            include::merge(table, more, findings);
+        }
+    }
+    is_right
+}
+
+fn interpret(
+    root: &Spanned<DeValue<'_>>,
+    base_dir: &FilePath,
+    included: &[Included],
+    report: &mut Report<'_>,
+) -> Config {
     let mut config = Config::read(&Node::new(root, Path::default()), report);
     for (name, limit) in pools() {
         config.pools.entry(name).or_insert(limit);
@@ -61,14 +123,19 @@ fn interpret(root: &Spanned<DeValue<'_>>, base_dir: &FilePath, report: &mut Repo
     check(&config, report);
     report_unavailable(root, &Path::default(), report);
     for (name, agent) in &mut config.agents {
-        instructions(
-            agent,
-            &setting!["agents", name, "instructions_file"],
-            base_dir,
-            report,
-        );
+        let path = setting!["agents", name, "instructions_file"];
+        let folder = folder_of(report.file_of(&path), included).unwrap_or(base_dir);
+        instructions(agent, &path, folder, report);
     }
     config
+}
+
+/// The folder of an included file.
+fn folder_of<'i>(name: &str, included: &'i [Included]) -> Option<&'i FilePath> {
+    let file = included
+        .iter()
+        .find(|file| file.path.display().to_string() == name)?;
+    file.path.parent()
 }
 
 /// Reads an agent's instructions from the file it names.
@@ -84,7 +151,7 @@ fn instructions(
     if report.is_spoiled(path) {
         return;
     }
-    match instructions_text(&base_dir.join(file)) {
+    match regular_text(&base_dir.join(file)) {
         Ok(text) => agent.instructions = text,
         Err(error) => {
             let message = format!("cannot read {}: {}", quoted(file), reason(&error));
@@ -94,7 +161,7 @@ fn instructions(
     }
 }
 
-fn instructions_text(path: &FilePath) -> io::Result<String> {
+fn regular_text(path: &FilePath) -> io::Result<String> {
     let metadata = std::fs::metadata(path)?;
     // Opening a pipe would wait for somebody to write to it.
     if !metadata.is_file() && !metadata.is_dir() {
@@ -147,15 +214,19 @@ fn not_text(name: &str, bytes: &[u8], error: Utf8Error) -> Problems {
     Problems::only(Source::new(name, &text), at..at, complaint)
 }
 
+/// The text of a file, or why there is none.
+pub(super) fn text_of(path: &FilePath) -> Result<String, String> {
+    regular_text(path).map_err(|error| reason(&error))
+}
+
 /// One problem a line: what follows the first mistake in a line is mostly its echo.
-fn syntax_problems(mut findings: Findings, errors: Vec<SyntaxError>) -> Problems {
-    let mut errors: Vec<_> = errors
-        .into_iter()
-        .map(|e| (e.span().unwrap_or_default(), e))
-        .collect();
+fn add_syntax(findings: &mut Findings, errors: Vec<SyntaxError>, base: usize) {
+    let place = |error: &SyntaxError| error.span().unwrap_or_default();
+    let mut errors: Vec<_> = errors.into_iter().map(|e| (place(&e), e)).collect();
     errors.sort_by_key(|(span, _)| span.start);
     let mut last = None;
     for (span, error) in errors {
+        let span = span.start + base..span.end + base;
         let start = span.start;
         if last.is_none_or(|last| findings.line_ends_between(last, start)) {
             let complaint = Complaint::new(format!("not TOML: {}", error.message()));
@@ -164,5 +235,4 @@ fn syntax_problems(mut findings: Findings, errors: Vec<SyntaxError>) -> Problems
         }
         last = Some(start);
     }
-    findings.into_problems()
 }

@@ -53,7 +53,7 @@ impl Problems {
     /// The file's name as it was given.
     #[must_use]
     pub fn file(&self) -> &str {
-        &self.source.name
+        self.source.name()
     }
 
     /// The problems, at most [`MAX_PROBLEMS`].
@@ -79,32 +79,40 @@ impl Problems {
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in {}", self.count(), self.file())
+        write!(f, "{} in {}", self.count(), self.file())?;
+        match self.source.count() {
+            1 => Ok(()),
+            _ => f.write_str(" and the files it includes"),
+        }
     }
 }
 
 impl std::error::Error for Problems {}
 
 impl Diagnostic for Problems {
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(self)
-    }
-
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
         Some(Box::new(self.list.iter().map(|p| p as &dyn Diagnostic)))
     }
 }
 
-impl SourceCode for Problems {
+/// The file that a problem is in.
+#[derive(Debug)]
+pub(super) struct FileOf<'p> {
+    pub(super) source: &'p Source,
+    pub(super) name: &'p str,
+}
+
+impl SourceCode for FileOf<'_> {
     fn read_span<'a>(
         &'a self,
         span: &SourceSpan,
         before: usize,
         after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
-        let contents = self.source.text().read_span(span, before, after)?;
+        let text = self.source.part(self.name).0;
+        let contents = text.read_span(span, before, after)?;
         Ok(Box::new(miette::MietteSpanContents::new_named(
-            self.source.name.clone(),
+            self.name.to_owned(),
             contents.data(),
             *contents.span(),
             contents.line(),
@@ -163,6 +171,22 @@ impl Findings {
         }
     }
 
+    /// One more file is read; where its text begins.
+    pub(crate) fn add_file(&mut self, name: &str, text: &str) -> usize {
+        self.source.add(name, text)
+    }
+
+    /// The file and the line of a byte.
+    pub(crate) fn place(&self, offset: usize) -> (String, usize) {
+        let (line, _) = self.source.position(offset);
+        (self.source.file(offset).0.to_owned(), line)
+    }
+
+    /// What is read.
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
     pub(crate) fn add(&mut self, span: Range<usize>, complaint: Complaint) {
         if self.is_full() {
             self.omit();
@@ -210,14 +234,15 @@ impl Findings {
     fn placed(&self, (span, complaint): (Range<usize>, Complaint)) -> Problem {
         let span = self.source.on_one_line(span);
         let (line, column) = self.source.position(span.start);
+        let (file, start) = self.source.file(span.start);
         Problem {
-            file: self.source.name.clone(),
+            file: file.to_owned(),
             line,
             column,
             text: shortened(&self.source.text()[span.clone()], 80),
             message: complaint.message,
             help: complaint.help,
-            span,
+            span: span.start - start..span.end - start,
         }
     }
 }

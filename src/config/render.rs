@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode};
 use serde_json::{Value, json};
 
-use super::problem::{Problem, Problems};
+use super::problem::{FileOf, Problem, Problems};
 
 /// Characters of a source line that the plain rendering shows.
 const WINDOW: usize = 100;
@@ -70,8 +70,10 @@ impl Problems {
         let mut out = String::new();
         let handler = GraphicalReportHandler::new_themed(theme).with_width(100);
         for problem in &self.list {
+            let (source, name) = (&self.source, problem.file.as_str());
+            let file = FileOf { source, name };
             if handler
-                .render_report(&mut out, &Shown { all: self, problem })
+                .render_report(&mut out, &Shown { file, problem })
                 .is_err()
             {
                 return self.plain();
@@ -119,7 +121,10 @@ impl Problems {
 
     /// The part of the problem's line around it, and how far into that part it begins.
     fn window(&self, problem: &Problem) -> (String, usize) {
-        let line = &self.source.text()[self.source.line_around(problem.span.start)];
+        let line = self
+            .source
+            .part(&problem.file)
+            .line_around(problem.span.start);
         let into = problem.column - 1;
         let skipped = if into > WINDOW / 2 {
             into - WINDOW / 4
@@ -135,7 +140,7 @@ impl Problems {
 #[derive(Debug, thiserror::Error)]
 #[error("{problem}")]
 struct Shown<'p> {
-    all: &'p Problems,
+    file: FileOf<'p>,
     problem: &'p Problem,
 }
 
@@ -145,7 +150,7 @@ impl Diagnostic for Shown<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.all.source_code()
+        Some(&self.file)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {

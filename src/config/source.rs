@@ -23,17 +23,29 @@ static PARAMETER: LazyLock<Regex> = LazyLock::new(|| {
         .expect("the pattern is a constant")
 });
 
-/// A file's name and its text, byte for byte as long as what was read, with secrets and control characters overwritten.
+/// Files, one after the other, each with its name and its text, byte for byte as long as what was read, with secrets and control
+/// characters overwritten. A byte is counted from the beginning of the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Source {
-    pub(crate) name: String,
+    files: Vec<Named>,
     text: String,
+}
+
+/// A file's name, and where its text begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Named {
+    name: String,
+    start: usize,
 }
 
 impl Source {
     pub(crate) fn new(name: &str, text: &str) -> Self {
-        let mut source = Self {
+        let files = vec![Named {
             name: name.to_owned(),
+            start: 0,
+        }];
+        let mut source = Self {
+            files,
             text: without_controls(text),
         };
         let secrets = SECRET
@@ -43,6 +55,50 @@ impl Source {
             source.mask(found.range());
         }
         source
+    }
+
+    /// One more file after these; where its text begins.
+    pub(crate) fn add(&mut self, name: &str, text: &str) -> usize {
+        // No line goes over from one file to the next.
+        self.text.push('\n');
+        let start = self.text.len();
+        let name = name.to_owned();
+        self.files.push(Named { name, start });
+        self.text.push_str(&Self::new("", text).text);
+        start
+    }
+
+    /// The name of the first file.
+    pub(crate) fn name(&self) -> &str {
+        &self.files[0].name
+    }
+
+    /// How many files there are.
+    pub(crate) fn count(&self) -> usize {
+        self.files.len()
+    }
+
+    /// The number of the file that a byte lies in.
+    fn file_at(&self, offset: usize) -> usize {
+        let after = self.files.partition_point(|file| file.start <= offset);
+        after.saturating_sub(1)
+    }
+
+    /// The name of the file that a byte lies in, and where its text begins.
+    pub(crate) fn file(&self, offset: usize) -> (&str, usize) {
+        let file = &self.files[self.file_at(offset)];
+        (&file.name, file.start)
+    }
+
+    /// The file of this name.
+    pub(crate) fn part(&self, name: &str) -> Part<'_> {
+        let at = self.files.iter().position(|file| file.name == name);
+        let at = at.unwrap_or_default();
+        let end = self
+            .files
+            .get(at + 1)
+            .map_or(self.text.len(), |next| next.start - 1);
+        Part(&self.text[self.files[at].start..end])
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -75,22 +131,30 @@ impl Source {
         start..end.max(start)
     }
 
-    /// Line and column of a byte, both from 1; columns count characters.
+    /// Line and column of a byte in its file, both from 1; columns count characters.
     pub(crate) fn position(&self, offset: usize) -> (usize, usize) {
-        let before = &self.text[..self.text.floor_char_boundary(offset)];
+        let (_, start) = self.file(offset);
+        let before = &self.text[start..self.text.floor_char_boundary(offset).max(start)];
         let line = before.bytes().filter(|&b| b == b'\n').count() + 1;
         let begin = before.rfind('\n').map_or(0, |at| at + 1);
         (line, before[begin..].chars().count() + 1)
     }
+}
 
-    /// The span of the line a byte lies on, without its end.
-    pub(crate) fn line_around(&self, offset: usize) -> Range<usize> {
-        let offset = self.text.floor_char_boundary(offset);
-        let start = self.text[..offset].rfind('\n').map_or(0, |at| at + 1);
-        let end = self.text[offset..]
+/// The text of one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Part<'s>(pub(crate) &'s str);
+
+impl<'s> Part<'s> {
+    /// The line that a byte lies on, without its end.
+    pub(crate) fn line_around(self, offset: usize) -> &'s str {
+        let text = self.0;
+        let offset = text.floor_char_boundary(offset);
+        let start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
+        let end = text[offset..]
             .find('\n')
-            .map_or(self.text.len(), |at| offset + at);
-        start..end
+            .map_or(text.len(), |at| offset + at);
+        &text[start..end]
     }
 }
 
@@ -182,7 +246,21 @@ mod tests {
         assert_eq!(source.position(1), (1, 1));
         assert_eq!(source.position(9_999), (2, 7));
         assert_eq!(source.on_one_line(0..9_999), 0..6);
-        assert_eq!(&source.text()[source.line_around(9)], "b? = 2");
+        assert_eq!(source.part("f").line_around(9), "b? = 2");
+    }
+
+    #[test]
+    fn each_file_counts_for_itself() {
+        let mut source = Source::new("a", "x = 1");
+        assert_eq!(source.add("b", "y = 2\nz = 3"), 6);
+        source.add("c", "");
+        assert_eq!(
+            (source.file(5), source.file(6), source.file(99)),
+            (("a", 0), ("b", 6), ("c", 18))
+        );
+        assert_eq!((source.position(6), source.position(14)), ((1, 1), (2, 3)));
+        assert_eq!(source.part("b").line_around(8), "z = 3");
+        assert_eq!((source.part("a").0, source.part("c").0), ("x = 1", ""));
     }
 
     #[test]

@@ -52,14 +52,11 @@ const UNAVAILABLE: &[Unavailable] = &[
     value("teams.*.mode", "same_task", MODES),
     key("teams.*.pipeline", REMOVE),
     value("node.engine", "restate:*", "this version has `local`"),
-    value("node.store", "postgres*", "this version has `sqlite:FILE`"),
-    key("node.listen", REMOVE),
     key("task.workflow", "put what is to be done into `description`"),
     key("workflows", "put what is to be done into `instructions`"),
     key("mcp_servers", REMOVE),
     key("hooks", REMOVE),
     key("webhooks", REMOVE),
-    key("include", "put everything into one file"),
 ];
 
 /// The keys that this version does not do at all, as patterns.

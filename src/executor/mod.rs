@@ -76,6 +76,12 @@ pub enum OpenError {
     Ledger(#[from] LedgerError),
 }
 
+/// The tools that executors offer, for nodes to which none is connected yet; they have a shell where their machine has one.
+#[must_use]
+pub fn tools(limits: &Limits) -> Vec<ToolSpec> {
+    crate::tool::specs(&limits.tools)
+}
+
 /// An executor in this process. Dropping it frees its state folder.
 pub struct Executor {
     name: String,

@@ -1,6 +1,6 @@
 //! What all handlers share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actors::model::{AgentName, RunId, TaskId};
@@ -9,12 +9,16 @@ use actors::registry::access::Key;
 use actors::store::{RunRow, TaskRow};
 use actors::system::System;
 use arc_swap::ArcSwap;
+use supervision::SupervisorHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::config::Config;
+use crate::settings::Settings;
+use crate::webhook::Webhooks;
 
+use super::link::LinkOptions;
 use super::problem::Problem;
 
 /// Limits of the interface.
@@ -26,12 +30,17 @@ pub struct Limits {
     pub wait: Duration,
     /// How often a silent stream shows that it is alive; 15 s.
     pub heartbeat: Duration,
-    /// Names under which a node on a loopback address may be asked, beside its address; a page of another site whose name points here
-    /// is refused.
-    pub hosts: Vec<String>,
+    /// Names under which a node on a loopback address may be asked: a page of another site whose name points here is refused. None for
+    /// a node that may be asked under any name.
+    pub hosts: Option<Vec<String>>,
     /// How long requests under way are waited for when the node stops; 10 s.
     pub drain: Duration,
+    /// What a connection of an executor may cost.
+    pub link: LinkOptions,
 }
+
+/// Names under which a node on a loopback address may always be asked.
+pub const HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 impl Default for Limits {
     fn default() -> Self {
@@ -39,10 +48,9 @@ impl Default for Limits {
             body: 1024 * 1024,
             wait: Duration::from_secs(60),
             heartbeat: Duration::from_secs(15),
-            hosts: ["localhost", "127.0.0.1", "[::1]"]
-                .map(str::to_owned)
-                .into(),
+            hosts: Some(HOSTS.map(str::to_owned).into()),
             drain: Duration::from_secs(10),
+            link: LinkOptions::default(),
         }
     }
 }
@@ -60,6 +68,10 @@ pub struct Shared {
     pub registry: Registry,
     /// The file that is loaded now.
     pub config: Arc<ArcSwap<Config>>,
+    /// What can be set while the node runs.
+    pub settings: Settings,
+    /// The tree around the system, once it is up: the servers.
+    pub servers: OnceLock<SupervisorHandle>,
     /// The limits.
     pub limits: Limits,
     /// Cancelled when the node stops: streams and sockets end.
@@ -68,6 +80,8 @@ pub struct Shared {
     pub sockets: TaskTracker,
     /// Which life of the node this is.
     pub life: Uuid,
+    /// Where webhooks are made and sent; set once, by whoever starts their deliverer.
+    pub webhooks: OnceLock<Webhooks>,
 }
 
 impl std::ops::Deref for Api {
@@ -88,14 +102,18 @@ impl Api {
         limits: Limits,
     ) -> Self {
         let life = registry.id();
+        let settings = Settings::new(system.clone(), registry.clone(), config.clone());
         Self(Arc::new(Shared {
             system,
             registry,
             config,
+            settings,
+            servers: OnceLock::new(),
             limits,
             stop: CancellationToken::new(),
             sockets: TaskTracker::new(),
             life,
+            webhooks: OnceLock::new(),
         }))
     }
 

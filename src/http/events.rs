@@ -64,6 +64,7 @@ pub(super) async fn stream(
     let feed = api.system.watch(row.id, after).until_end();
     let heartbeat = KeepAlive::new().interval(api.limits.heartbeat).text("");
     let events = sent(feed, which).take_until(ended(api.clone(), caller));
+    let events = events.chain(goodbye(api.clone()));
     let mut response = Sse::new(events).keep_alive(heartbeat).into_response();
     let headers = response.headers_mut();
     headers.insert(
@@ -100,6 +101,15 @@ async fn ended(api: Api, caller: Caller) {
             return;
         }
     }
+}
+
+/// What a stream ends with that ends because the node stops. It is a comment: nobody takes it for an event.
+fn goodbye(api: Api) -> impl stream::Stream<Item = Result<Sent, Infallible>> + Send {
+    let word = async move {
+        let word = Sent::default().comment("the node is stopping: connect again");
+        api.stop.is_cancelled().then_some(Ok(word))
+    };
+    stream::once(word).filter_map(std::future::ready)
 }
 
 fn sent(feed: Feed, which: Which) -> impl stream::Stream<Item = Result<Sent, Infallible>> + Send {

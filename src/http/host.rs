@@ -23,12 +23,13 @@ pub(super) async fn layer(
     let host = host.and_then(|host| host.to_str().ok());
     let host = host.or_else(|| request.uri().authority().map(|it| it.as_str()));
     let name = host.map(name_of);
-    if is_local && name.is_some_and(|name| !is_ours(&api.limits.hosts, name)) {
+    let foreign = |hosts: &Vec<String>| name.is_some_and(|name| !is_ours(hosts, name));
+    if is_local && api.limits.hosts.as_ref().is_some_and(foreign) {
         return Err(Problem::new(
             StatusCode::MISDIRECTED_REQUEST,
             "unknown-host",
             "this node does not go by that name",
-            "ask it as `localhost`, or add the name to `allowed_hosts`",
+            "it listens on this machine alone: ask it as `localhost`, or as the address it listens on",
         ));
     }
     Ok(next.run(request).await)

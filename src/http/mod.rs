@@ -5,10 +5,13 @@
 //! `repeat` (idempotency), then the groups.
 
 mod access;
+mod agents;
 mod api;
 mod auth;
 mod body;
+mod config;
 mod events;
+mod executors;
 mod health;
 mod host;
 pub mod link;
@@ -17,12 +20,16 @@ mod page;
 mod problem;
 mod repeat;
 mod runs;
+mod schedules;
 mod socket;
+mod supervision;
 mod tasks;
 mod view;
+mod webhooks;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::CsrfLayer;
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
@@ -31,7 +38,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub use api::{Api, Limits};
+pub use api::{Api, HOSTS, Limits};
 pub use listen::serve;
 pub use problem::{FieldError, Problem};
 
@@ -69,6 +76,20 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(access::remove_project))
         .routes(routes!(access::create_key, access::keys))
         .routes(routes!(access::revoke_key))
+        .routes(routes!(agents::list))
+        .routes(routes!(agents::show))
+        .routes(routes!(agents::teams))
+        .routes(routes!(executors::list))
+        .routes(routes!(executors::connect))
+        .routes(routes!(config::show, config::change))
+        .routes(routes!(supervision::show))
+        .routes(routes!(supervision::kill))
+        .routes(routes!(schedules::create, schedules::list))
+        .routes(routes!(schedules::show, schedules::remove))
+        .routes(routes!(webhooks::create, webhooks::list))
+        .routes(routes!(webhooks::show, webhooks::remove))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::redeliver))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(health::openapi))
@@ -93,6 +114,10 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn router(api: Api) -> Router {
     let (routes, _) = all().split_for_parts();
     routes
+        .route(
+            "/api/orchestrator/config",
+            get(config::show).patch(config::change),
+        )
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(from_fn_with_state(api.clone(), repeat::layer))

@@ -69,6 +69,7 @@ pub(super) async fn create(
     Body(new): Body<NewTask>,
 ) -> Result<Response, Problem> {
     caller.needs(Scope::TasksWrite)?;
+    takes_tasks(&api)?;
     let wait = wait(&headers, api.limits.wait)?;
     let order = order(&api, &caller, new).await?;
     let definition = api.config.load().definition_for(&order);
@@ -96,6 +97,20 @@ pub(super) async fn made(api: &Api, task: TaskId, status: StatusCode) -> Result<
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
+}
+
+/// A node that stops, or is set to take no tasks, takes none.
+fn takes_tasks(api: &Api) -> Result<(), Problem> {
+    if api.stop.is_cancelled() {
+        return Err(Problem::unavailable("the node is stopping"));
+    }
+    match api.settings.standing().enabled {
+        true => Ok(()),
+        false => Err(Problem::wrong_state(
+            "disabled",
+            "the node is set to take no new tasks: set `enabled` in /v1/config, or wait until somebody does",
+        )),
+    }
 }
 
 async fn order(api: &Api, caller: &Caller, new: NewTask) -> Result<TaskOrder, Problem> {

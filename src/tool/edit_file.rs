@@ -2,7 +2,6 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 
 use actors::model::EffectClass;
 use actors::model::executor::CallError;
@@ -12,7 +11,7 @@ use serde::Deserialize;
 use super::file_tool::{FileTool, Stop};
 use super::lines::is_binary;
 use super::workspace::{Workspace, plain};
-use super::{LocalTool, bad_arguments, failed};
+use super::{bad_arguments, failed};
 
 const DESCRIPTION: &str = "Replaces a text in a file. The old text must stand in the file exactly as given, white space included \
     and without the line numbers that read_file adds, and only once, or `all` must be true. \
@@ -35,15 +34,12 @@ pub(super) struct Args {
     all: bool,
 }
 
-pub(super) fn tool(workspace: &Arc<Workspace>) -> Box<dyn LocalTool> {
-    Box::new(FileTool {
-        name: "edit_file",
-        description: DESCRIPTION,
-        effect: EffectClass::Ledgered,
-        run,
-        workspace: Arc::clone(workspace),
-    })
-}
+pub(super) const TOOL: FileTool<Args> = FileTool {
+    name: "edit_file",
+    description: DESCRIPTION,
+    effect: EffectClass::Ledgered,
+    run,
+};
 
 fn run(workspace: &Workspace, args: &Args, stop: &Stop) -> Result<String, CallError> {
     let path = workspace.locate(&args.path)?;

@@ -38,17 +38,22 @@ impl Stop {
     }
 }
 
-/// A tool made of a function on the workspace.
+/// A tool made of a function on a workspace, before there is one.
 pub(super) struct FileTool<A> {
     pub(super) name: &'static str,
     pub(super) description: &'static str,
     pub(super) effect: EffectClass,
     pub(super) run: Run<A>,
-    pub(super) workspace: Arc<Workspace>,
 }
 
-impl<A: DeserializeOwned + JsonSchema + Send + Sync + 'static> LocalTool for FileTool<A> {
-    fn spec(&self) -> ToolSpec {
+/// The same, on a workspace.
+struct OnWorkspace<A> {
+    tool: FileTool<A>,
+    workspace: Arc<Workspace>,
+}
+
+impl<A: DeserializeOwned + JsonSchema + Send + Sync + 'static> FileTool<A> {
+    pub(super) fn spec(&self) -> ToolSpec {
         ToolSpec {
             name: self.name.to_owned(),
             description: self.description.to_owned(),
@@ -58,9 +63,26 @@ impl<A: DeserializeOwned + JsonSchema + Send + Sync + 'static> LocalTool for Fil
         }
     }
 
+    pub(super) fn on(self, workspace: &Arc<Workspace>) -> Box<dyn LocalTool> {
+        let workspace = Arc::clone(workspace);
+        Box::new(OnWorkspace {
+            tool: self,
+            workspace,
+        })
+    }
+}
+
+impl<A: DeserializeOwned + JsonSchema + Send + Sync + 'static> LocalTool for OnWorkspace<A> {
+    fn spec(&self) -> ToolSpec {
+        self.tool.spec()
+    }
+
     fn prepare(&self, args: Value) -> Result<Job, CallError> {
-        let args: A = schema::read(self.name, args)?;
-        let (run, workspace, effect) = (self.run, Arc::clone(&self.workspace), self.effect);
+        let FileTool {
+            name, run, effect, ..
+        } = self.tool;
+        let args: A = schema::read(name, args)?;
+        let workspace = Arc::clone(&self.workspace);
         Ok(Box::new(move |context| {
             in_a_thread(effect, context, move |stop| run(&workspace, &args, stop))
         }))

@@ -3,7 +3,6 @@
 use std::io::BufReader;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
 
 use actors::model::EffectClass;
 use actors::model::executor::CallError;
@@ -17,7 +16,7 @@ use super::listing::{Listing, Page};
 use super::pattern::Pattern;
 use super::walk::{Walked, note, walk};
 use super::workspace::{Kind, Workspace, plain};
-use super::{LocalTool, bad_arguments, count};
+use super::{bad_arguments, count};
 
 const DESCRIPTION: &str = "Finds lines by a regular expression, shown as `path:line:text` in a fixed order. \
     Binary files, very large files, folders that are symbolic links and `.git` are passed over.";
@@ -47,15 +46,12 @@ pub(super) struct Args {
     limit: Option<usize>,
 }
 
-pub(super) fn tool(workspace: &Arc<Workspace>) -> Box<dyn LocalTool> {
-    Box::new(FileTool {
-        name: "grep",
-        description: DESCRIPTION,
-        effect: EffectClass::Pure,
-        run,
-        workspace: Arc::clone(workspace),
-    })
-}
+pub(super) const TOOL: FileTool<Args> = FileTool {
+    name: "grep",
+    description: DESCRIPTION,
+    effect: EffectClass::Pure,
+    run,
+};
 
 fn run(workspace: &Workspace, args: &Args, stop: &Stop) -> Result<String, CallError> {
     let base = workspace.locate(args.path.as_deref().unwrap_or("."))?;

@@ -1,14 +1,12 @@
 //! `list_dir`: what a folder holds.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use actors::model::EffectClass;
 use actors::model::executor::CallError;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::LocalTool;
 use super::file_tool::{FileTool, Stop};
 use super::listing::{Listing, Page};
 use super::workspace::{Entry, Kind, Workspace};
@@ -30,15 +28,12 @@ pub(super) struct Args {
     limit: Option<usize>,
 }
 
-pub(super) fn tool(workspace: &Arc<Workspace>) -> Box<dyn LocalTool> {
-    Box::new(FileTool {
-        name: "list_dir",
-        description: DESCRIPTION,
-        effect: EffectClass::Pure,
-        run,
-        workspace: Arc::clone(workspace),
-    })
-}
+pub(super) const TOOL: FileTool<Args> = FileTool {
+    name: "list_dir",
+    description: DESCRIPTION,
+    effect: EffectClass::Pure,
+    run,
+};
 
 fn run(workspace: &Workspace, args: &Args, stop: &Stop) -> Result<String, CallError> {
     let folder = workspace.locate(args.path.as_deref().unwrap_or("."))?;

@@ -65,12 +65,26 @@ pub trait LocalTool: Send + Sync {
 #[must_use]
 pub fn file_tools(workspace: &Arc<Workspace>) -> Vec<Box<dyn LocalTool>> {
     vec![
-        read_file::tool(workspace),
-        write_file::tool(workspace),
-        edit_file::tool(workspace),
-        list_dir::tool(workspace),
-        glob::tool(workspace),
-        grep::tool(workspace),
+        read_file::TOOL.on(workspace),
+        write_file::TOOL.on(workspace),
+        edit_file::TOOL.on(workspace),
+        list_dir::TOOL.on(workspace),
+        glob::TOOL.on(workspace),
+        grep::TOOL.on(workspace),
+    ]
+}
+
+/// All tools that executors offer, as they are told of where there is no executor yet: on which machine they will work is not known.
+#[must_use]
+pub fn specs(limits: &Limits) -> Vec<ToolSpec> {
+    vec![
+        read_file::TOOL.spec(),
+        write_file::TOOL.spec(),
+        edit_file::TOOL.spec(),
+        list_dir::TOOL.spec(),
+        glob::TOOL.spec(),
+        grep::TOOL.spec(),
+        shell::spec(&limits.shell, shell::ANYWHERE),
     ]
 }
 

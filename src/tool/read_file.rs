@@ -1,18 +1,17 @@
 //! `read_file`: a window of a text file, with line numbers.
 
 use std::io::BufReader;
-use std::sync::Arc;
 
 use actors::model::EffectClass;
 use actors::model::executor::CallError;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::failed;
 use super::file_tool::{FileTool, Stop};
 use super::lines::{Line, Lines};
 use super::listing::{Listing, Page};
 use super::workspace::{Workspace, plain};
-use super::{LocalTool, failed};
 
 const DESCRIPTION: &str = "Reads a text file and shows its lines with their numbers. A long file is shown a window at a time: \
     the last line says which offset to go on with. Binary files are recognised and not shown.";
@@ -34,15 +33,12 @@ pub(super) struct Args {
     limit: Option<usize>,
 }
 
-pub(super) fn tool(workspace: &Arc<Workspace>) -> Box<dyn LocalTool> {
-    Box::new(FileTool {
-        name: "read_file",
-        description: DESCRIPTION,
-        effect: EffectClass::Pure,
-        run,
-        workspace: Arc::clone(workspace),
-    })
-}
+pub(super) const TOOL: FileTool<Args> = FileTool {
+    name: "read_file",
+    description: DESCRIPTION,
+    effect: EffectClass::Pure,
+    run,
+};
 
 fn run(workspace: &Workspace, args: &Args, stop: &Stop) -> Result<String, CallError> {
     let path = workspace.locate(&args.path)?;

@@ -1,7 +1,5 @@
 //! `write_file`: a whole file.
 
-use std::sync::Arc;
-
 use actors::model::EffectClass;
 use actors::model::executor::CallError;
 use schemars::JsonSchema;
@@ -9,7 +7,7 @@ use serde::Deserialize;
 
 use super::file_tool::{FileTool, Stop};
 use super::workspace::Workspace;
-use super::{LocalTool, bad_arguments, count};
+use super::{bad_arguments, count};
 
 const DESCRIPTION: &str = "Writes a file, in place of what was there before; folders on the way are made. \
     The file is replaced wholly or not at all. To change a part of a file use edit_file.";
@@ -23,15 +21,12 @@ pub(super) struct Args {
     content: String,
 }
 
-pub(super) fn tool(workspace: &Arc<Workspace>) -> Box<dyn LocalTool> {
-    Box::new(FileTool {
-        name: "write_file",
-        description: DESCRIPTION,
-        effect: EffectClass::Ledgered,
-        run,
-        workspace: Arc::clone(workspace),
-    })
-}
+pub(super) const TOOL: FileTool<Args> = FileTool {
+    name: "write_file",
+    description: DESCRIPTION,
+    effect: EffectClass::Ledgered,
+    run,
+};
 
 fn run(workspace: &Workspace, args: &Args, stop: &Stop) -> Result<String, CallError> {
     let path = workspace.locate(&args.path)?;

@@ -35,6 +35,8 @@ pub struct Tree {
     pub step: Option<Step>,
     /// What it has under way, where it declares that and is [watched](crate::spec::Plan::hang).
     pub under_way: Vec<Arc<str>>,
+    /// Since its last progress with that.
+    pub since_progress: Option<Duration>,
     /// Waiting messages and how many may wait.
     pub inbox: Option<(usize, usize)>,
     /// Its children in start order.
@@ -192,6 +194,7 @@ fn node(path: String, kind: Kind, incarnation: Incarnation, state: ChildState) -
         hold: None,
         step: None,
         under_way: Vec::new(),
+        since_progress: None,
         inbox: None,
         children: Vec::new(),
         silent: false,
@@ -226,6 +229,7 @@ async fn child(above: &str, row: Row, patience: Duration) -> Tree {
         inbox,
         port,
         under_way,
+        since_progress,
     } = row;
     let path = format!("{above}/{}", row.id);
     let tree = Tree {
@@ -234,6 +238,7 @@ async fn child(above: &str, row: Row, patience: Duration) -> Tree {
         hold: row.hold,
         step: row.step,
         under_way,
+        since_progress,
         inbox,
         ..node(path, row.kind, row.incarnation, row.state)
     };

@@ -3,8 +3,11 @@
 mod access;
 mod bad;
 mod described;
+mod executors;
 mod fuzz;
 mod repeat;
+mod serve;
+mod settings;
 mod socket;
 mod streams;
 mod tasks;

@@ -26,6 +26,7 @@ fn help_goes_to_stdout() {
         &["--help"][..],
         &["run", "--help"],
         &["connect", "--help"],
+        &["serve", "--help"],
         &["check", "--help"],
         &["schema", "--help"],
         &["completions", "--help"],

@@ -7,8 +7,9 @@ use impresario::actors::model::{AgentSpec, Budget, Limits};
 use impresario::actors::pool::{self, BreakerLimits, ProviderLimits, Rate};
 use impresario::config::{self, Config, TaskChoice};
 use impresario::executor::{self, ShellLimits, ToolLimits};
-use impresario::node::{executor_limits, pool_limits};
+use impresario::node::executor_limits;
 use impresario::provider::openai::Settings;
+use impresario::settings::{Changes, pool_limits};
 
 const FILE: &str = r#"
 [limits]
@@ -137,7 +138,7 @@ priority = -3
         }),
     };
     let sizes = [("workers", 3), ("claude_code", 2), ("reviews", 1)];
-    let limits = pool_limits(&config);
+    let limits = pool_limits(&config, &Changes::default());
     let expected = pool::Limits {
         pools: sizes.map(|(name, size)| (name.to_owned(), size)).into(),
         providers: [("p".to_owned(), own)].into(),
@@ -148,7 +149,7 @@ priority = -3
     let definition = config.definition(&TaskChoice::default()).expect("a task");
     assert_eq!(definition.priority, -3);
     assert_eq!(definition.agents[&"a".into()].pool, "reviews");
-    let usual = pool_limits(&Config::default());
+    let usual = pool_limits(&Config::default(), &Changes::default());
     assert_eq!(usual.waiting, pool::DEFAULT_WAITING);
 }
 

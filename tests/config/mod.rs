@@ -3,6 +3,7 @@
 mod catalog;
 mod definition;
 mod good;
+mod include;
 mod limits;
 mod marked;
 mod mistakes;

@@ -62,16 +62,6 @@ fn settings_of_the_node() {
         "node.engine = \"restate:…\"",
         "this version has `local`",
     );
-    refused(
-        "[node]\nstore = «'postgres://x/y'»",
-        "node.store = \"postgres…\"",
-        "this version has `sqlite:FILE`",
-    );
-    refused(
-        "[node]\n«listen» = '127.0.0.1:1'",
-        "node.listen",
-        "remove it",
-    );
 }
 
 #[test]

@@ -116,12 +116,26 @@ impl Program {
     /// # Panics
     /// When it ends before that, or says nothing for too long.
     pub(crate) fn wait_for(&mut self, text: &str) {
+        self.line_with(text);
+    }
+
+    /// The same, and the line.
+    pub(crate) fn line_with(&mut self, text: &str) -> String {
         while let Some(line) = self.next() {
             if line.contains(text) {
-                return;
+                return line;
             }
         }
         panic!("it ended and has never said {text}\n{}", self.said());
+    }
+
+    /// The next line it says.
+    ///
+    /// # Panics
+    /// When it ends before that, or says nothing for too long.
+    pub(crate) fn line(&mut self) -> String {
+        let line = self.next().expect("a line");
+        line.trim().to_owned()
     }
 
     /// Gives it a line to read.

@@ -297,4 +297,8 @@ pub enum AlertKind {
     Loop,
     /// A budget is nearly used up.
     Budget,
+    /// A run makes no progress, and waits for nobody.
+    Stuck,
+    /// A run has failed.
+    Failed,
 }

@@ -434,12 +434,15 @@ pub enum EventBody {
         /// How much more.
         more: Budget,
     },
-    /// Something is not as it should be. The run it concerns is told in the same words.
+    /// Something is not as it should be. A run that it is said to is told in the same words.
     Alert {
         /// What it is about.
         kind: AlertKind,
         /// What was seen, and what to do.
         note: String,
+        /// The run, where it is said about one and not to it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        about: Option<RunId>,
     },
 }
 

@@ -110,6 +110,27 @@ impl Core {
         }
     }
 
+    /// From now on these limits hold. Whoever has a permit keeps it; a pool or provider that is not named keeps what it has.
+    pub(super) fn configure(&mut self, limits: &Limits) {
+        for (name, size) in limits.sizes() {
+            let size = size.max(1);
+            match self.pools.iter_mut().find(|pool| pool.name == name) {
+                Some(pool) => pool.size = size,
+                None => self.pools.push(Seats {
+                    name,
+                    size,
+                    in_use: 0,
+                    waiting: 0,
+                }),
+            }
+        }
+        for (name, own) in &limits.providers {
+            let gate = self.gate(name);
+            self.gates[gate].configure(own);
+        }
+        self.most_waiting = limits.waiting;
+    }
+
     /// Somebody wants to make a call. Whether it may is said by [`Core::admit`].
     pub(super) fn ask(&mut self, now: Duration, request: &Request) -> Result<u64, Refused> {
         let way = (self.pool(&request.pool), self.gate(&request.provider));

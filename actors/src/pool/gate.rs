@@ -65,6 +65,8 @@ pub(super) struct Gate {
     pub(super) windows: Vec<Window>,
     pub(super) cooling: Cooling,
     breaker: Option<breaker::Core>,
+    breaker_limits: Option<BreakerLimits>,
+    seed: u64,
 }
 
 /// Why nobody may call it.
@@ -103,6 +105,30 @@ impl Gate {
             breaker: limits
                 .breaker
                 .and_then(|it| breaker::Core::new(name, it.config(own)).ok()),
+            breaker_limits: limits.breaker,
+            seed: own,
+        }
+    }
+
+    /// From now on these limits hold. What has not changed goes on counting; a rate that is new counts from now on.
+    pub(super) fn configure(&mut self, limits: &ProviderLimits) {
+        self.most = limits.max_concurrent;
+        if !self
+            .windows
+            .iter()
+            .map(|it| it.rate)
+            .eq(limits.rates.iter().copied())
+        {
+            let old = std::mem::take(&mut self.windows);
+            let kept = |rate: &Rate| old.iter().find(|window| window.rate == *rate).cloned();
+            let new = |rate: &Rate| kept(rate).unwrap_or_else(|| Window::new(*rate));
+            self.windows = limits.rates.iter().map(new).collect();
+        }
+        if self.breaker_limits != limits.breaker {
+            let made = limits
+                .breaker
+                .and_then(|it| breaker::Core::new(self.name.as_str(), it.config(self.seed)).ok());
+            (self.breaker, self.breaker_limits) = (made, limits.breaker);
         }
     }
 

@@ -67,6 +67,12 @@ impl Pools {
         let _ = self.0.listener.set(Box::new(listener));
     }
 
+    /// From now on these limits hold: whoever may go because of it goes at once, and nobody who has a permit loses it. A pool or a
+    /// provider that is not named keeps what it has.
+    pub fn configure(&self, limits: &Limits) {
+        self.change(|state, _| state.core.configure(limits));
+    }
+
     /// Asks for a permit; what is returned is to be awaited.
     ///
     /// # Errors

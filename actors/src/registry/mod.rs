@@ -1,10 +1,14 @@
-//! What a node knows beside its tasks, each in a file: who may do what ([`access`]), what was already answered ([`requests`]).
+//! What a node knows beside its tasks, each in a file: who may do what ([`access`]), what was already answered ([`requests`]), where
+//! events are sent ([`webhooks`]), what is begun at which time ([`schedules`]).
 //!
 //! All of it is kept as [records](crate::store::Records), read when it is needed and changed by version: two who change the same at
 //! once do not overwrite each other, and what was changed holds from the next question on.
 
 pub mod access;
+pub mod cron;
 pub mod requests;
+pub mod schedules;
+pub mod webhooks;
 
 use std::sync::Arc;
 

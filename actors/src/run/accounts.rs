@@ -10,10 +10,12 @@ impl RunState {
         match &event.body {
             EventBody::BudgetExceeded { .. } => self.thinking = None,
             EventBody::BudgetRaised { .. } => self.is_warned = false,
-            EventBody::Alert { kind, note } => {
+            EventBody::Alert { about: Some(_), .. } => {}
+            EventBody::Alert { kind, note, .. } => {
                 match kind {
                     AlertKind::Budget => self.is_warned = true,
                     AlertKind::Loop => self.warned_of_loop = Some(self.turn),
+                    AlertKind::Stuck | AlertKind::Failed => {}
                 }
                 self.heard(private(
                     event.id,

@@ -19,6 +19,7 @@ pub mod read;
 pub mod recover;
 pub mod snapshot;
 pub mod state;
+pub mod stuck;
 pub mod tools;
 pub mod why;
 

@@ -7,6 +7,7 @@
 //! └ opener                       opens every unfinished task; last, so that it does so again whenever something before it was lost
 //! ```
 
+mod alerts;
 mod budget;
 mod causes;
 mod chronicle;
@@ -40,13 +41,14 @@ use crate::model::executor::ConnectedExecutor;
 use crate::model::{AgentName, RunId, TaskId};
 use crate::pool::Pools;
 use crate::store::{EventQuery, RunRow, StoreError, TaskRow};
-use crate::task::tree::TaskWorld;
+use crate::task::tree::{Stock, TaskWorld};
 use crate::tool::Toolbox;
 
 use opener::OpenerMessage;
 use spec::{LinkArguments, links, root_spec, tasks};
 
 pub use crate::task::tree::Providers;
+pub use alerts::STUCK_AFTER;
 pub use causes::MOST_CAUSES;
 pub use deps::{Deps, Settings};
 pub use opener::Seats;
@@ -126,6 +128,7 @@ pub struct System {
     journal: Journal,
     deps: Arc<Deps>,
     pools: Pools,
+    providers: Stock,
     toolbox: Arc<Toolbox>,
     executors: Executors,
     executor_links: DynamicHandle<LinkArguments>,
@@ -159,11 +162,12 @@ impl System {
         let executors = Executors::default();
         let toolbox = Arc::new(deps.toolbox(&executors));
         let pools = deps.pools();
+        let providers = Stock::new(deps.providers.clone());
         let world = TaskWorld {
             journal: journal.clone(),
             bus: bus.clone(),
             ids: deps.ids.clone(),
-            providers: Arc::new(deps.providers.clone()),
+            providers: providers.clone(),
             tools: toolbox.clone(),
             pools: pools.clone(),
             routes: Arc::new(deps.topologies.clone()),
@@ -213,6 +217,7 @@ impl System {
             journal,
             deps,
             pools,
+            providers,
             toolbox,
             executors,
             executor_links,
@@ -300,6 +305,12 @@ impl System {
     #[must_use]
     pub fn pools(&self) -> &Pools {
         &self.pools
+    }
+
+    /// From now on these providers are there for new tasks, in the place of those of the same names. Tasks that are open go on with
+    /// those that they began with, and one whose tree is started again finds those that are there then.
+    pub fn renew_providers(&self, providers: Providers) {
+        self.providers.renew(providers);
     }
 
     /// Everything live, of all tasks.

@@ -33,7 +33,7 @@ impl System {
     /// [`SystemError::Definition`] before anything is written, or why it could not be written.
     pub async fn create_task(&self, definition: TaskDefinition) -> Result<TaskId, SystemError> {
         let task = TaskId(self.deps.ids.uuid(self.deps.clock.now()));
-        self.create_task_as(task, definition).await
+        self.create_new(task, definition).await
     }
 
     /// Creates a task that has this id. One that is there already under it is the one that was meant: it is left as it is.
@@ -45,10 +45,18 @@ impl System {
         task: TaskId,
         definition: TaskDefinition,
     ) -> Result<TaskId, SystemError> {
-        self.check(&definition).map_err(SystemError::Definition)?;
         if self.deps.store.task(task).await?.is_some() {
             return Ok(task);
         }
+        self.create_new(task, definition).await
+    }
+
+    async fn create_new(
+        &self,
+        task: TaskId,
+        definition: TaskDefinition,
+    ) -> Result<TaskId, SystemError> {
+        self.check(&definition).map_err(SystemError::Definition)?;
         let at = self.deps.clock.now();
         let run = RunId(self.deps.ids.uuid(at));
         let spec = RunSpec {
@@ -106,6 +114,7 @@ impl System {
         if definition.agents.is_empty() {
             return Err("it has no agent".to_owned());
         }
+        let providers = self.providers.all();
         for name in definition
             .available_agents
             .iter()
@@ -115,7 +124,7 @@ impl System {
                 .agents
                 .get(name)
                 .ok_or_else(|| format!("agent `{name}` is not defined"))?;
-            if !self.deps.providers.contains_key(&agent.provider) {
+            if !providers.contains_key(&agent.provider) {
                 return Err(format!(
                     "agent `{name}` thinks with provider `{}`, which is not there",
                     agent.provider
@@ -422,7 +431,7 @@ impl System {
         self.append_caused(task, bodies.collect()).await
     }
 
-    async fn append_caused(
+    pub(super) async fn append_caused(
         &self,
         task: TaskId,
         bodies: Vec<(EventBody, Option<Cause>)>,

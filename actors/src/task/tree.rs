@@ -4,7 +4,7 @@
 //! are significant: one that gives up ends the task's tree in an orderly way, and the task waits for a human.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use supervision::{
@@ -40,6 +40,35 @@ use super::room::{self, RoomArguments, RoomMessage};
 /// What agents think with, by name, and how often each is tried again.
 pub type Providers = BTreeMap<String, (Arc<dyn Provider>, RetryPolicy)>;
 
+/// The providers that there are now. Clones are the same.
+#[derive(Clone, Default)]
+pub struct Stock(Arc<RwLock<Arc<Providers>>>);
+
+impl Stock {
+    /// These.
+    #[must_use]
+    pub fn new(providers: Providers) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(providers))))
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> Arc<Providers> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// These take the place of those of the same names. Others stay: tasks that began with them go on.
+    pub fn renew(&self, providers: Providers) {
+        let mut stock = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = Providers::clone(&stock);
+        all.extend(providers);
+        *stock = Arc::new(all);
+    }
+}
+
 /// What every task of a system is given.
 #[derive(Clone)]
 pub struct TaskWorld {
@@ -50,7 +79,7 @@ pub struct TaskWorld {
     /// Where new ids come from.
     pub ids: Arc<dyn Ids>,
     /// What agents think with, by name, and how often it is tried again.
-    pub providers: Arc<Providers>,
+    pub providers: Stock,
     /// What agents can call.
     pub tools: Arc<Toolbox>,
     /// Where permits come from.
@@ -64,7 +93,7 @@ pub struct TaskWorld {
 impl std::fmt::Debug for TaskWorld {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TaskWorld")
-            .field("providers", &self.providers.keys())
+            .field("providers", &self.providers.all().keys())
             .finish_non_exhaustive()
     }
 }
@@ -199,12 +228,13 @@ fn agents(world: &TaskWorld, arguments: &TaskArguments) -> Result<(Agents, Start
     );
     let mut handles = Agents::new();
     let mut spec = SupervisorSpec::new(agent_flags(definition));
+    let providers = world.providers.all();
     for name in names {
         let agent = definition
             .agents
             .get(&name)
             .ok_or_else(|| format!("agent `{name}` is not defined"))?;
-        let (provider, _) = world.providers.get(&agent.provider).ok_or_else(|| {
+        let (provider, _) = providers.get(&agent.provider).ok_or_else(|| {
             format!(
                 "agent `{name}` thinks with `{}`, which is no provider",
                 agent.provider
@@ -255,9 +285,9 @@ fn restart(restart: RestartType) -> Restart {
 }
 
 fn retries(world: &TaskWorld, definition: &TaskDefinition) -> BTreeMap<AgentName, RetryPolicy> {
+    let providers = world.providers.all();
     let policy = |provider: &String| {
-        world
-            .providers
+        providers
             .get(provider)
             .map(|(_, retry)| *retry)
             .unwrap_or_default()

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use actors::model::{AgentName, EventBody};
+use actors::model::EventBody;
 use actors::testing::sim::{Moments, Stage};
 use futures_util::future::join_all;
 use serde_json::json;
@@ -29,8 +29,7 @@ async fn appends_that_wait_together_are_one_transaction_and_each_gets_its_answer
         let said = (0..writers).map(|n| {
             let system = &system;
             async move {
-                let to = Some(AgentName::from("nobody"));
-                let seq = system.say(task, &format!("word {n}"), to).await;
+                let seq = system.say(task, &format!("word {n}"), None).await;
                 (n, seq.expect("it is written"))
             }
         });

@@ -138,6 +138,12 @@ impl<'d> Report<'d> {
         find(self.root, path).map(|place| place.key)
     }
 
+    /// The file that the key of a setting stands in.
+    pub(crate) fn file_of(&self, path: &Path) -> &str {
+        let at = self.place(path).key.start;
+        self.findings.source().file(at).0
+    }
+
     pub(crate) fn into_findings(self) -> Findings {
         self.findings
     }

@@ -44,7 +44,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::limits::Limits;
+use super::limits::{Limits, ShellLimits};
 use super::{Context, Job, LocalTool, Workspace, bad_arguments, failed, nonce, schema};
 use process::Launch;
 use wire::{Order, Rules, VERSION};
@@ -140,19 +140,6 @@ impl Shell {
         })
     }
 
-    /// The schema of the arguments, with the limits that hold here.
-    fn parameters(&self) -> Value {
-        let mut schema = schema::parameters::<Args>();
-        let timeout = &mut schema["properties"]["timeout_ms"]["description"];
-        let limits = &self.limits.shell;
-        let text = timeout.as_str().unwrap_or_default();
-        let text = text.replace("{usual}", &millis(limits.default_timeout).to_string());
-        *timeout = text
-            .replace("{most}", &millis(limits.max_timeout).to_string())
-            .into();
-        schema
-    }
-
     /// The arguments as far as they can be judged without looking at anything.
     fn checked(&self, args: Value) -> Result<(Args, Duration), CallError> {
         let args: Args = schema::read(NAME, args)?;
@@ -179,13 +166,7 @@ impl Shell {
 
 impl LocalTool for Arc<Shell> {
     fn spec(&self) -> ToolSpec {
-        ToolSpec {
-            name: NAME.to_owned(),
-            description: format!("{DESCRIPTION} {}", self.sandbox.for_the_model()),
-            parameters: self.parameters(),
-            effect: EffectClass::Once,
-            place: Place::Executor,
-        }
+        spec(&self.limits.shell, self.sandbox.for_the_model())
     }
 
     fn prepare(&self, args: Value) -> Result<Job, CallError> {
@@ -196,6 +177,32 @@ impl LocalTool for Arc<Shell> {
             async move { process::run(shell.launch(&args)?, context).await }.boxed()
         }))
     }
+}
+
+/// What a model is told of what keeps commands in where nobody knows yet.
+pub(super) const ANYWHERE: &str = "Stay inside the root: what keeps it in there depends on the machine; it cannot become another user.";
+
+/// What is said of the tool where it has these limits, and this keeps it in.
+pub(super) fn spec(limits: &ShellLimits, kept_in: &str) -> ToolSpec {
+    ToolSpec {
+        name: NAME.to_owned(),
+        description: format!("{DESCRIPTION} {kept_in}"),
+        parameters: parameters(limits),
+        effect: EffectClass::Once,
+        place: Place::Executor,
+    }
+}
+
+/// The schema of the arguments, with the limits that hold.
+fn parameters(limits: &ShellLimits) -> Value {
+    let mut schema = schema::parameters::<Args>();
+    let timeout = &mut schema["properties"]["timeout_ms"]["description"];
+    let text = timeout.as_str().unwrap_or_default();
+    let text = text.replace("{usual}", &millis(limits.default_timeout).to_string());
+    *timeout = text
+        .replace("{most}", &millis(limits.max_timeout).to_string())
+        .into();
+    schema
 }
 
 fn millis(duration: Duration) -> u64 {

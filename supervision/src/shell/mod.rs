@@ -228,6 +228,7 @@ impl Shell {
                 inbox: self.frame.inboxes.depth(row.key),
                 port: live.and_then(|live| live.port().cloned()),
                 under_way: live.map(|live| live.pulse.under_way()).unwrap_or_default(),
+                since_progress: live.and_then(|live| live.pulse.vitals().silent),
                 row,
             }
         };

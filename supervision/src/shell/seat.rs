@@ -49,6 +49,7 @@ pub(crate) struct Row {
     pub(crate) inbox: Option<(usize, usize)>,
     pub(crate) port: Option<Port>,
     pub(crate) under_way: Vec<Arc<str>>,
+    pub(crate) since_progress: Option<std::time::Duration>,
 }
 
 /// Where one incarnation of a supervisor is told something. Its own and not the actor library's mailbox, which costs several times

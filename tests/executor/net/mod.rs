@@ -11,3 +11,4 @@ mod pages;
 mod program;
 mod proxy;
 mod python;
+mod tls;

@@ -243,13 +243,15 @@ fn a_node_that_does_not_keep_to_the_protocol_is_left_and_tried_again() {
     let executor = stage.open();
     run(async {
         let door = Door::open().await;
+        let mut options = door.options();
+        options.frame_bytes = 3000;
         let node = async |mut news: mpsc::UnboundedReceiver<News>| {
             let mut told = String::new();
             for mistake in [
                 Message::text("{}"),
                 Message::text(r#"{"type": "sing"}"#),
                 Message::binary(vec![0]),
-                Message::text("x".repeat(5_000_000)),
+                Message::text("x".repeat(5000)),
             ] {
                 let mut wire = door.greeted().await;
                 let _ = wire.0.send(mistake).await;
@@ -270,17 +272,17 @@ fn a_node_that_does_not_keep_to_the_protocol_is_left_and_tried_again() {
             }
             told
         };
-        let (worked, told) = working(&executor, door.options(), node).await;
+        let (worked, told) = working(&executor, options, node).await;
         worked.unwrap();
         insta::assert_snapshot!(told, @r"
         1008 a frame is not of this protocol: missing field `type` at line 1 column 2
         1008 a frame is not of this protocol: unknown variant `sing`, expected one of `call`, `cancel`, `ack` at line 1 column 15
         1003 a binary frame: frames are JSON texts
-        1009 a frame of 5000000 bytes; 4194304 at most
+        1009 a frame of 5000 bytes; 3000 at most
         the node does not keep to the protocol: a frame is not of this protocol: missing field `type` at line 1 column 2 (1008)
         the node does not keep to the protocol: a frame is not of this protocol: unknown variant `sing`, expected one of `call`, `cancel`, `ack` at line 1 column 15 (1008)
         the node does not keep to the protocol: a binary frame: frames are JSON texts (1003)
-        the node does not keep to the protocol: a frame of 5000000 bytes; 4194304 at most (1009)
+        the node does not keep to the protocol: a frame of 5000 bytes; 3000 at most (1009)
         the node is stopping (1001)
         ");
     });

@@ -296,3 +296,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn new_limits_hold_at_once_and_take_nothing_away() {
+    let mut core = core(&[("x", 1)], &[("a", most(1))]);
+    let asked: Vec<_> = (0..4).map(|_| ask(&mut core, "x", "a")).collect();
+    assert_eq!(core.admit(NOW), asked[..1]);
+    let limits = |size, provider| Limits {
+        pools: [("x".to_owned(), size), ("new".to_owned(), 1)].into(),
+        providers: [("a".to_owned(), provider)].into(),
+        waiting: 1_000,
+        seed: 1,
+    };
+    core.configure(&limits(3, rate(2, SECOND)));
+    assert_eq!(
+        core.admit(NOW),
+        asked[1..3],
+        "a new rate counts from now on"
+    );
+    core.configure(&limits(1, most(9)));
+    assert_eq!(core.admit(NOW), [0_u64; 0]);
+    core.release(NOW, asked[0]);
+    core.release(NOW, asked[1]);
+    assert_eq!(core.admit(NOW), [0_u64; 0], "the pool is smaller now");
+    core.release(NOW, asked[2]);
+    assert_eq!(core.admit(NOW), asked[3..]);
+    let other = ask(&mut core, "new", "a");
+    assert_eq!(core.admit(NOW), [other], "a pool that was not there before");
+}

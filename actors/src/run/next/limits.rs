@@ -37,7 +37,8 @@ fn goes_round(state: &RunState, around: &Surroundings<'_>) -> Option<Vec<EventBo
 }
 
 fn alert(kind: AlertKind, note: String) -> Vec<EventBody> {
-    vec![EventBody::Alert { kind, note }]
+    let about = None;
+    vec![EventBody::Alert { kind, note, about }]
 }
 
 fn stopped_in_loop(state: &RunState, around: &Surroundings<'_>, found: &Loop) -> Vec<EventBody> {

@@ -85,6 +85,7 @@ fn of_what_goes_on(rng: &mut Rng, n: usize) -> EventBody {
         _ => EventBody::Alert {
             kind: pick(rng, &[AlertKind::Loop, AlertKind::Budget]),
             note: text(rng),
+            about: None,
         },
     }
 }
