@@ -1,6 +1,8 @@
 //! How a node's things look from outside.
 
-use actors::model::{Attention, RunId, RunStatus, Sender, TaskId, TaskStatus, Timestamp, Usage};
+use actors::model::{
+    Attention, ForkedFrom, RunId, RunStatus, Sender, TaskId, TaskStatus, Timestamp, Usage,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -81,6 +83,9 @@ pub struct TaskDetail {
     /// How urgent it is.
     #[serde(default)]
     pub priority: i32,
+    /// Where it was forked from, if it was.
+    #[serde(default)]
+    pub forked_from: Option<ForkedFrom>,
     /// Its result, once it is completed.
     pub result: Option<String>,
     /// Why it has none, once it failed or was cancelled.

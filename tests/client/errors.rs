@@ -87,7 +87,7 @@ async fn a_node_says_what_is_wrong() {
     ];
     let all = all.map(|error| error.to_string());
     insta::assert_snapshot!(plain(&all.join("\n")), @"
-    unknown agent `nobody` (/root_agent)
+    unknown agent `nobody`; known agents: `lead`, `slow`, `stuck` (/root_agent)
     give a team or a root_agent, not both (/team)
     there is no task `task_ID`
     there is no task `task_ID`
