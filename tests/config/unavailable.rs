@@ -81,11 +81,6 @@ fn whole_sections() {
         "hooks",
         "remove it",
     );
-    refused(
-        "[«webhooks».w]\nurl = 'https://x'\nevents = ['alert']",
-        "webhooks",
-        "remove it",
-    );
 }
 
 #[test]
