@@ -15,7 +15,7 @@ const TROUPES: u64 = 500;
 fn found() -> Vec<Trial> {
     let seeds = [
         7_685, 10_173, 11_349, 21_166, 25_237, 26_545, 27_453, 29_597, 51_547, 53_138, 61_345,
-        64_249, 66_102,
+        64_249, 66_102, 89_494,
     ];
     let plain = [Trial::plain(3_342)];
     plain.into_iter().chain(seeds.map(Trial::of)).collect()

@@ -1,5 +1,6 @@
 //! The actor of one executor's connection.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use supervision::{Actor, AtRestart, Context, Exit, Failure, Handle, Reply, Start, inbox};
@@ -62,6 +63,8 @@ pub enum ExecutorMessage {
     Ack(CallId),
     /// The same executor has a newer connection.
     Replaced,
+    /// The link has room again for one frame.
+    Room(mpsc::OwnedPermit<ToExecutor>),
     /// The executor said something; the receiver comes back for the next.
     Heard(Option<FromExecutor>, mpsc::Receiver<FromExecutor>),
 }
@@ -74,6 +77,8 @@ struct ExecutorActor {
     at: Timestamp,
     replaced: Option<oneshot::Sender<()>>,
     to: mpsc::Sender<ToExecutor>,
+    /// What the link has no room for; what may be in flight limits it.
+    waiting: VecDeque<ToExecutor>,
     calls: Calls<Reply<CallOutcome>>,
     executors: Executors,
     handle: Handle<ExecutorMessage>,
@@ -98,6 +103,7 @@ pub fn attach(project: &str, joining: Joining, executors: Executors) -> Start {
                 at: joining.at,
                 replaced: Some(joining.replaced),
                 to: joining.link.to,
+                waiting: VecDeque::new(),
                 calls: Calls::default(),
                 executors,
                 handle,
@@ -134,6 +140,7 @@ impl Actor for ExecutorActor {
                 self.count();
             }
             ExecutorMessage::Ack(call_id) => self.send(Some(ToExecutor::Ack { call_id }), cx),
+            ExecutorMessage::Room(room) => self.go_on_sending(room, cx),
             ExecutorMessage::Replaced => {
                 self.replaced.take().map(|replaced| replaced.send(()));
                 cx.exit(Exit::Normal);
@@ -153,15 +160,37 @@ impl Actor for ExecutorActor {
 }
 
 impl ExecutorActor {
-    /// In the order of the handler's calls, or as soon after it as the link takes it.
-    fn send(&self, frame: Option<ToExecutor>, cx: &Context<ExecutorMessage>) {
+    /// In the order of the handler's calls, or as soon after it as the link takes it: an acknowledgement that overtook its call would
+    /// have the executor forget it before it comes.
+    fn send(&mut self, frame: Option<ToExecutor>, cx: &Context<ExecutorMessage>) {
         let Some(frame) = frame else { return };
+        if !self.waiting.is_empty() {
+            return self.waiting.push_back(frame);
+        }
         if let Err(mpsc::error::TrySendError::Full(frame)) = self.to.try_send(frame) {
-            let to = self.to.clone();
-            let _ = cx.attach_maybe(async move {
-                let _ = to.send(frame).await;
-                None
-            });
+            self.waiting.push_back(frame);
+            self.wait_for_room(cx);
+        }
+    }
+
+    fn wait_for_room(&self, cx: &Context<ExecutorMessage>) {
+        let to = self.to.clone();
+        let _ = cx.attach_maybe(async move {
+            let room = to.reserve_owned().await.ok()?;
+            Some(ExecutorMessage::Room(room))
+        });
+    }
+
+    fn go_on_sending(
+        &mut self,
+        room: mpsc::OwnedPermit<ToExecutor>,
+        cx: &Context<ExecutorMessage>,
+    ) {
+        if let Some(frame) = self.waiting.pop_front() {
+            room.send(frame);
+        }
+        if !self.waiting.is_empty() {
+            self.wait_for_room(cx);
         }
     }
 

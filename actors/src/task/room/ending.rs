@@ -9,7 +9,7 @@ use crate::run::RunReport;
 use crate::run::cause::Reason;
 
 use super::closing::{Closing, end_after};
-use super::{Room, RoomMessage};
+use super::{LOOK_ELSEWHERE, Room, RoomMessage};
 
 /// Why a run is ended that works for nobody.
 const ORPHANED: &str = "the run that delegated it has ended";
@@ -110,12 +110,23 @@ impl Room {
         for run in self.roster.subtree(top) {
             self.closing.remove(&run);
         }
+        let live = |run: &RunId| self.roster.is_live(*run);
+        let missed: Vec<_> = self.roster.subtree(top).into_iter().filter(live).collect();
+        if !missed.is_empty() {
+            let _ = cx.after(LOOK_ELSEWHERE, RoomMessage::Missed(missed));
+        }
         self.settle_attention(cx);
         // Ends below it were not looked at, and its own may have been written before this room was up.
         self.end_if_over(cx);
         self.start_all(cx);
         reply.into_iter().for_each(|reply| reply.send(()));
         Ok(())
+    }
+
+    /// Of runs that were to end, those that nobody here has heard of yet: they may have told a room that is gone.
+    pub(super) fn look_for_ends(&self, runs: &[RunId], cx: &Context<RoomMessage>) {
+        let unheard = runs.iter().filter(|run| self.roster.is_live(**run));
+        unheard.for_each(|run| self.watch_elsewhere(*run, cx));
     }
 
     pub(super) fn end_task(&mut self, end: &Event, cx: &Context<RoomMessage>) {

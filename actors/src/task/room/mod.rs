@@ -65,6 +65,8 @@ pub enum RoomMessage {
     Settled,
     /// One run and what works for it has ended: the ends of those that could not say so themselves.
     SubtreeEnded(RunId, Result<Vec<Event>, JournalError>, Option<Reply<()>>),
+    /// Runs that have ended, and may have said so to a room that is gone.
+    Missed(Vec<RunId>),
 }
 
 impl From<RunReport> for RoomMessage {
@@ -183,6 +185,7 @@ impl Actor for Room {
             RoomMessage::SubtreeEnded(top, ended, reply) => {
                 self.subtree_ended(top, ended, reply, cx)?;
             }
+            RoomMessage::Missed(runs) => self.look_for_ends(&runs, cx),
             RoomMessage::Settled => {
                 self.is_settling = false;
                 if std::mem::take(&mut self.settles_again) {
@@ -353,7 +356,7 @@ impl Room {
     }
 
     /// Looks now and then whether a run has ended that somebody else has.
-    fn watch_elsewhere(&self, run: RunId, cx: &Context<RoomMessage>) {
+    pub(super) fn watch_elsewhere(&self, run: RunId, cx: &Context<RoomMessage>) {
         let context = self.arguments.context.clone();
         let _ = cx.attach_maybe(async move {
             loop {
@@ -391,7 +394,7 @@ impl Room {
 }
 
 /// How often is looked how a run stands that somebody else has.
-const LOOK_ELSEWHERE: Duration = Duration::from_secs(1);
+pub(super) const LOOK_ELSEWHERE: Duration = Duration::from_secs(1);
 
 /// How long one run is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
