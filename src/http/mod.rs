@@ -10,6 +10,7 @@ mod api;
 mod auth;
 mod body;
 mod config;
+mod creating;
 mod events;
 mod executors;
 mod health;
@@ -56,7 +57,7 @@ struct Description;
 
 fn all() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(Description::openapi())
-        .routes(routes!(tasks::create, tasks::list))
+        .routes(routes!(creating::create, tasks::list))
         .routes(routes!(tasks::show))
         .routes(routes!(tasks::cancel))
         .routes(routes!(tasks::pause))
